@@ -1,0 +1,8 @@
+"""`python -m sgdlab` is the command `sgdlab`."""
+
+import sys
+
+from sgdlab.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

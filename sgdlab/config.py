@@ -1,0 +1,315 @@
+"""The typed configuration of one run: which settings exist, what each may hold, and a run's identity.
+
+Values come from the YAML files in conf/; this file holds no default. Hydra composes a plain mapping,
+`read` turns it into a frozen `Config` or refuses it by name, value and legal range. Hyperparameters of an
+optimizer are checked by `sgdlab.optim`, combinations of data, model and loss by `sgdlab.problem`.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from sgdlab.checks import Anything, Check, Choice, Each, Either, Flag, Number, Optional, Text, Whole
+from sgdlab.errors import UsageError, did_you_mean
+
+NAME = Annotated[str, Text()]
+POSITIVE = Number(low=0, low_open=True)
+COUNT = Whole(low=1)
+LIMIT = Annotated[int | None, Optional(COUNT)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageData:
+    """A data set of images with class labels. `limit` keeps the first so many training examples."""
+
+    name: NAME
+    scaling: Annotated[str, Choice(("unit", "raw", "standardized"))]
+    limit: LIMIT
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneratedData:
+    """Examples generated from `seed`: Gaussian inputs whose covariance has condition number `condition`.
+
+    `noise` is the standard deviation added to the targets (linear_regression, >= 0) or the fraction of
+    labels flipped (logistic_regression, in [0, 0.5]).
+    """
+
+    name: NAME
+    samples: Annotated[int, COUNT]
+    test_samples: Annotated[int, COUNT]
+    features: Annotated[int, COUNT]
+    condition: Annotated[float, Number(low=1)]
+    noise: Annotated[float, Number(low=0)]
+    seed: Annotated[int, Whole()]
+    limit: LIMIT
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Init:
+    """Initial weights: PyTorch's own, or normal(0, std) cut off at two std with a constant bias."""
+
+    name: Annotated[str, Choice(("default", "truncated_normal"))]
+    std: Annotated[float, POSITIVE]
+    bias: Annotated[float, Number()]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Linear:
+    """One linear layer from the flattened input to the outputs."""
+
+    name: NAME
+    outputs: Annotated[int | None, Optional(COUNT)]
+    init: Init
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mlp(Linear):
+    """Fully connected layers of the given hidden sizes; no hidden layer is a linear model."""
+
+    hidden: Annotated[tuple[int, ...], Each(COUNT)]
+    activation: Annotated[str, Choice(("relu", "elu", "gelu", "silu", "sigmoid", "tanh"))]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cnn(Linear):
+    """Two convolutions and two dense layers, for images (`sgdlab.problem.models`)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A loss without settings of its own."""
+
+    name: NAME
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CrossEntropy(Loss):
+    """Cross entropy on logits; smoothing mixes the one-hot target with the uniform distribution."""
+
+    label_smoothing: Annotated[float, Number(low=0, high=1, high_open=True)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Constant:
+    """The learning rate stays at lr, after an optional linear warm-up of `warmup` units."""
+
+    name: NAME
+    unit: Annotated[str, Choice(("epochs", "steps"))]
+    warmup: Annotated[int, Whole()]
+    warmup_start: Annotated[float, Number(low=0, low_open=True, high=1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step(Constant):
+    """The learning rate is multiplied by `gamma` every `step_size` units."""
+
+    step_size: Annotated[int, COUNT]
+    gamma: Annotated[float, Number(low=0, low_open=True, high=1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cosine(Constant):
+    """Half a cosine from lr to lr * min_factor over `length` units (null: the rest of the run)."""
+
+    length: Annotated[int | None, Optional(COUNT)]
+    min_factor: Annotated[float, Number(low=0, high=1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearDecay(Constant):
+    """A line from lr to lr * end_factor over `length` units (null: the rest of the run)."""
+
+    length: Annotated[int | None, Optional(COUNT)]
+    end_factor: Annotated[float, Number(low=0, high=1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """An optimizer's name, its customary learning rate, and its hyperparameters as given."""
+
+    name: str
+    default_lr: float
+    hypers: dict[str, Any]
+
+
+GROUPS: dict[str, dict[str, type]] = {
+    "dataset": {
+        "fashion_mnist": ImageData,
+        "fashion_mnist_small": ImageData,
+        "mnist": ImageData,
+        "cifar10": ImageData,
+        "linear_regression": GeneratedData,
+        "logistic_regression": GeneratedData,
+    },
+    "model": {"mlp": Mlp, "linear": Linear, "cnn": Cnn},
+    "loss": {"cross_entropy": CrossEntropy, "nll": Loss, "mse": Loss, "l1": Loss, "kl_div": Loss},
+    "scheduler": {"constant": Constant, "step": Step, "cosine": Cosine, "linear": LinearDecay},
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of one run; conf/config.yaml says in a word what each means."""
+
+    dataset: ImageData | GeneratedData
+    model: Mlp | Linear | Cnn
+    loss: Loss
+    optimizer: Optimizer
+    scheduler: Constant
+    lr: Annotated[float, Number(low=0)]
+    batch_size: Annotated[int | str, Either("full", COUNT)]
+    epochs: Annotated[int, COUNT]
+    steps: Annotated[int | None, Optional(COUNT)]
+    sampling: Annotated[str, Choice(("shuffle", "sequential", "replacement"))]
+    drop_last: Annotated[bool, Flag()]
+    seed: Annotated[int, Whole(high=2**63 - 1)]
+    device: Annotated[str, Text()]
+    precision: Annotated[str, Choice(("float32", "float64"))]
+    threads: Annotated[int, COUNT]
+    log_every: Annotated[int, COUNT]
+    eval_every: Annotated[int, Whole()]
+    eval_train: Annotated[int | None, Optional(COUNT)]
+    name: Annotated[str, Text()]
+    runs_dir: Annotated[str, Text()]
+    data_dir: Annotated[str | None, Optional(Text())]
+    checkpoint_every: Annotated[float, Number(low=0)]
+    force: Annotated[bool, Flag()]
+    quiet: Annotated[bool, Flag()]
+    figure: Annotated[dict[str, Any] | None, Anything()]
+
+
+# What cannot change a run's numbers, and so is no part of its identity.
+NOT_IDENTITY = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
+
+
+def read(raw: Mapping[str, Any]) -> Config:
+    """A composed mapping as a `Config`. Raises UsageError naming the first setting that is not legal."""
+    groups = {group: _read_group(group, raw.get(group)) for group in GROUPS}
+    known = {field.name for field in dataclasses.fields(Config)}
+    rest = {key: value for key, value in raw.items() if key not in groups and key != "optimizer"}
+    _refuse_unknown(rest, known, "")
+    checks = _checks(Config)
+    values = {key: _checked(checks[key], key, value) for key, value in rest.items()}
+    optimizer = read_optimizer(raw.get("optimizer"))
+    return Config(optimizer=optimizer, **groups, **values)
+
+
+def read_optimizer(raw: Any) -> Optimizer:
+    """The optimizer's section; its hyperparameters stay as given, for `sgdlab.optim` to check."""
+    section = _section("optimizer", raw)
+    hypers = {k: Anything()(v) for k, v in section.items() if k not in ("name", "default_lr")}
+    default_lr = _checked(POSITIVE, "optimizer.default_lr", section.get("default_lr"))
+    return Optimizer(name=str(section["name"]), default_lr=default_lr, hypers=hypers)
+
+
+def _read_group(group: str, raw: Any) -> Any:
+    section = _section(group, raw)
+    kinds = GROUPS[group]
+    name = section["name"]
+    if name not in kinds:
+        raise UsageError(f"{group}={name}: no such {group}; {did_you_mean(str(name), kinds)}")
+    return _read_section(kinds[name], section, f"{group}.")
+
+
+def _section(group: str, raw: Any) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping) or "name" not in raw:
+        raise UsageError(f"{group}={raw}: choose one with {group}=NAME; see sgdlab train --help")
+    return raw
+
+
+def _read_section(kind: type, raw: Mapping[str, Any], prefix: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    _refuse_unknown(raw, fields, prefix)
+    checks = _checks(kind)
+    values = {}
+    for key, value in raw.items():
+        inner = fields[key].type
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            if not isinstance(value, Mapping):
+                raise UsageError(f"{prefix}{key}={value}: set {prefix}{key}.{next(iter(_checks(inner)))}")
+            values[key] = _read_section(inner, value, f"{prefix}{key}.")
+        else:
+            values[key] = _checked(checks[key], prefix + key, value)
+    missing = [prefix + key for key in fields if key not in values]
+    if missing:
+        raise UsageError(f"{missing[0]} is not set; give it a value")
+    return kind(**values)
+
+
+def _refuse_unknown(raw: Mapping[str, Any], known: Any, prefix: str) -> None:
+    for key in raw:
+        if key not in known:
+            names = [prefix + name for name in known]
+            raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(prefix + str(key), names)}")
+
+
+def _checks(kind: type) -> dict[str, Check]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {key: hint.__metadata__[0] for key, hint in hints.items() if "__metadata__" in dir(hint)}
+
+
+def _checked(check: Check, key: str, value: Any) -> Any:
+    try:
+        return check(value)
+    except ValueError as err:
+        raise UsageError(f"{key}={show(value)}: {err}") from None
+
+
+def show(value: Any) -> str:
+    """A value as one writes it on the command line: `true`, `null`, `[0.9,0.99]`, `0.001`."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{k}:{show(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(show(member) for member in value) + "]"
+    return str(value)
+
+
+def as_mapping(config: Config) -> dict[str, Any]:
+    """The configuration as plain nested mappings and lists, the shape of its YAML."""
+    raw: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    raw["optimizer"] |= raw["optimizer"].pop("hypers")
+    return raw
+
+
+def identity(config: Config) -> str:
+    """The run's identity: eight hex digits of a SHA-256 over all that can change its numbers.
+
+    `config.device` must be resolved already (no `auto`): a GPU's numbers differ in the last bits.
+    """
+    raw = {key: value for key, value in as_mapping(config).items() if key not in NOT_IDENTITY}
+    raw["optimizer"].pop("default_lr")
+    raw["device"] = config.device.partition(":")[0]
+    if config.steps is not None:
+        raw.pop("epochs")
+    text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def slug(config: Config) -> str:
+    """What a person wants to read in a run folder's name: `sgd-lr0.1-mt0.9-bs64-s0`."""
+    momentum = config.optimizer.hypers.get("momentum")
+    parts = [
+        config.optimizer.name,
+        f"lr{show(config.lr)}",
+        f"mt{show(momentum)}" if momentum else "",
+        f"bs{config.batch_size}",
+        f"s{config.seed}",
+    ]
+    return "-".join(part for part in parts if part)
+
+
+def conf_dir() -> Path:
+    """The folder of YAML files: inside an installed package, else beside the package in a clone."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise UsageError(f"the configuration folder is missing: neither {package / 'conf'} nor a clone's conf/")

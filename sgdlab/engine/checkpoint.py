@@ -1,0 +1,51 @@
+"""Checkpoints: one file, whole or not there, that torch.load reads with weights_only=True."""
+
+import io
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sgdlab.errors import UserError
+
+FORMAT = 1
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Replace the checkpoint at `path`. The old one stays until the new one is on the disk.
+
+    Through a buffer, so that a full disk is an OSError and not an error of torch's writer.
+    """
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, buffer)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path, device: torch.device) -> dict[str, Any]:
+    """The state that `save` stored. Raises UserError naming the file when it is damaged."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as err:
+        raise damaged(path, str(err).splitlines()[0] if str(err) else type(err).__name__) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise damaged(path, "not a checkpoint of this version of sgdlab")
+    return state
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """The error for a checkpoint that cannot be resumed from."""
+    return UserError(
+        f"{path} is damaged ({why[:120]})\nDelete that file, or start the run anew with force=true"
+    )

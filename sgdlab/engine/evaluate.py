@@ -1,0 +1,48 @@
+"""Loss and accuracy over many examples, without gradients, in large batches."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdlab.problem import Problem
+
+CHUNK = 1000  # examples at once: large enough to be fast, small enough for a convolution's activations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Mean losses, and the fraction of the test set that is classified correctly (None: regression)."""
+
+    train_loss: float
+    test_loss: float
+    test_accuracy: float | None
+
+
+def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
+    """Evaluate on the first `train_limit` training examples (None: all) and on the test set.
+
+    Sums are in float64, so that the chunk size does not show.
+    """
+    data = problem.data
+    problem.model.eval()
+    with torch.no_grad():
+        train_loss, _ = _mean(problem, data.train_x[:train_limit], data.train_y[:train_limit])
+        test_loss, accuracy = _mean(problem, data.test_x, data.test_y)
+    problem.model.train()
+    return Evaluation(
+        train_loss=train_loss,
+        test_loss=test_loss,
+        test_accuracy=accuracy if problem.spec.classification else None,
+    )
+
+
+def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[float, float]:
+    total = torch.zeros((), dtype=torch.float64, device=x.device)
+    right = torch.zeros((), dtype=torch.int64, device=x.device)
+    for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
+        out = problem.model(problem.data.prepare(inputs))
+        total += problem.loss(out, targets).double() * len(targets)
+        if problem.spec.classification:
+            right += (out.argmax(dim=-1) == targets).sum()
+    return float(total) / len(y), int(right) / len(y)

@@ -1,0 +1,63 @@
+"""Which examples each update sees: a pure function of seed, epoch and batch, so a resume needs no state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Index = Tensor | slice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """The batches of each epoch over `size` examples.
+
+    sampling: shuffle (a new permutation each epoch), sequential (file order, the same every epoch), or
+    replacement (each example drawn uniformly and independently; an epoch is `size` draws).
+    The last batch of an epoch is smaller when batch_size does not divide size, unless drop_last.
+    """
+
+    size: int
+    batch_size: int
+    sampling: str
+    drop_last: bool
+    seed: int
+    device: torch.device
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches, and so updates, in one epoch."""
+        whole, rest = divmod(self.size, self.batch_size)
+        return whole if self.drop_last or not rest else whole + 1
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Examples used in one epoch."""
+        return min(self.per_epoch * self.batch_size, self.size)
+
+    def epoch(self, epoch: int) -> Sequence[Index]:
+        """The batches of an epoch, counted from 0: each a slice or int64 indices on the device."""
+        if self.sampling == "sequential":
+            ends = [min(start + self.batch_size, self.size) for start in self._starts()]
+            return [slice(start, end) for start, end in zip(self._starts(), ends, strict=True)]
+        order = self._order(epoch).to(self.device)
+        return torch.split(order, self.batch_size)[: self.per_epoch]
+
+    def samples(self, step: int) -> int:
+        """Examples used after `step` updates."""
+        epochs, batches = divmod(step, self.per_epoch)
+        return epochs * self.samples_per_epoch + min(batches * self.batch_size, self.size)
+
+    def _starts(self) -> range:
+        return range(0, self.per_epoch * self.batch_size, self.batch_size)
+
+    def _order(self, epoch: int) -> Tensor:
+        # The weights are drawn from the plain seed, so the sampling must not start from it too: one
+        # 63-bit seed for each pair (seed, epoch), through the generator's own mixing.
+        mix = torch.Generator().manual_seed(self.seed)
+        offset = int(torch.randint(2**62, (1,), generator=mix)) + epoch
+        random = torch.Generator().manual_seed(offset)
+        if self.sampling == "replacement":
+            return torch.randint(self.size, (self.size,), generator=random)
+        return torch.randperm(self.size, generator=random)

@@ -1,0 +1,213 @@
+"""One run: the loop over updates, with evaluation at its epochs and a checkpoint whenever one is due."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sgdlab.engine.evaluate import Evaluation, evaluate
+from sgdlab.engine.sampling import Batches, Index
+from sgdlab.problem import Problem
+
+BLOCK = 100  # updates between looks at the losses, which stay on the device until then
+# A batch above this many examples (gradient descent on a whole data set) is summed from parts, which
+# bounds the memory that activations need. Below it, nothing changes.
+PART = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One update: its number from 1, and the loss of its batch before it."""
+
+    step: int
+    epoch: int
+    samples: int
+    lr: float
+    loss: float
+
+
+class Watch(Protocol):
+    """Who follows a run. Every method is called between updates, never during one."""
+
+    def losses(self, rows: list[Row], last: Row) -> None:
+        """Rows that belong in the record, and the newest row whether it does or not."""
+
+    def evaluated(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
+        """The weights were evaluated after `step` updates, in which `epoch` epochs were completed."""
+
+    def due(self) -> bool:
+        """Whether to checkpoint now. Asked after each update, so it must be cheap."""
+
+    def checkpoint(self, state: dict[str, Any]) -> None:
+        """Keep the state. May raise to end the run here."""
+
+
+class Diverged(Exception):
+    """The loss stopped being finite: `what` says which, at which update. A result, not a failure."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long a run is and what it reports: all in updates, but eval_every in epochs (0: ends only)."""
+
+    total: int
+    log_every: int
+    eval_every: int
+    eval_train: int | None
+
+
+class Trainer:
+    """A run at some update. `state` and `load` are its checkpoint; `run` goes on to the end."""
+
+    def __init__(
+        self,
+        *,
+        problem: Problem,
+        optimizer: torch.optim.Optimizer,
+        scheduler: torch.optim.lr_scheduler.LRScheduler | None,
+        scheduled_by_epoch: bool,
+        batches: Batches,
+        plan: Plan,
+    ) -> None:
+        self.step = 0
+        self._problem = problem
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._by_epoch = scheduled_by_epoch
+        self._batches = batches
+        self._plan = plan
+        self._last: Row | None = None
+        self._losses: list[Tensor] = []
+        self._lrs: list[float] = []
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the run depends on, as tensors, numbers and plain containers."""
+        last = self._last
+        return {
+            "step": self.step,
+            "last": None if last is None else [last.step, last.epoch, last.samples, last.lr, last.loss],
+            "model": self._problem.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scheduler": None if self._scheduler is None else self._scheduler.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go to the update at which `state` was taken. Raises KeyError, TypeError, ValueError or
+        RuntimeError when it is not a state of this run."""
+        self._problem.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._scheduler is not None:
+            self._scheduler.load_state_dict(state["scheduler"])
+        torch.set_rng_state(state["random"].cpu())
+        self.step = state["step"]
+        if state["last"] is not None:
+            step, epoch, samples, lr, loss = state["last"]
+            self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
+
+    def run(self, watch: Watch) -> None:
+        """Train to the end. Raises Diverged when a loss stops being finite; all before it is reported."""
+        if self.step == 0:
+            self._evaluate(watch)
+        while self.step < self._plan.total:
+            epoch, done = divmod(self.step, self._batches.per_epoch)
+            for index in self._batches.epoch(epoch)[done:]:
+                self._update(index)
+                if self._ends_epoch() or self.step == self._plan.total:
+                    self._fetch(watch)
+                    if self._wants_evaluation():
+                        self._evaluate(watch)
+                elif len(self._losses) == BLOCK:
+                    self._fetch(watch)
+                if watch.due():
+                    self._fetch(watch)
+                    watch.checkpoint(self.state())
+                if self.step == self._plan.total:
+                    break
+
+    def _ends_epoch(self) -> bool:
+        return self.step % self._batches.per_epoch == 0
+
+    def _wants_evaluation(self) -> bool:
+        if self.step == self._plan.total:
+            return True
+        every = self._plan.eval_every
+        return every > 0 and (self.step // self._batches.per_epoch) % every == 0
+
+    def _update(self, index: Index) -> None:
+        self._lrs.append(self._optimizer.param_groups[0]["lr"])
+        self._losses.append(self._optimizer.step(self._closure(index)))  # type: ignore[arg-type]
+        self.step += 1
+        if self._scheduler is not None and (not self._by_epoch or self._ends_epoch()):
+            self._scheduler.step()
+
+    def _closure(self, index: Index) -> Callable[[], Tensor]:
+        def closure() -> Tensor:
+            self._optimizer.zero_grad(set_to_none=True)
+            with torch.enable_grad():
+                return _backward(self._problem, index)
+
+        return closure
+
+    def _fetch(self, watch: Watch) -> None:
+        if not self._losses:
+            return
+        values = torch.stack(self._losses).tolist()
+        first = self.step - len(values) + 1
+        rows: list[Row] = []
+        for step, (loss, lr) in enumerate(zip(values, self._lrs, strict=True), start=first):
+            if not math.isfinite(loss):
+                self._diverge(watch, rows, f"the training loss is {loss} at step {step}")
+            self._last = self._row(step, lr, loss)
+            if self._logged(step):
+                rows.append(self._last)
+        self._losses, self._lrs = [], []
+        assert self._last is not None
+        watch.losses(rows, self._last)
+
+    def _diverge(self, watch: Watch, rows: list[Row], what: str) -> None:
+        """Report up to the last finite loss, which is recorded even where log_every would skip it."""
+        if self._last is not None:
+            if not self._logged(self._last.step):
+                rows.append(self._last)
+            watch.losses(rows, self._last)
+        raise Diverged(what)
+
+    def _row(self, step: int, lr: float, loss: float) -> Row:
+        epoch = (step - 1) // self._batches.per_epoch + 1
+        return Row(step=step, epoch=epoch, samples=self._batches.samples(step), lr=lr, loss=loss)
+
+    def _logged(self, step: int) -> bool:
+        return (step - 1) % self._batches.per_epoch % self._plan.log_every == 0
+
+    def _evaluate(self, watch: Watch) -> None:
+        result = evaluate(self._problem, train_limit=self._plan.eval_train)
+        for name, value in (("training", result.train_loss), ("test", result.test_loss)):
+            if not math.isfinite(value):
+                self._diverge(watch, [], f"the evaluated {name} loss is {value} after step {self.step}")
+        epoch = self.step // self._batches.per_epoch
+        watch.evaluated(epoch, self.step, self._batches.samples(self.step), result)
+
+
+def _backward(problem: Problem, index: Index) -> Tensor:
+    """Add the gradient of the batch's mean loss to the weights; return that loss, detached."""
+    size = index.stop - index.start if isinstance(index, slice) else len(index)
+    if size <= PART:
+        loss = problem.batch_loss(index)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+    total = torch.zeros((), device=problem.data.train_y.device)
+    for start in range(0, size, PART):
+        end = min(start + PART, size)
+        part = slice(index.start + start, index.start + end) if isinstance(index, slice) else index[start:end]
+        loss = problem.batch_loss(part) * ((end - start) / size)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total = total + loss.detach()
+    return total

@@ -1,0 +1,66 @@
+"""Facts about where a run took place, for its record."""
+
+import functools
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import sgdlab
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def facts(device: str) -> dict[str, Any]:
+    """Process, host, device and versions."""
+    return {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "device": device,
+        "device_name": _device_name(device),
+        "versions": {
+            "sgdlab": sgdlab.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+        },
+        "git": _git(),
+    }
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+@functools.cache
+def _git() -> str | None:
+    """The commit of the clone that sgdlab runs from, `+` when it has changes; None when installed."""
+    clone = Path(__file__).resolve().parent.parent
+    if not (clone / ".git").exists():
+        return None
+    try:
+        return _ask_git(clone, "rev-parse", "HEAD") + "+" * bool(
+            _ask_git(clone, "status", "--porcelain", "-uno")
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _ask_git(clone: Path, *words: str) -> str:
+    command = ["git", "-C", str(clone), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()

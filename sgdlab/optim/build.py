@@ -1,0 +1,107 @@
+"""From an optimizer's configuration to a torch.optim.Optimizer, or to the reason why not."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sgdlab.config import Optimizer, show
+from sgdlab.errors import UsageError, UserError, did_you_mean
+from sgdlab.optim.table import OPTIMIZERS
+
+if TYPE_CHECKING:
+    import torch
+
+CUSTOM = "custom"
+
+
+def check(optimizer: Optimizer) -> Optimizer:
+    """The optimizer with its hyperparameters in normal form.
+
+    Raises UsageError naming an unknown hyperparameter (with the nearest), an illegal value (with the
+    range), or a combination that the formula does not have. Does not import torch.
+    """
+    if optimizer.name == CUSTOM:
+        return optimizer
+    if optimizer.name not in OPTIMIZERS:
+        names = [*OPTIMIZERS, CUSTOM]
+        raise UsageError(
+            f"optimizer={optimizer.name}: no such optimizer; {did_you_mean(optimizer.name, names)}"
+        )
+    legal = OPTIMIZERS[optimizer.name].hypers
+    hypers = {}
+    for key, value in optimizer.hypers.items():
+        if key not in legal:
+            raise UsageError(
+                f"optimizer.{key}: {optimizer.name} has no such hyperparameter; {did_you_mean(key, legal)}"
+            )
+        try:
+            hypers[key] = legal[key](value)
+        except ValueError as err:
+            raise UsageError(f"optimizer.{key}={show(value)}: {err}") from None
+    if hypers.get("nesterov") and not (hypers["momentum"] > 0 and hypers["dampening"] == 0):
+        raise UsageError("optimizer.nesterov=true: needs optimizer.momentum > 0 and optimizer.dampening=0")
+    return Optimizer(name=optimizer.name, default_lr=optimizer.default_lr, hypers=hypers)
+
+
+def build(
+    optimizer: Optimizer, lr: float, params: "Iterable[torch.Tensor]", *, fused: bool = True
+) -> "torch.optim.Optimizer":
+    """The optimizer over `params`, with torch's fused implementation where there is one.
+
+    Raises UserError when a custom class cannot be imported or does not take what it is given.
+    """
+    if optimizer.name == CUSTOM:
+        return _custom(optimizer, lr, params)
+    entry = OPTIMIZERS[optimizer.name]
+    hypers = dict(optimizer.hypers)
+    if entry.fused:
+        hypers["fused"] = fused
+    made: torch.optim.Optimizer = _import(entry.target)(params, lr=lr, **hypers)
+    return made
+
+
+def _custom(optimizer: Optimizer, lr: float, params: "Iterable[torch.Tensor]") -> "torch.optim.Optimizer":
+    import torch
+
+    hypers = dict(optimizer.hypers)
+    target = str(hypers.pop("target", ""))
+    kind = _import(target)
+    if not (inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
+        raise UserError(f"optimizer.target={target}: is not a class of torch.optim.Optimizer")
+    try:
+        made: torch.optim.Optimizer = kind(params, **{"lr": lr, **hypers})
+        return made
+    except (TypeError, ValueError) as err:
+        given = ", ".join(["lr", *hypers])
+        raise UserError(
+            f"optimizer.target={target}: refuses the arguments {given}: {err}\nIt takes {_arguments(kind)}"
+        ) from None
+
+
+def _arguments(kind: type) -> str:
+    return ", ".join(name for name in inspect.signature(kind).parameters if name != "params")
+
+
+def _import(target: str) -> Any:
+    module, colon, name = target.partition(":")
+    if not (module and colon and name):
+        raise UserError(
+            f"optimizer.target={target}: write it as package.module:Class, like torch.optim:NAdam"
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a user's own file beside the command is what `target` is for
+    try:
+        found = importlib.import_module(module)
+    except ImportError as err:
+        raise UserError(f"optimizer.target={target}: cannot import {module}: {err}") from None
+    if name not in dir(found):
+        raise UserError(f"optimizer.target={target}: {module} has no {name}; {_like(name, found)}")
+    return getattr(found, name)
+
+
+def _like(name: str, module: Any) -> str:
+    classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
+    return did_you_mean(name, classes)

@@ -1,0 +1,37 @@
+"""Learning-rate schedules as one closed form: the factor on lr after t units (epochs or updates)."""
+
+import math
+from collections.abc import Callable
+
+from sgdlab.config import Constant, Cosine, LinearDecay, Step
+
+
+def factor(scheduler: Constant, total: int) -> Callable[[int], float]:
+    """The factor on the learning rate as a function of t = 0, 1, ... units, for a run of `total` units.
+
+    Warm-up rises linearly from `warmup_start` at t = 0 to 1 at t = warmup; the schedule proper starts
+    there. The values are those of torch.optim.lr_scheduler's LinearLR, StepLR, CosineAnnealingLR and
+    LinearLR joined by SequentialLR, except that cosine and linear stay at their end value once reached.
+    """
+    main = _main(scheduler, total - scheduler.warmup)
+    warmup, start = scheduler.warmup, scheduler.warmup_start
+
+    def at(t: int) -> float:
+        if t < warmup:
+            return start + (1 - start) * t / warmup
+        return main(t - warmup)
+
+    return at
+
+
+def _main(scheduler: Constant, rest: int) -> Callable[[int], float]:
+    if isinstance(scheduler, Step):
+        size, gamma = scheduler.step_size, scheduler.gamma
+        return lambda t: gamma ** (t // size)
+    if isinstance(scheduler, Cosine):
+        length, low = scheduler.length or max(rest, 1), scheduler.min_factor
+        return lambda t: low + (1 - low) * (1 + math.cos(math.pi * min(t / length, 1))) / 2
+    if isinstance(scheduler, LinearDecay):
+        length, end = scheduler.length or max(rest, 1), scheduler.end_factor
+        return lambda t: 1 + (end - 1) * min(t / length, 1)
+    return lambda t: 1.0

@@ -1,0 +1,42 @@
+"""What a run writes and how it is read back. Nothing here imports torch.
+
+A run's folder, `<runs_dir>/<name>/<slug>-<hash8>/`, holds
+
+    config.yaml      the resolved configuration
+    run.json         status, reason, settings, versions, machine, times, final metrics
+    train.csv        the loss of a mini-batch, every log_every batches       (TRAIN)
+    eval.csv         losses and accuracy at the start and after epochs       (EVAL)
+    time.csv         seconds of training at some steps, apart, as they differ from run to run (TIME)
+    checkpoint.pt    the newest complete one, until the run is done
+
+A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figure and jobs.
+"""
+
+from sgdlab.records.columns import EVAL, FILES, TIME, TRAIN, Column
+from sgdlab.records.fields import resolve
+from sgdlab.records.find import Selection, find_runs, select
+from sgdlab.records.read import Run, differing, flatten, label, read_run, read_sweep
+from sgdlab.records.write import FORMAT, RunWriter, SweepWriter, write_bytes, write_text
+
+__all__ = [
+    "EVAL",
+    "FILES",
+    "FORMAT",
+    "TIME",
+    "TRAIN",
+    "Column",
+    "Run",
+    "RunWriter",
+    "Selection",
+    "SweepWriter",
+    "differing",
+    "find_runs",
+    "flatten",
+    "label",
+    "read_run",
+    "read_sweep",
+    "resolve",
+    "select",
+    "write_bytes",
+    "write_text",
+]

@@ -1,0 +1,53 @@
+"""The columns of every file of rows: name, unit, meaning. Written, read and plotted from this table."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: `title` is what an axis says, `unit` is empty for a pure number."""
+
+    name: str
+    title: str
+    meaning: str
+    unit: str = ""
+    whole: bool = False
+
+
+STEP = Column(name="step", title="Step", meaning="updates made, this batch's included", whole=True)
+EPOCH = Column(name="epoch", title="Epoch", meaning="the epoch the batch belongs to, from 1", whole=True)
+SAMPLES = Column(
+    name="samples", title="# of samples", meaning="training examples used, this batch included", whole=True
+)
+
+TRAIN = (
+    STEP,
+    EPOCH,
+    SAMPLES,
+    Column(name="lr", title="Learning rate", meaning="learning rate of this update"),
+    Column(name="loss", title="Training loss", meaning="mean loss of this batch, before its update"),
+)
+
+EVAL = (
+    Column(name="epoch", title="Epoch", meaning="epochs completed; 0 is before the first update", whole=True),
+    Column(name="step", title="Step", meaning="updates made", whole=True),
+    Column(name="samples", title="# of samples", meaning="training examples used", whole=True),
+    Column(
+        name="train_loss",
+        title="Training loss (evaluated)",
+        meaning="mean loss over the first eval_train training examples",
+    ),
+    Column(name="test_loss", title="Test loss", meaning="mean loss over the test set"),
+    Column(
+        name="test_accuracy",
+        title="Test accuracy",
+        meaning="fraction of the test set whose largest output is the label; empty for regression",
+    ),
+)
+
+TIME = (
+    STEP,
+    Column(name="seconds", title="Time", unit="s", meaning="seconds spent training and evaluating so far"),
+)
+
+FILES: dict[str, tuple[Column, ...]] = {"train.csv": TRAIN, "eval.csv": EVAL, "time.csv": TIME}

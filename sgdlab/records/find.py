@@ -1,0 +1,148 @@
+"""Which runs a person means: by folder, sweep, experiment or the start of a run's hash; or the newest."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sgdlab.errors import UserError, did_you_mean
+from sgdlab.records.read import Run, read_run, read_sweep
+
+BASELINES = "baselines"  # below runs_dir: recorded runs that ship with the repository
+SWEEPS = "sweeps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The runs that a target names, in the order of their sweep.
+
+    `name` serves as a file name, `figure` is the experiment's own way of being drawn, and `missing` are
+    the jobs of a sweep that left no run to draw, each with its reason.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    figure: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+def find_runs(root: Path) -> list[Run]:
+    """All runs below a folder, by path. Folders whose run.json is not readable are left out."""
+    runs = []
+    for path in sorted(root.rglob("run.json")):
+        try:
+            runs.append(read_run(path.parent))
+        except UserError:
+            continue
+    return runs
+
+
+def select(targets: Sequence[str], runs_dir: Path) -> Selection:
+    """What the targets of `sgdlab plot` mean; without any, the newest run or sweep.
+
+    A target is a folder (of a run, of a sweep, or with runs somewhere below), an experiment's or sweep's
+    name, a folder's name below `runs_dir`, or the first four or more digits of a run's hash. Names are
+    looked up in `runs_dir`, then among its baselines. Raises UserError when nothing is found.
+    """
+    if not targets:
+        return _newest(runs_dir)
+    found = [_target(target, runs_dir) for target in targets]
+    if len(found) == 1:
+        return found[0]
+    runs = {run.folder.resolve(): run for selection in found for run in selection.runs}
+    return Selection(
+        name="+".join(selection.name.replace("/", "-") for selection in found)[:80],
+        runs=tuple(runs.values()),
+        missing=tuple(reason for selection in found for reason in selection.missing),
+    )
+
+
+def _newest(runs_dir: Path) -> Selection:
+    records = [path for path in _records(runs_dir) if BASELINES not in path.relative_to(runs_dir).parts]
+    if not records:
+        raise UserError(
+            f"no runs yet in {runs_dir}; make one with: sgdlab train\n"
+            f"(or name a folder of runs: sgdlab plot FOLDER)"
+        )
+    # A sweep writes its own record after each of its runs, so at a tie the sweep is meant.
+    newest = max(records, key=lambda path: (path.stat().st_mtime_ns, path.name == "sweep.json"))
+    return _folder(newest.parent, runs_dir)
+
+
+def _records(runs_dir: Path) -> Iterator[Path]:
+    if runs_dir.is_dir():
+        yield from runs_dir.rglob("run.json")
+        yield from runs_dir.rglob("sweep.json")
+
+
+def _target(target: str, runs_dir: Path) -> Selection:
+    for root in (runs_dir, runs_dir / BASELINES):
+        for folder in (root / SWEEPS / target, root / target):
+            if _has_records(folder):
+                return _folder(folder, root)
+        matches = [run for run in find_runs(root) if _is_hash(target) and run.id.startswith(target)]
+        if len(matches) == 1:
+            return _folder(matches[0].folder, root)
+    if _has_records(Path(target)):
+        return _folder(Path(target), runs_dir)
+    if Path(target).is_dir():
+        raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
+    names = [selection_name(path.parent, runs_dir) for path in _records(runs_dir)]
+    raise UserError(f"{target}: no such run, sweep, experiment or folder; {_few(target, names, runs_dir)}")
+
+
+def _few(target: str, names: list[str], runs_dir: Path) -> str:
+    if not names:
+        return f"there are no runs yet in {runs_dir}: make one with sgdlab train"
+    hint = did_you_mean(target, names).partition("One of: ")[0]
+    return f"{hint}see sgdlab runs for what is there"
+
+
+def selection_name(folder: Path, runs_dir: Path) -> str:
+    """A folder's name as a target: relative to where its kind of record lives."""
+    for root in (runs_dir / BASELINES / SWEEPS, runs_dir / BASELINES, runs_dir / SWEEPS, runs_dir):
+        if folder.is_relative_to(root):
+            return str(folder.relative_to(root))
+    return folder.name
+
+
+def _is_hash(target: str) -> bool:
+    return 4 <= len(target) <= 8 and all(digit in "0123456789abcdef" for digit in target)
+
+
+def _has_records(folder: Path) -> bool:
+    return folder.is_dir() and any(True for _ in _records(folder))
+
+
+def _folder(folder: Path, runs_dir: Path) -> Selection:
+    name = selection_name(folder, runs_dir)
+    if (folder / "sweep.json").is_file():
+        return _sweep(folder, name)
+    if (folder / "run.json").is_file():
+        run = read_run(folder)
+        return Selection(name=name, runs=(run,))
+    return Selection(name=name, runs=tuple(find_runs(folder)))
+
+
+def _sweep(folder: Path, name: str) -> Selection:
+    sweep = read_sweep(folder)
+    root = _runs_dir_of(folder)
+    runs: dict[Path, Run] = {}
+    missing = []
+    for job in sweep["jobs"]:
+        path = root / job["run"] if job.get("run") else None
+        if path is not None and (path / "run.json").is_file():
+            runs[path] = read_run(path)
+        else:
+            missing.append(f"{' '.join(job['overrides'])}: {job.get('reason') or job.get('status')}")
+    return Selection(
+        name=name, runs=tuple(runs.values()), figure=sweep.get("figure") or {}, missing=tuple(missing)
+    )
+
+
+def _runs_dir_of(folder: Path) -> Path:
+    """The runs_dir that a sweep's folder lies in: a sweep's id may hold slashes."""
+    for parent in folder.resolve().parents:
+        if parent.name == SWEEPS:
+            return parent.parent
+    raise UserError(f"{folder / 'sweep.json'} does not lie below a folder {SWEEPS}, as sgdlab writes it")

@@ -1,0 +1,103 @@
+"""Writing a run's folder so that it is whole at every instant, whenever the process dies."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sgdlab.records.columns import FILES
+
+FORMAT = 1  # of run.json and sweep.json; raised when a reader of the old one would misread the new one
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in UTF-8 so that it appears whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it appears whole or not at all: a temporary sibling, then a rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """`content` as JSON with sorted keys left as they are, whole or not at all. NaN is refused."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+class RunWriter:
+    """Appends rows to a run's CSV files and keeps its run.json.
+
+    Rows reach the disk with `append`; `offsets` says how long the files are, a checkpoint stores that,
+    and `truncate` takes a resumed run back to it, so that rows written after the checkpoint are written
+    again, the same. `digits` is how many significant digits bring a float back exactly (9 for float32,
+    17 for float64).
+    """
+
+    def __init__(self, folder: Path, *, digits: int) -> None:
+        self.folder = folder
+        self._digits = digits
+        self._info: dict[str, Any] = {}
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What run.json says."""
+        return self._info
+
+    def create(self) -> None:
+        """New CSV files that hold their headers only."""
+        for name, columns in FILES.items():
+            write_text(self.folder / name, ",".join(column.name for column in columns) + "\n")
+
+    def append(self, name: str, rows: Iterable[Sequence[float | int | None]]) -> None:
+        """Add rows to one of FILES. Either all of them end up in the file or, on an OSError, none."""
+        text = "".join(",".join(self._cell(value) for value in row) + "\n" for row in rows)
+        if not text:
+            return
+        path = self.folder / name
+        before = path.stat().st_size
+        try:
+            with path.open("ab") as file:
+                file.write(text.encode())
+        except OSError:
+            os.truncate(path, before)
+            raise
+
+    def offsets(self) -> dict[str, int]:
+        """The length in bytes of each CSV file."""
+        return {name: (self.folder / name).stat().st_size for name in FILES}
+
+    def truncate(self, offsets: Mapping[str, int]) -> None:
+        """Cut each CSV file back to a length that `offsets` gave before."""
+        for name, size in offsets.items():
+            os.truncate(self.folder / name, size)
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of run.json."""
+        self._info |= fields
+        write_json(self.folder / "run.json", self._info)
+
+    def _cell(self, value: float | int | None) -> str:
+        if value is None:
+            return ""
+        return str(value) if isinstance(value, int) else f"{value:.{self._digits}g}"
+
+
+class SweepWriter:
+    """Keeps a sweep's sweep.json: rewritten whole after every job, so that an interrupted sweep shows."""
+
+    def __init__(self, folder: Path, info: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._info = {"format": FORMAT, **info}
+
+    def write(self, jobs: Sequence[Mapping[str, Any]], **fields: Any) -> None:
+        """Write the jobs so far, each with overrides, run (a path below runs_dir), status and reason."""
+        self._info |= fields
+        write_json(self.folder / "sweep.json", {**self._info, "jobs": list(jobs)})

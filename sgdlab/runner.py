@@ -1,0 +1,263 @@
+"""One run from its configuration to its records: answered from disk, resumed, or trained."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from omegaconf import OmegaConf
+
+from sgdlab import device, optim, problem
+from sgdlab.config import Config, as_mapping, identity, slug
+from sgdlab.engine import checkpoint
+from sgdlab.engine.sampling import Batches
+from sgdlab.engine.serial import Diverged, Plan, Trainer
+from sgdlab.errors import UserError
+from sgdlab.machine import facts, now
+from sgdlab.progress import Display, Length
+from sgdlab.recorder import Interrupted, Recorder, Signals
+from sgdlab.records import FORMAT, Run, RunWriter, read_run, write_text
+
+FINISHED = ("done", "diverged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a run ended; `cached` when it had ended so before and was answered from disk."""
+
+    run: Run
+    cached: bool
+
+
+def prepare(config: Config) -> Config:
+    """The configuration with every check made that needs no data, and its device resolved.
+
+    Raises UsageError.
+    """
+    problem.check(config)
+    return replace(config, optimizer=optim.check(config.optimizer), device=device.resolve(config.device))
+
+
+def folder_of(config: Config) -> Path:
+    """The folder of a prepared configuration: `<runs_dir>/<name>/<slug>-<hash8>`."""
+    return Path(config.runs_dir).expanduser() / config.name / f"{slug(config)}-{identity(config)}"
+
+
+def run(config: Config, show: Display, *, experiment: str | None = None) -> Result:
+    """Bring a prepared configuration's run to its end and return its record.
+
+    A finished run is answered from disk unless `config.force`; an unfinished one goes on from its
+    checkpoint. Raises UserError (missing data, full disk, damaged checkpoint, a folder in use) and
+    Interrupted after Ctrl-C; whatever is raised, the folder can be resumed or is not there.
+    """
+    folder = folder_of(config)
+    done = _finished(folder)
+    if done is not None and not config.force:
+        return Result(run=done, cached=True)
+    with device.settings(threads=config.threads, seed=config.seed), _disk_errors(folder):
+        dtype = device.DTYPES[config.precision]
+        made = problem.build(config, device=torch.device(config.device), dtype=dtype, say=show.say)
+        with _locked(folder):
+            done = _finished(folder)
+            if done is not None and not config.force:  # by another process, since the look above
+                return Result(run=done, cached=True)
+            _train(config, made, folder, show, experiment)
+    return Result(run=read_run(folder), cached=False)
+
+
+def _train(
+    config: Config, made: problem.Problem, folder: Path, show: Display, experiment: str | None
+) -> None:
+    trainer, batches, plan = _trainer(config, made)
+    writer = RunWriter(folder, digits=device.DIGITS[config.precision])
+    state = _begin(config, writer, trainer)
+    length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
+    weights = sum(weight.numel() for weight in made.model.parameters())
+    writer.update(
+        **_about(config, folder, experiment),
+        data={"name": config.dataset.name, "sha256": made.data.sha256, "source": made.data.source},
+        parameters=weights,
+        train_size=made.spec.train_size,
+        batches_per_epoch=batches.per_epoch,
+        metrics=state.get("metrics", {}),
+    )
+    resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
+    title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({weights:,} weights)"
+    with Signals() as signals:
+        recorder = Recorder(writer, show, signals, every=config.checkpoint_every, state=state)
+        show.start(f"{title}, {config.device}{resumed}", length)
+        _follow(trainer, recorder, writer, show)
+
+
+def _follow(trainer: Trainer, recorder: Recorder, writer: RunWriter, show: Display) -> None:
+    """Train, and record the way it ended in run.json."""
+    status, reason = "failed", ""
+    try:
+        trainer.run(recorder)
+        recorder.checkpoint(trainer.state(), last=True)
+        status = "done"
+    except Diverged as end:
+        recorder.flush()
+        (writer.folder / "checkpoint.pt").unlink(missing_ok=True)
+        status, reason = "diverged", end.what
+    except (KeyboardInterrupt, Interrupted) as end:
+        status, reason = "interrupted", str(end) or "Ctrl-C"
+        raise
+    except BaseException as err:
+        reason = f"{type(err).__name__}: {err}".splitlines()[0]
+        raise
+    finally:
+        show.close()
+        _close(writer, status, reason, recorder)
+
+
+def _close(writer: RunWriter, status: str, reason: str, recorder: Recorder) -> None:
+    fields = {
+        "status": status,
+        "reason": reason,
+        "finished": now(),
+        "seconds": round(recorder.seconds(), 3),
+        "metrics": recorder.metrics,
+    }
+    try:
+        writer.update(**fields)
+    except OSError:
+        if status in FINISHED:  # otherwise the error that brought us here says more
+            raise
+
+
+def _trainer(config: Config, made: problem.Problem) -> tuple[Trainer, Batches, Plan]:
+    size = made.spec.train_size
+    batches = Batches(
+        size=size,
+        batch_size=size if config.batch_size == "full" else int(config.batch_size),
+        sampling=config.sampling,
+        drop_last=config.drop_last,
+        seed=config.seed,
+        device=torch.device(config.device),
+    )
+    plan = Plan(
+        total=config.steps or config.epochs * batches.per_epoch,
+        log_every=config.log_every,
+        eval_every=config.eval_every,
+        eval_train=config.eval_train,
+    )
+    optimizer = optim.build(config.optimizer, config.lr, made.model.parameters())
+    by_epoch = config.scheduler.unit == "epochs"
+    units = -(-plan.total // batches.per_epoch) if by_epoch else plan.total
+    scheduler = None
+    if config.scheduler.name != "constant" or config.scheduler.warmup:
+        curve = optim.factor(config.scheduler, units)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, curve)
+    trainer = Trainer(
+        problem=made,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        scheduled_by_epoch=by_epoch,
+        batches=batches,
+        plan=plan,
+    )
+    return trainer, batches, plan
+
+
+def _begin(config: Config, writer: RunWriter, trainer: Trainer) -> dict[str, Any]:
+    """Take the run to its checkpoint and return that; without one, start afresh and return {}."""
+    path = writer.folder / "checkpoint.pt"
+    if config.force:
+        path.unlink(missing_ok=True)
+    if path.exists():
+        state = checkpoint.load(path, torch.device(config.device))
+        try:
+            trainer.load(state)
+            whole = all(writer.offsets()[name] >= size for name, size in state["offsets"].items())
+        except (KeyError, TypeError, ValueError, RuntimeError, OSError) as err:
+            raise checkpoint.damaged(path, f"{type(err).__name__}: {err}") from None
+        if not whole:
+            raise checkpoint.damaged(path, "it is ahead of the CSV files beside it")
+        writer.truncate(state["offsets"])
+        return state
+    writer.create()
+    write_text(writer.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(as_mapping(config))))
+    return {}
+
+
+def _about(config: Config, folder: Path, experiment: str | None) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": config.name,
+        "slug": slug(config),
+        "hash": identity(config),
+        "status": "running",
+        "reason": "",
+        "config": as_mapping(config),
+        "experiment": experiment,
+        "started": now(),
+        "finished": None,
+        "seconds": None,
+        **facts(config.device),
+        "threads": config.threads,
+    }
+
+
+def _finished(folder: Path) -> Run | None:
+    if not (folder / "run.json").is_file():
+        return None
+    run = read_run(folder)
+    return run if run.status in FINISHED else None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep every other process out of the folder; made if need be, and removed again if nothing came of it.
+
+    The lock is the operating system's: it is gone with the process that holds it, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            try:
+                yield
+            finally:
+                if not (folder / "run.json").exists():
+                    _remove_empty(folder)
+    except filelock.Timeout:
+        raise UserError(
+            f"{folder} is in use: {_holder(folder)} is running this run; wait for it to end"
+        ) from None
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return f"process {read_run(folder).info['pid']}"
+    except (UserError, KeyError):
+        return "another process"
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a run folder in which nothing was recorded, and its empty parents."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in list(folder.parents)[:2]:
+        try:
+            parent.rmdir()
+        except OSError:
+            return
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"no space left on the disk of {folder}\nFree some and give the same command again: "
+                f"it goes on from the last checkpoint"
+            ) from None
+        if err.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+            raise UserError(f"cannot write to {folder}: {err.strerror}; choose another runs_dir=") from None
+        raise
