@@ -46,7 +46,7 @@ def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
     Two sweeps of one command share a folder: the second finds the runs of the first.
     """
     keep = [task for task in tasks if not task.startswith("experiment=")]
-    keep = sorted(task for task in keep if task.lstrip("+~").partition("=")[0] not in NOT_IDENTITY)
+    keep = sorted(task for task in keep if _key(task) not in NOT_IDENTITY)
     text = " ".join(keep)
     clean = re.sub(r"[^\w.,=+-]+", "-", text)[:60].strip("-")
     if clean != text.replace(" ", "-"):
@@ -63,9 +63,7 @@ def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None) -> N
 
     Raises UserError when a job failed. After Ctrl-C the record says which jobs are left.
     """
-    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
-    for job in jobs:
-        job.words = " ".join(word for word in job.overrides if word not in common) or "(defaults)"
+    _name(jobs)
     show = display(quiet=jobs[0].config.quiet)
     folder = Path(jobs[0].config.runs_dir).expanduser() / "sweeps" / sweep_id(experiment, tasks)
     about = {
@@ -88,6 +86,18 @@ def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None) -> N
     failed = [job for job in jobs if job.status == "failed"]
     if failed:
         raise UserError(f"{len(failed)} of {len(jobs)} runs failed; give the same command again to run them")
+
+
+def _name(jobs: Sequence[Job]) -> None:
+    """Say in words what tells each job from the others; of one job, what was changed at all."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    for job in jobs:
+        words = [word for word in job.overrides if word not in common and _key(word) not in NOT_IDENTITY]
+        job.words = " ".join(words) or "(defaults)"
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 def _run_job(job: Job, show: Display, experiment: str | None) -> None:

@@ -25,10 +25,9 @@ from urllib.parse import urlparse
 
 Say = Callable[[str], None]
 
-DEBIAN_FOLDER = Path(
-    "/usr/share/datasets/fashion-mnist"
-)  # where dataset-fashion-mnist puts its four .gz files
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
+IN_PACKAGE = Path("usr/share/datasets/fashion-mnist")  # where that package has its four .gz files
+DEBIAN_FOLDER = Path("/") / IN_PACKAGE
 
 ANSWER_SECONDS = 10.0  # a server that says nothing for so long counts as unreachable
 APT_SECONDS = 900.0  # the package has 31 MB: more than a quarter of an hour means that nothing moves
@@ -104,7 +103,7 @@ def apt_get(work: Path, names: Collection[str], say: Say) -> Path:
     if not packages:
         raise SourceFailed("apt-get brought no package")
     _run(["dpkg-deb", "-x", packages[-1].name, "unpacked"], work)
-    return work / "unpacked" / DEBIAN_FOLDER.relative_to(DEBIAN_FOLDER.anchor)
+    return work / "unpacked" / IN_PACKAGE
 
 
 def _run(command: list[str], work: Path) -> None:
