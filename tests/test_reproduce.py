@@ -1,0 +1,110 @@
+"""`sgdlab reproduce notes`: its table, its exit code, and the real thing on embedded and full data."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runs import fake_run, fake_sweep
+
+from sgdlab.cli import main
+from sgdlab.commands import reproduce
+from sgdlab.problem.sources import dataset_status
+from sgdlab.records import find_runs, read_run
+
+BASELINES = Path(__file__).parent.parent / "runs" / "baselines"
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+full_data = pytest.mark.skipif(
+    not DEBIAN.is_dir() and dataset_status("fashion_mnist", None).state != "present",
+    reason="the full Fashion-MNIST is not on this machine",
+)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def momentum_runs(runs_dir: Path, losses: dict[float, float]) -> None:
+    """A sweep notes/sgd_momentum whose runs end at the given mean losses."""
+    runs = []
+    for momentum, loss in losses.items():
+        table = [(k * 100 + 1, k // 4 + 1, k * 6400 + 64, 0.1, loss) for k in range(40)]
+        runs.append(fake_run(runs_dir, {"optimizer.momentum": momentum}, name="notes", rows=table))
+    fake_sweep(runs_dir, "notes/sgd_momentum", runs, figure={"panels": "optimizer.momentum"})
+
+
+@pytest.mark.parametrize(("worst", "code", "word"), [(0.9, 0, "PASS"), (0.5, 1, "FAIL")])
+def test_the_exit_code_says_whether_the_claims_hold(
+    worst: float,
+    code: int,
+    word: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    momentum_runs(tmp_path, {value: 0.4 if value == worst else 0.2 for value in (0.0, 0.5, 0.9)})
+    monkeypatch.setattr(reproduce, "_train", lambda *_: [])
+    assert main(["reproduce", "notes", "--only", "sgd_momentum", "--runs-dir", str(tmp_path)]) == code
+    assert word in capsys.readouterr().out
+    (claim,) = rows(tmp_path / "reproduce" / "notes" / "claims.csv")
+    assert claim["verdict"] == word
+    assert (tmp_path / "reproduce" / "notes" / "sgd_momentum.png").stat().st_size > 10_000
+
+
+def test_a_claim_without_runs_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reproduce, "_train", lambda *_: ["script: no data"])
+    assert main(["reproduce", "notes", "--only", "script", "--runs-dir", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "MISSING" in out and "script: no data" in out and "0 of 4 claims hold" in out
+
+
+def test_an_unknown_experiment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["reproduce", "notes", "--only", "sgd_momentun"])
+    assert end.value.code == 2
+    assert "sgd_momentum" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_the_main_job_on_the_embedded_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["reproduce", "notes", "--quick", "--quiet", "--runs-dir", str(tmp_path)]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "Quick: trained on the first 6,000 images only" in out
+    assert len(find_runs(tmp_path / "notes-quick")) == 14  # runs that two figures share run once
+    folder = tmp_path / "reproduce" / "notes-quick"
+    assert {path.stem for path in folder.glob("*.png")} == set(reproduce.EXPERIMENTS)
+    verdicts = [row["verdict"] for row in rows(folder / "claims.csv")]
+    assert len(verdicts) == 8 and set(verdicts) == {"PASS"}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.csv")}
+    assert main(words) == 0  # from disk: nothing is trained again
+    assert "already done" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.csv")} == before
+
+
+@pytest.mark.long
+@full_data
+def test_the_script_of_the_notes_on_the_full_data(tmp_path: Path) -> None:
+    words = ["reproduce", "notes", "--only", "script", "--quiet", "--runs-dir", str(tmp_path)]
+    assert main(words) == 0
+    (run,) = find_runs(tmp_path / "notes")
+    assert abs(100 * run.metrics["test_accuracy"] - 83.6) <= 0.7
+    assert abs(run.metrics["test_loss"] - 0.457) <= 0.015
+    assert len(run.train()) == 380
+
+
+@pytest.mark.long
+@full_data
+def test_a_run_on_the_full_data_follows_its_baseline(tmp_path: Path) -> None:
+    # Another processor rounds differently, and training amplifies that: 1 % after two epochs.
+    words = ["experiment=notes/adam_learning_rate", "lr=0.001", "epochs=2", "hydra.mode=RUN"]
+    assert main(["train", *words, f"runs_dir={tmp_path}", "quiet=true"]) == 0
+    (run,) = find_runs(tmp_path)
+    (baseline,) = (BASELINES / "notes").glob("adam-lr0.001-bs256-*")
+    expected = read_run(baseline).train()[:6]
+    assert list(run.train().samples) == list(expected.samples)
+    np.testing.assert_allclose(run.train().loss, expected.loss, rtol=0.01)
+    assert run.info["data"]["sha256"] == read_run(baseline).info["data"]["sha256"]
