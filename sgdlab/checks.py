@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 from sgdlab.errors import did_you_mean
 
+LARGEST = 10**18  # sums of a few such numbers stay within torch's int64
+LONGEST_NAME = 200  # of a file: systems stop at 255 bytes, and some names get an ending
+
 
 class Check(Protocol):
     """Anything that normalises a raw value or raises ValueError with the legal range."""
@@ -31,13 +34,17 @@ class Number:
     def __call__(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"must be a number {self.range}".rstrip())
-        if not math.isfinite(value):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+        if not math.isfinite(number):
             raise ValueError(f"must be a finite number {self.range}".rstrip())
-        low_ok = value > self.low if self.low_open else value >= self.low
-        high_ok = value < self.high if self.high_open else value <= self.high
+        low_ok = number > self.low if self.low_open else number >= self.low
+        high_ok = number < self.high if self.high_open else number <= self.high
         if not (low_ok and high_ok):
             raise ValueError(f"must be a number {self.range}")
-        return float(value)
+        return number
 
     @property
     def range(self) -> str:
@@ -55,12 +62,12 @@ class Whole:
     """A whole number between `low` and `high`, both allowed."""
 
     low: int = 0
-    high: int | None = None
+    high: int = LARGEST
 
     def __call__(self, value: Any) -> int:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < self.low or (self.high is not None and value > self.high):
-            top = "" if self.high is None else f" and <= {self.high}"
+        if not whole or not self.low <= value <= self.high:
+            top = f" and <= {self.high}" if self.high < LARGEST or (whole and value > self.high) else ""
             raise ValueError(f"must be a whole number >= {self.low}{top}")
         return int(value)
 
@@ -77,11 +84,32 @@ class Flag:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A non-empty text."""
+    """A text of at least one character that can be printed, and so be written to a record."""
 
     def __call__(self, value: Any) -> str:
         if not isinstance(value, str) or not value:
+            raise ValueError("must be a text of at least one character")
+        if not value.isprintable():
+            raise ValueError("must be a text without control characters and in valid UTF-8")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """The name of a folder below another: `a` or `a/b`, never a way out of it."""
+
+    reserved: tuple[str, ...] = ()
+
+    def __call__(self, value: Any) -> str:
+        if not isinstance(value, str):
             raise ValueError("must be a text")
+        parts = value.split("/")
+        if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
+            raise ValueError("must be the name of a folder, like a or a/b, without . and ..")
+        if any(len(part.encode()) > LONGEST_NAME for part in parts):
+            raise ValueError(f"must be at most {LONGEST_NAME} bytes long")
+        if parts[0] in self.reserved:
+            raise ValueError(f"must not be {parts[0]}, which sgdlab uses itself")
         return value
 
 
@@ -143,6 +171,16 @@ class Each:
 
     def _size(self) -> str:
         return "" if self.length is None else f" of {self.length}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested:
+    """A mapping of anything; lists become tuples, mappings dictionaries."""
+
+    def __call__(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise ValueError("must be a mapping, like {title: Momentum}")
+        return {str(key): Anything()(member) for key, member in value.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

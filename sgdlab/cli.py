@@ -58,6 +58,10 @@ def _dispatch(argv: list[str]) -> int:
     if argv[0] == "--version":
         print(f"sgdlab {__version__}")
         return 0
+    if argv[0] == "-sc":  # what a shell asks at a press of TAB, as programs built on Hydra are asked
+        from sgdlab.commands.completion import answer
+
+        return answer(argv[1:])
     name, rest = argv[0], argv[1:]
     if name not in COMMANDS:
         print(f"sgdlab: error: {name}: no such command; {did_you_mean(name, COMMANDS)}", file=sys.stderr)

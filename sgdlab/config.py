@@ -12,7 +12,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from sgdlab.checks import Anything, Check, Choice, Each, Either, Flag, Number, Optional, Text, Whole
+from sgdlab.checks import (
+    Anything,
+    Check,
+    Choice,
+    Each,
+    Either,
+    Flag,
+    Folder,
+    Nested,
+    Number,
+    Optional,
+    Text,
+    Whole,
+)
 from sgdlab.errors import UsageError, did_you_mean
 
 NAME = Annotated[str, Text()]
@@ -169,17 +182,17 @@ class Config:
     seed: Annotated[int, Whole(high=2**63 - 1)]
     device: Annotated[str, Text()]
     precision: Annotated[str, Choice(("float32", "float64"))]
-    threads: Annotated[int, COUNT]
+    threads: Annotated[int, Whole(low=1, high=1024)]  # far more than that brings OpenMP down
     log_every: Annotated[int, COUNT]
     eval_every: Annotated[int, Whole()]
     eval_train: Annotated[int | None, Optional(COUNT)]
-    name: Annotated[str, Text()]
+    name: Annotated[str, Folder(reserved=("sweeps",))]
     runs_dir: Annotated[str, Text()]
     data_dir: Annotated[str | None, Optional(Text())]
     checkpoint_every: Annotated[float, Number(low=0)]
     force: Annotated[bool, Flag()]
     quiet: Annotated[bool, Flag()]
-    figure: Annotated[dict[str, Any] | None, Anything()]
+    figure: Annotated[dict[str, Any] | None, Optional(Nested())]
 
 
 # What cannot change a run's numbers, and so is no part of its identity.
@@ -189,12 +202,15 @@ NOT_IDENTITY = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "qu
 def read(raw: Mapping[str, Any]) -> Config:
     """A composed mapping as a `Config`. Raises UsageError naming the first setting that is not legal."""
     groups = {group: _read_group(group, raw.get(group)) for group in GROUPS}
+    optimizer = read_optimizer(raw.get("optimizer"))
     known = {field.name for field in dataclasses.fields(Config)}
     rest = {key: value for key, value in raw.items() if key not in groups and key != "optimizer"}
     _refuse_unknown(rest, known, "")
     checks = _checks(Config)
     values = {key: _checked(checks[key], key, value) for key, value in rest.items()}
-    optimizer = read_optimizer(raw.get("optimizer"))
+    missing = [key for key in checks if key not in values]
+    if missing:
+        raise UsageError(f"{missing[0]} is not set; give it a value")
     return Config(optimizer=optimizer, **groups, **values)
 
 
@@ -243,13 +259,32 @@ def _read_section(kind: type, raw: Mapping[str, Any], prefix: str) -> Any:
 def _refuse_unknown(raw: Mapping[str, Any], known: Any, prefix: str) -> None:
     for key in raw:
         if key not in known:
-            names = [prefix + name for name in known]
-            raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(prefix + str(key), names)}")
+            raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(str(key), known)}")
 
 
 def _checks(kind: type) -> dict[str, Check]:
     hints = get_type_hints(kind, include_extras=True)
     return {key: hint.__metadata__[0] for key, hint in hints.items() if "__metadata__" in dir(hint)}
+
+
+def setting_checks() -> dict[str, Check]:
+    """What each setting may hold, by its dotted key; an optimizer's own are in `sgdlab.optim`.
+
+    Settings of one name in several options of a group, such as model.outputs, have the same check.
+    """
+    found = dict(_checks(Config))
+    for group, kinds in GROUPS.items():
+        for kind in kinds.values():
+            found |= _nested_checks(kind, f"{group}.")
+    return found
+
+
+def _nested_checks(kind: type, prefix: str) -> dict[str, Check]:
+    found = {prefix + key: check for key, check in _checks(kind).items()}
+    for field in dataclasses.fields(kind):
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
+            found |= _nested_checks(field.type, f"{prefix}{field.name}.")
+    return found
 
 
 def _checked(check: Check, key: str, value: Any) -> Any:

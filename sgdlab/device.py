@@ -1,11 +1,12 @@
 """The device and the settings of torch that a run works under; outside, all is as it was."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-from sgdlab.errors import UsageError
+from sgdlab.errors import UsageError, UserError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 DIGITS = {"float32": 9, "float64": 17}  # significant digits that bring a float back exactly
@@ -29,15 +30,40 @@ def resolve(name: str) -> str:
 
 
 @contextmanager
-def settings(*, threads: int, seed: int) -> Iterator[None]:
-    """Run with so many CPU threads, seeded and with deterministic CUDA kernels; restore all at the end."""
+def memory_errors() -> Iterator[None]:
+    """Inside, a tensor that does not fit into memory is a UserError that says how large it was."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as err:
+        said = str(err)
+        # torch's CPU allocator raises plain RuntimeErrors, told apart by their words alone.
+        marks = ("allocate memory", "calculation overflowed", "out of memory")
+        if not (isinstance(err, MemoryError) or any(mark in said for mark in marks)):
+            raise
+        size = re.search(r"allocate (\d+) bytes", said)
+        wanted = f": it asked for {int(size[1]) / 1e9:,.1f} GB at once" if size else ""
+        raise UserError(
+            f"not enough memory for this run{wanted}\n"
+            f"A smaller model, batch_size or dataset.limit needs less; so does precision=float32"
+        ) from None
+
+
+@contextmanager
+def settings(device: str, *, threads: int, seed: int) -> Iterator[None]:
+    """Run on a resolved device with so many CPU threads, seeded and with deterministic CUDA kernels;
+    restore all at the end."""
     before = torch.get_num_threads()
     deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    with torch.random.fork_rng():
+    gpus = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=gpus):
         try:
             torch.set_num_threads(threads)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-            torch.manual_seed(seed)  # for a custom optimizer that draws random numbers
+            # For a custom optimizer that draws random numbers. torch.manual_seed would seed every GPU.
+            torch.default_generator.manual_seed(seed)
+            for gpu in gpus:
+                with torch.cuda.device(gpu):
+                    torch.cuda.manual_seed(seed)
             yield
         finally:
             torch.set_num_threads(before)

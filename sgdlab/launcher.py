@@ -3,9 +3,10 @@
 import importlib
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -14,8 +15,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from sgdlab.config import read
+from sgdlab.accept import accept
 from sgdlab.errors import UsageError
+from sgdlab.refusals import HYDRA_ERRORS, reword
 
 if TYPE_CHECKING:
     from sgdlab.sweep import Job
@@ -41,29 +43,50 @@ class SerialLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs. Raises UsageError before any has run, UserError after all when some failed."""
+        assert self._config is not None
+        jobs = self._checked([list(overrides) for overrides in job_overrides])
+        experiment = self._config.hydra.runtime.choices.get("experiment")
         from sgdlab.sweep import run_jobs
 
-        assert self._config is not None
-        jobs = [self._job(list(overrides)) for overrides in job_overrides]
-        experiment = self._config.hydra.runtime.choices.get("experiment")
         run_jobs(jobs, [str(task) for task in self._config.hydra.overrides.task], experiment)
         return [_returned(job) for job in jobs]
 
-    def _job(self, overrides: list[str]) -> "Job":
+    def _checked(self, every: list[list[str]]) -> "list[Job]":
+        """The jobs, once all of them are known to make sense; torch is imported only then."""
+        configs = []
+        for overrides in every:
+            with _named(overrides):
+                configs.append(accept(self._composed(overrides)))
         from sgdlab import runner
         from sgdlab.sweep import Job
 
+        jobs = []
+        for overrides, config in zip(every, configs, strict=True):
+            with _named(overrides):
+                jobs.append(Job(overrides=_words(overrides), config=runner.prepare(config)))
+        return jobs
+
+    def _composed(self, overrides: list[str]) -> DictConfig:
         assert self._context is not None and self._config is not None
         composed = self._context.config_loader.load_sweep_config(self._config, overrides)
         OmegaConf.set_struct(composed, False)
         del composed["hydra"]
-        plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-        # What all jobs share (the experiment) does not tell one from another.
-        words = [word for word in filter_overrides(overrides) if not word.startswith("experiment=")]
-        try:
-            return Job(overrides=words, config=runner.prepare(read(plain)))
-        except UsageError as err:
-            raise UsageError(f"{err}\n(in the job {' '.join(words)}; no job was run)") from None
+        return composed
+
+
+def _words(overrides: list[str]) -> list[str]:
+    """What tells a job from others: not the experiment, which all of them share."""
+    return [word for word in filter_overrides(overrides) if not word.startswith("experiment=")]
+
+
+@contextmanager
+def _named(overrides: list[str]) -> Iterator[None]:
+    """Inside, an error says which job of the sweep it is about."""
+    try:
+        yield
+    except (UsageError, *HYDRA_ERRORS) as err:
+        said = err if isinstance(err, UsageError) else reword(err)
+        raise UsageError(f"{said}\n(in the job {' '.join(_words(overrides))}; no job was run)") from None
 
 
 def _returned(job: "Job") -> JobReturn:

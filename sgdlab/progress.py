@@ -94,7 +94,7 @@ class Plain(Quiet):
 
 
 class Live:
-    """A live line on a terminal: epoch, loss, test results, samples a second, time left."""
+    """A live line on a terminal: epoch, loss, test accuracy, samples a second, time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -112,7 +112,7 @@ class Live:
         self.say(title)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=10),  # with the texts below, a line of 80 columns
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(compact=True),
             console=self._console,
@@ -127,11 +127,13 @@ class Live:
         if self._progress is None:
             return
         self._pace.at(step, samples)
-        text = f"loss {loss:.4g}  {self._test}  {self._pace.rate()}"
+        text = f"loss {loss:.4g}  {self._test}{self._pace.rate()}"
         self._progress.update(self._task, completed=step, epoch=f"{epoch}/{self._length.epochs}", text=text)
 
     def evaluated(self, epoch: int, result: Evaluation) -> None:
-        self._test = test_text(result)
+        accuracy = result.test_accuracy
+        value = f"test loss {result.test_loss:.4g}" if accuracy is None else f"accuracy {100 * accuracy:.2f} %"
+        self._test = f"{value}  "
 
     def close(self) -> None:
         if self._progress is not None:

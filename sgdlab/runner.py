@@ -40,7 +40,10 @@ def prepare(config: Config) -> Config:
     Raises UsageError.
     """
     problem.check(config)
-    return replace(config, optimizer=optim.check(config.optimizer), device=device.resolve(config.device))
+    optimizer = optim.check(config.optimizer)
+    if optimizer.name == optim.CUSTOM:
+        optim.custom_class(optimizer.hypers["target"])
+    return replace(config, optimizer=optimizer, device=device.resolve(config.device))
 
 
 def folder_of(config: Config) -> Path:
@@ -59,7 +62,8 @@ def run(config: Config, show: Display, *, experiment: str | None = None) -> Resu
     done = _finished(folder)
     if done is not None and not config.force:
         return Result(run=done, cached=True)
-    with device.settings(threads=config.threads, seed=config.seed), _disk_errors(folder):
+    settings = device.settings(config.device, threads=config.threads, seed=config.seed)
+    with settings, disk_errors(folder), device.memory_errors():
         dtype = device.DTYPES[config.precision]
         made = problem.build(config, device=torch.device(config.device), dtype=dtype, say=show.say)
         with _locked(folder):
@@ -92,6 +96,8 @@ def _train(
         recorder = Recorder(writer, show, signals, every=config.checkpoint_every, state=state)
         show.start(f"{title}, {config.device}{resumed}", length)
         _follow(trainer, recorder, writer, show)
+        if signals.caught is not None:  # too late for this run, but a sweep must not go on
+            raise Interrupted(signals.caught)
 
 
 def _follow(trainer: Trainer, recorder: Recorder, writer: RunWriter, show: Display) -> None:
@@ -168,17 +174,21 @@ def _trainer(config: Config, made: problem.Problem) -> tuple[Trainer, Batches, P
 def _begin(config: Config, writer: RunWriter, trainer: Trainer) -> dict[str, Any]:
     """Take the run to its checkpoint and return that; without one, start afresh and return {}."""
     path = writer.folder / "checkpoint.pt"
+    for left in writer.folder.glob(".*.tmp"):  # by a process killed in the middle of writing
+        left.unlink()
     if config.force:
+        # The record goes first: a kill from here on must not leave one that says that all is done.
+        (writer.folder / "run.json").unlink(missing_ok=True)
         path.unlink(missing_ok=True)
     if path.exists():
         state = checkpoint.load(path, torch.device(config.device))
         try:
             trainer.load(state)
-            whole = all(writer.offsets()[name] >= size for name, size in state["offsets"].items())
-        except (KeyError, TypeError, ValueError, RuntimeError, OSError) as err:
+            ahead = [name for name, size in writer.offsets().items() if size < state["offsets"][name]]
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as err:
             raise checkpoint.damaged(path, f"{type(err).__name__}: {err}") from None
-        if not whole:
-            raise checkpoint.damaged(path, "it is ahead of the CSV files beside it")
+        if ahead:
+            raise checkpoint.damaged(path, f"it is ahead of {ahead[0]} beside it")
         writer.truncate(state["offsets"])
         return state
     writer.create()
@@ -249,7 +259,8 @@ def _remove_empty(folder: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Inside, a full or unwritable disk is a UserError that names the folder."""
     try:
         yield
     except OSError as err:

@@ -37,7 +37,8 @@ class Job:
     def record(self) -> dict[str, Any]:
         """What sweep.json says of the job."""
         run = self.folder.relative_to(Path(self.config.runs_dir).expanduser())
-        return {"overrides": self.overrides, "run": str(run), "status": self.status, "reason": self.reason}
+        words = [word for word in self.overrides if _key(word) not in NOT_IDENTITY]
+        return {"overrides": words, "run": str(run), "status": self.status, "reason": self.reason}
 
 
 def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
@@ -69,23 +70,31 @@ def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None) -> N
     about = {
         "id": sweep_id(experiment, tasks),
         "experiment": experiment,
-        "command": " ".join(["sgdlab train", "-m" * (experiment is None), *tasks]),
+        "command": _command(tasks, experiment),
         "figure": jobs[0].config.figure,
         "started": now(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = SweepWriter(folder, about)
-    try:
-        for number, job in enumerate(jobs, start=1):
-            writer.write([each.record() for each in jobs])
-            show.say(f"[{number}/{len(jobs)}] {job.words}")
-            _run_job(job, show, experiment)
-    finally:
-        writer.write([each.record() for each in jobs], finished=now())
+    with runner.disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        writer = SweepWriter(folder, about)
+        writer.write([each.record() for each in jobs])
+        try:
+            for number, job in enumerate(jobs, start=1):
+                show.say(f"[{number}/{len(jobs)}] {job.words}")
+                _run_job(job, show, experiment)
+                writer.write([each.record() for each in jobs])
+        finally:
+            writer.write([each.record() for each in jobs], finished=now())
     summary(jobs, folder)
     failed = [job for job in jobs if job.status == "failed"]
     if failed:
         raise UserError(f"{len(failed)} of {len(jobs)} runs failed; give the same command again to run them")
+
+
+def _command(tasks: Sequence[str], experiment: str | None) -> str:
+    """The command of the sweep, without where things are kept on this machine."""
+    words = [task for task in tasks if _key(task) not in NOT_IDENTITY]
+    return " ".join(["sgdlab train", *(["-m"] if experiment is None else []), *words])
 
 
 def _name(jobs: Sequence[Job]) -> None:

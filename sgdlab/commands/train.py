@@ -3,40 +3,41 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from sgdlab.flags import split
 
-from sgdlab.config import conf_dir, read
-from sgdlab.errors import UsageError
-from sgdlab.launcher import register
-from sgdlab.refusals import HYDRA_ERRORS, reword
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def main(argv: list[str]) -> int:
     """Run `sgdlab train argv` and return its exit code. Raises UserError."""
-    argv = ["quiet=true" if word == "--quiet" else word for word in argv]
-    _refuse_mixed_flags(argv)
+    line = split(argv)
+    if line.help:
+        from sgdlab.manual import manual
+
+        print(manual(line.overrides))
+        return 0
+    from sgdlab import overrides
+    from sgdlab.launcher import register
+    from sgdlab.refusals import HYDRA_ERRORS, reword
+
+    overrides.check(line.overrides)
     register()
-    version = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
     failures: list[Exception] = []
 
-    def job(composed: DictConfig) -> float | None:
+    def job(composed: "DictConfig") -> float | None:
         try:
             return _job(composed)
         except Exception as err:  # Hydra would print a line of its own about it
             failures.append(err)
             return None
 
-    entry = hydra.main(config_path=str(conf_dir()), config_name="config", **version)(job)
     try:
-        with _hydra_process(argv):
-            entry()
+        hydra_main([*line.hydra, *line.overrides], job)
         for failure in failures:
             raise failure
     except HYDRA_ERRORS as err:
@@ -47,24 +48,30 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _refuse_mixed_flags(argv: list[str]) -> None:
-    shows = [word for word in argv if word.split("=")[0] in ("--cfg", "-c", "--info", "-i")]
-    sweeps = [word for word in argv if word in ("-m", "--multirun")]
-    if shows and sweeps:
-        raise UsageError(
-            f"{shows[0]} with {sweeps[0]}: {shows[0]} shows the configuration of one run; "
-            f"leave {sweeps[0]} out, and give one value for each setting"
-        )
+def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]") -> None:
+    """Let Hydra read a command line and compose conf/, and call `job` with the result.
+
+    Raises what Hydra raises, and SystemExit after `--cfg` and the like.
+    """
+    import hydra
+
+    from sgdlab.config import conf_dir
+
+    version = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
+    with _hydra_process(words):
+        hydra.main(config_path=str(conf_dir()), config_name="config", **version)(job)()
 
 
 @contextmanager
-def _hydra_process(argv: list[str]) -> Iterator[None]:
+def _hydra_process(words: Sequence[str]) -> Iterator[None]:
     """What Hydra takes from the process: its arguments, that errors are raised and not printed, and a
     folder for the file that its sweeper writes before any job has been checked."""
+    from hydra.core.global_hydra import GlobalHydra
+
     with tempfile.TemporaryDirectory(prefix="sgdlab-") as scratch:
         needs = {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}
         before, environment = sys.argv, {name: os.environ.get(name) for name in needs}
-        sys.argv = ["sgdlab train", *argv]
+        sys.argv = ["sgdlab train", *words]
         os.environ.update(needs)
         try:
             yield
@@ -78,16 +85,18 @@ def _hydra_process(argv: list[str]) -> Iterator[None]:
             GlobalHydra.instance().clear()
 
 
-def _job(composed: DictConfig) -> float | None:
+def _job(composed: "DictConfig") -> float | None:
     """One run; its test loss is what Hydra's sweepers for optimisation minimise."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from sgdlab.accept import accept
+
+    config = accept(composed)  # before torch is imported, which takes seconds
     from sgdlab import runner
     from sgdlab.progress import display
     from sgdlab.summary import report
 
-    plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    config = runner.prepare(read(plain))
     experiment = HydraConfig.get().runtime.choices.get("experiment")
-    show = display(quiet=config.quiet)
-    result = runner.run(config, show, experiment=experiment)
+    result = runner.run(runner.prepare(config), display(quiet=config.quiet), experiment=experiment)
     report(result.run, cached=result.cached, quiet=config.quiet)
     return result.run.metrics.get("test_loss")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sgdlab.engine.evaluate import Evaluation, evaluate
 from sgdlab.engine.sampling import Batches, Index
+from sgdlab.errors import UserError
 from sgdlab.problem import Problem
 
 BLOCK = 100  # updates between looks at the losses, which stay on the device until then
@@ -83,6 +84,8 @@ class Trainer:
         self._by_epoch = scheduled_by_epoch
         self._batches = batches
         self._plan = plan
+        device = problem.data.train_x.device
+        self._gpu = device if device.type == "cuda" else None
         self._last: Row | None = None
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
@@ -97,6 +100,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "scheduler": None if self._scheduler is None else self._scheduler.state_dict(),
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self._gpu) if self._gpu else None,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -107,7 +111,9 @@ class Trainer:
         if self._scheduler is not None:
             self._scheduler.load_state_dict(state["scheduler"])
         torch.set_rng_state(state["random"].cpu())
-        self.step = state["step"]
+        if self._gpu:
+            torch.cuda.set_rng_state(state["random_cuda"].cpu(), self._gpu)
+        self.step = int(state["step"])
         if state["last"] is not None:
             step, epoch, samples, lr, loss = state["last"]
             self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
@@ -142,17 +148,25 @@ class Trainer:
         return every > 0 and (self.step // self._batches.per_epoch) % every == 0
 
     def _update(self, index: Index) -> None:
+        """One step of the optimizer. What counts is the loss at the weights before it: of the closure's
+        first call, whatever the optimizer returns and however often it calls."""
+        losses: list[Tensor] = []
         self._lrs.append(self._optimizer.param_groups[0]["lr"])
-        self._losses.append(self._optimizer.step(self._closure(index)))  # type: ignore[arg-type]
+        self._optimizer.step(self._closure(index, losses))  # type: ignore[arg-type]
+        if not losses:
+            name = type(self._optimizer).__name__
+            raise UserError(f"{name}.step(closure) did not call closure(), which computes the gradients")
+        self._losses.append(losses[0])
         self.step += 1
         if self._scheduler is not None and (not self._by_epoch or self._ends_epoch()):
             self._scheduler.step()
 
-    def _closure(self, index: Index) -> Callable[[], Tensor]:
+    def _closure(self, index: Index, losses: list[Tensor]) -> Callable[[], Tensor]:
         def closure() -> Tensor:
             self._optimizer.zero_grad(set_to_none=True)
             with torch.enable_grad():
-                return _backward(self._problem, index)
+                losses.append(_backward(self._problem, index))
+            return losses[-1]
 
         return closure
 

@@ -1,7 +1,7 @@
 """The optimizers: one literal table. Importing this package does not import torch."""
 
-from sgdlab.optim.build import build, check
+from sgdlab.optim.build import CUSTOM, build, check, custom_class
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
-__all__ = ["OPTIMIZERS", "Entry", "build", "check", "factor"]
+__all__ = ["CUSTOM", "OPTIMIZERS", "Entry", "build", "check", "custom_class", "factor"]

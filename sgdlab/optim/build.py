@@ -24,6 +24,7 @@ def check(optimizer: Optimizer) -> Optimizer:
     range), or a combination that the formula does not have. Does not import torch.
     """
     if optimizer.name == CUSTOM:
+        _split(optimizer.hypers.get("target"))
         return optimizer
     if optimizer.name not in OPTIMIZERS:
         names = [*OPTIMIZERS, CUSTOM]
@@ -41,6 +42,9 @@ def check(optimizer: Optimizer) -> Optimizer:
             hypers[key] = legal[key](value)
         except ValueError as err:
             raise UsageError(f"optimizer.{key}={show(value)}: {err}") from None
+    missing = [key for key in legal if key not in hypers]
+    if missing:
+        raise UsageError(f"optimizer.{missing[0]} is not set; give it a value")
     if hypers.get("nesterov") and not (hypers["momentum"] > 0 and hypers["dampening"] == 0):
         raise UsageError("optimizer.nesterov=true: needs optimizer.momentum > 0 and optimizer.dampening=0")
     return Optimizer(name=optimizer.name, default_lr=optimizer.default_lr, hypers=hypers)
@@ -59,47 +63,66 @@ def build(
     hypers = dict(optimizer.hypers)
     if entry.fused:
         hypers["fused"] = fused
-    made: torch.optim.Optimizer = _import(entry.target)(params, lr=lr, **hypers)
+    module, name = _split(entry.target)
+    made: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(params, lr=lr, **hypers)
     return made
 
 
 def _custom(optimizer: Optimizer, lr: float, params: "Iterable[torch.Tensor]") -> "torch.optim.Optimizer":
-    import torch
-
     hypers = dict(optimizer.hypers)
-    target = str(hypers.pop("target", ""))
-    kind = _import(target)
-    if not (inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
-        raise UserError(f"optimizer.target={target}: is not a class of torch.optim.Optimizer")
+    target = hypers.pop("target")
+    kind = custom_class(target)
     try:
-        made: torch.optim.Optimizer = kind(params, **{"lr": lr, **hypers})
-        return made
+        made = kind(params, **{"lr": lr, **hypers})
     except (TypeError, ValueError) as err:
         given = ", ".join(["lr", *hypers])
         raise UserError(
             f"optimizer.target={target}: refuses the arguments {given}: {err}\nIt takes {_arguments(kind)}"
         ) from None
+    if any("lr" not in group for group in made.param_groups):
+        raise UserError(
+            f"optimizer.target={target}: keeps lr to itself; "
+            f"hand it on with super().__init__(params, dict(lr=lr))"
+        )
+    return made
 
 
 def _arguments(kind: type) -> str:
     return ", ".join(name for name in inspect.signature(kind).parameters if name != "params")
 
 
-def _import(target: str) -> Any:
-    module, colon, name = target.partition(":")
-    if not (module and colon and name):
-        raise UserError(
-            f"optimizer.target={target}: write it as package.module:Class, like torch.optim:NAdam"
-        )
+def custom_class(target: str) -> "type[torch.optim.Optimizer]":
+    """The class that `package.module:Class` names, imported: this runs the user's module.
+
+    Raises UsageError when there is no such class or it is not an optimizer that the engine can call.
+    """
+    import torch
+
+    module, name = _split(target)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # a user's own file beside the command is what `target` is for
     try:
         found = importlib.import_module(module)
-    except ImportError as err:
-        raise UserError(f"optimizer.target={target}: cannot import {module}: {err}") from None
+    except Exception as err:  # whatever the user's module raises
+        why = str(err) if isinstance(err, ImportError) else f"{type(err).__name__}: {err}"
+        raise UsageError(f"optimizer.target={target}: cannot import {module}: {why}") from None
     if name not in dir(found):
-        raise UserError(f"optimizer.target={target}: {module} has no {name}; {_like(name, found)}")
-    return getattr(found, name)
+        raise UsageError(f"optimizer.target={target}: {module} has no {name}; {_like(name, found)}")
+    kind = getattr(found, name)
+    if not (inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
+        raise UsageError(f"optimizer.target={target}: is not a class of torch.optim.Optimizer")
+    if len(inspect.signature(kind.step).parameters) < 2:
+        raise UsageError(f"optimizer.target={target}: its step must take a closure: def step(self, closure)")
+    return kind
+
+
+def _split(target: Any) -> tuple[str, str]:
+    module, colon, name = str(target).partition(":")
+    if not (module and colon and name.isidentifier()):
+        raise UsageError(
+            f"optimizer.target={target}: write it as package.module:Class, like torch.optim:NAdam"
+        )
+    return module, name
 
 
 def _like(name: str, module: Any) -> str:

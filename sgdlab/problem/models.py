@@ -27,7 +27,7 @@ def build(model: config.Linear, spec: Spec, *, seed: int, dtype: torch.dtype) ->
     caller's random state is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         net = nn.Sequential(*_layers(model, spec))
         if model.init.name == "truncated_normal":
             _truncated_normal(net, model.init)

@@ -13,26 +13,33 @@ A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figu
 """
 
 from sgdlab.records.columns import EVAL, FILES, TIME, TRAIN, Column
-from sgdlab.records.fields import resolve
-from sgdlab.records.find import Selection, find_runs, select
+from sgdlab.records.fields import fields, resolve
+from sgdlab.records.filters import Filter, matching, ordered, parse_filter
+from sgdlab.records.find import BASELINES, Selection, find_runs, select
 from sgdlab.records.read import Run, differing, flatten, label, read_run, read_sweep
 from sgdlab.records.write import FORMAT, RunWriter, SweepWriter, write_bytes, write_text
 
 __all__ = [
+    "BASELINES",
     "EVAL",
     "FILES",
     "FORMAT",
     "TIME",
     "TRAIN",
     "Column",
+    "Filter",
     "Run",
     "RunWriter",
     "Selection",
     "SweepWriter",
     "differing",
+    "fields",
     "find_runs",
     "flatten",
     "label",
+    "matching",
+    "ordered",
+    "parse_filter",
     "read_run",
     "read_sweep",
     "resolve",

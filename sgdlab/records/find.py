@@ -1,7 +1,9 @@
 """Which runs a person means: by folder, sweep, experiment or the start of a run's hash; or the newest."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,20 @@ class Selection:
 
 
 def find_runs(root: Path) -> list[Run]:
-    """All runs below a folder, by path. Folders whose run.json is not readable are left out."""
+    """All runs below a folder, by path, bs64 before bs256. Where run.json is not readable it is left out."""
     runs = []
-    for path in sorted(root.rglob("run.json")):
+    for path in sorted(root.rglob("run.json"), key=_by_number):
         try:
             runs.append(read_run(path.parent))
         except UserError:
             continue
     return runs
+
+
+def _by_number(path: Path) -> list[tuple[str, float]]:
+    """A path's sort key, in which numbers count by their size."""
+    parts = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?)", str(path))
+    return [(text, float(number)) for text, number in zip_longest(parts[::2], parts[1::2], fillvalue="0")]
 
 
 def select(targets: Sequence[str], runs_dir: Path) -> Selection:
@@ -80,15 +88,25 @@ def _target(target: str, runs_dir: Path) -> Selection:
         for folder in (root / SWEEPS / target, root / target):
             if _has_records(folder):
                 return _folder(folder, root)
-        matches = [run for run in find_runs(root) if _is_hash(target) and run.id.startswith(target)]
-        if len(matches) == 1:
-            return _folder(matches[0].folder, root)
+        if _is_hash(target) and (found := _by_hash(target, root)) is not None:
+            return _folder(found.folder, root)
     if _has_records(Path(target)):
         return _folder(Path(target), runs_dir)
     if Path(target).is_dir():
         raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
-    names = [selection_name(path.parent, runs_dir) for path in _records(runs_dir)]
+    paths = [Path(selection_name(path.parent, runs_dir)) for path in _records(runs_dir)]
+    names = [str(name) for path in paths for name in (path, *path.parents) if name.name]
     raise UserError(f"{target}: no such run, sweep, experiment or folder; {_few(target, names, runs_dir)}")
+
+
+def _by_hash(target: str, root: Path) -> Run | None:
+    """The run whose hash begins so, a baseline only where nothing else does. Raises UserError for several."""
+    runs = [run for run in find_runs(root) if run.id.startswith(target)]
+    own = [run for run in runs if BASELINES not in run.folder.relative_to(root).parts]
+    if len(own) > 1:
+        folders = ", ".join(str(run.folder) for run in own)
+        raise UserError(f"{target}: several runs begin so, name one by its folder: {folders}")
+    return own[0] if own else None
 
 
 def _few(target: str, names: list[str], runs_dir: Path) -> str:

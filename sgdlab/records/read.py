@@ -1,6 +1,7 @@
 """Reading runs and sweeps back: into pandas, and as the settings in which they differ."""
 
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -78,11 +79,15 @@ class Run:
             return pd.DataFrame({column.name: [] for column in columns}, dtype="float64")
         text = path.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]  # a line that a kill cut short is not a row
-        types = {column.name: "int64" if column.whole else "float64" for column in columns}
         try:
-            return pd.read_csv(StringIO(whole), dtype=types, float_precision="round_trip")
-        except (ValueError, pd.errors.ParserError) as err:
+            # As text first: pandas' own reading of a number may be off in the last bit, Python's is exact.
+            table = pd.read_csv(StringIO(whole), dtype=str, keep_default_na=False)[[c.name for c in columns]]
+            for column in columns:
+                kind = int if column.whole else _number
+                table[column.name] = [kind(value) for value in table[column.name]]
+        except (ValueError, KeyError, pd.errors.ParserError) as err:
             raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
+        return table
 
     def _alive(self) -> bool:
         if self.info.get("host") != platform.node():
@@ -94,6 +99,10 @@ class Run:
         except PermissionError:
             return True
         return True
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -113,11 +122,11 @@ def differing(runs: Sequence[Run]) -> list[str]:
     A setting that not every run has (`betas` belongs to Adam alone) counts only when the runs that have
     it differ among themselves: that they lack it follows from the group that is named already.
     """
-    keys: dict[str, list[Any]] = {}
+    keys: dict[str, set[str]] = {}
     for run in runs:
         for key, value in run.settings.items():
-            keys.setdefault(key, []).append(value)
-    return [key for key, values in keys.items() if any(value != values[0] for value in values)]
+            keys.setdefault(key, set()).add(show(value))  # as written: 1 is 1.0, but not true
+    return [key for key, values in keys.items() if len(values) > 1]
 
 
 def label(run: Run, keys: Sequence[str]) -> str:

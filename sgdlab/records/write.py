@@ -71,8 +71,9 @@ class RunWriter:
             raise
 
     def offsets(self) -> dict[str, int]:
-        """The length in bytes of each CSV file."""
-        return {name: (self.folder / name).stat().st_size for name in FILES}
+        """The length in bytes of each CSV file; 0 for one that is not there."""
+        paths = {name: self.folder / name for name in FILES}
+        return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
 
     def truncate(self, offsets: Mapping[str, int]) -> None:
         """Cut each CSV file back to a length that `offsets` gave before."""

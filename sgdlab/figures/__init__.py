@@ -1,0 +1,49 @@
+"""Figures of recorded runs: from what `sgdlab.records` reads to a picture. Nothing here imports torch.
+
+    spec     FigureSpec: what a figure shows, as a `figure:` in YAML and the options of `sgdlab plot` say it
+    series   runs -> curves -> one series for runs that differ by seed alone
+    titles   the words around the panels        axes     panels, limits, ticks
+    legend   the legend, and where it is put    curves   figures of kind `curves`
+    style    colours, line styles, sizes        output   PNG, SVG, PDF
+
+Reading a spec is cheap; `draw` and `save` import matplotlib when they are called. They touch none of
+pyplot's global state, so they work in any thread or notebook, with or without a display.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sgdlab.figures.spec import FigureSpec, read_spec
+from sgdlab.records import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sgdlab.figures.curves import Drawing
+
+__all__ = ["FigureSpec", "draw", "read_spec", "save"]
+
+
+def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
+    """Draw runs, in their order, as the spec says: a matplotlib figure, and which runs are in it.
+
+    Raises UserError when there is nothing to draw, or the spec asks for what these runs do not have.
+    """
+    import matplotlib.style
+
+    from sgdlab.figures.curves import draw_curves
+    from sgdlab.figures.style import RC
+
+    with matplotlib.style.context(["default", RC]):
+        return {"curves": draw_curves}[spec.kind](runs, spec)
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG, SVG or PDF, as the file's ending says; the same figure gives the same bytes.
+
+    Raises UserError when the ending is unknown or the file cannot be written; it is then left as it was.
+    """
+    from sgdlab.figures.output import save_figure
+
+    save_figure(figure, path)

@@ -1,0 +1,193 @@
+"""Legends that never lie over the curves: in a corner that is free, else beside or below the panels."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from sgdlab.figures.style import LineStyle
+
+INSIDE = 6  # a legend of more entries is put outside whatever room there is
+MOST = 60  # entries of a legend; of more, the others are counted
+LINE_LENGTH = 46  # characters of a legend's line, about half the width of a single panel
+NOTE_LENGTHS = (32, 20)  # characters of a note's line in one of several panels; shorter where that helps
+# Where a legend may stand inside a panel, as fractions of the room that it leaves: corners come first.
+PLACES = sorted(
+    ((x / 6, y / 6) for x in range(7) for y in range(7)),
+    key=lambda at: (abs(at[0] - 0.5) + abs(at[1] - 0.5) < 1, -at[1], -at[0]),
+)
+GAP = 0.02  # of a panel, between its edge and a legend
+FINE = 8  # points looked at on each stretch of a curve: a steep one between two points counts too
+MOST_BESIDE, MOST_BELOW = 3, 6  # columns of a legend beside the panel, and below several
+
+
+Signs = Sequence[tuple[Artist, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One entry: its text, and which signs stand before it."""
+
+    text: str
+    look: LineStyle
+    line: bool
+    marked: bool
+    band: bool
+    cross: bool
+
+    def handles(self) -> tuple[Artist, ...]:
+        """The signs, one over the other."""
+        color = self.look.color
+        signs: list[Artist] = []
+        if self.band:
+            signs.append(Patch(color=color, alpha=0.2, linewidth=0))
+        if self.line:
+            marker = self.look.marker if self.marked else "none"
+            signs.append(Line2D([], [], color=color, linestyle=self.look.dash, marker=marker, markersize=4.5))
+        if self.cross:
+            signs.append(cross(color))
+        return tuple(signs)
+
+
+def cross(color: object, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2D:
+    """The mark of a diverged run."""
+    return Line2D(
+        x,
+        y,
+        color=color,  # type: ignore[arg-type]
+        linestyle="none",
+        marker="X",
+        markersize=9,
+        markeredgecolor="white",
+        markeredgewidth=0.8,
+    )
+
+
+def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -> None:
+    """The figure's legend: inside a single panel where it covers nothing, else right of it; below several."""
+    if not entries:
+        return
+    signs, texts = _written(entries, LINE_LENGTH)
+    if len(axes) > 1:
+        _below(figure, *_cut(signs, texts, MOST))
+    elif not axes[0].lines:
+        _legend(axes[0], signs, texts, loc="center")
+    elif len(entries) > INSIDE:
+        _beside(figure, signs, texts)
+    else:
+        figure.draw_without_rendering()  # for the panel's final place
+        if _put_inside(figure, axes[0], signs, texts) > 0:
+            _remove_legend(axes[0])
+            _beside(figure, signs, texts)
+
+
+def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[Entry]]]) -> None:
+    """Words inside each of several panels, where they cover least; in the middle of an empty one."""
+    figure.draw_without_rendering()  # for the panels' final places
+    for ax, entries in notes:
+        if entries and not ax.lines:
+            _legend(ax, *_written(entries, NOTE_LENGTHS[0]), loc="center")
+        for length in NOTE_LENGTHS if entries and ax.lines else ():
+            if _put_inside(figure, ax, *_written(entries, length)) == 0:
+                break
+
+
+def _written(entries: Sequence[Entry], length: int) -> tuple[Signs, list[str]]:
+    """The entries' signs, and their texts in lines of at most `length` characters."""
+    return [entry.handles() for entry in entries], [textwrap.fill(entry.text, length) for entry in entries]
+
+
+def _cut(signs: Signs, texts: list[str], count: int) -> tuple[Signs, list[str]]:
+    """At most `count` entries; when there are more, the last one says how many."""
+    if len(texts) <= count:
+        return signs, texts
+    rest = f"and {len(texts) - count + 1} more"
+    return [*signs[: count - 1], (Line2D([], [], linestyle="none"),)], [*texts[: count - 1], rest]
+
+
+def _legend(owner: Axes | Figure, signs: Signs, texts: Sequence[str], **options: Any) -> Legend:
+    legend = owner.legend(handles=signs, labels=texts, **options)
+    legend.set_in_layout(isinstance(owner, Figure))  # words inside a panel must not shrink it
+    return legend
+
+
+def _put_inside(figure: Figure, ax: Axes, signs: Signs, texts: Sequence[str]) -> float:
+    """Put a legend where it covers least of the curves; how many points of them that is (inf: no room)."""
+    width, height = _inches(figure, signs, texts, 1)
+    panel = ax.get_window_extent()
+    pixels = np.array([panel.width, panel.height])
+    size = np.array([width, height]) * figure.dpi / pixels  # as fractions of the panel
+    if (size > 1 - 2 * GAP).any():
+        _legend(ax, signs, texts, loc="center")
+        return math.inf
+    points = (_curve_points(ax) - panel.min) / pixels
+    room = 1 - 2 * GAP - size
+    corners = [GAP + room * place for place in np.array(PLACES)]
+    covered = [int(((points > at - GAP) & (points < at + size + GAP)).all(axis=1).sum()) for at in corners]
+    best = int(np.argmin(covered))
+    _legend(ax, signs, texts, loc=tuple(corners[best]), borderaxespad=0)
+    return covered[best]
+
+
+def _remove_legend(ax: Axes) -> None:
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.remove()
+
+
+def _curve_points(ax: Axes) -> np.ndarray:
+    """Points (n, 2) on the panel's curves and bands' edges, in pixels, dense enough to test for overlap."""
+    lines = [line.get_transform().transform(np.column_stack(line.get_data())) for line in ax.lines]
+    bands = [ax.transData.transform(path.vertices) for each in ax.collections for path in each.get_paths()]
+    return np.concatenate(
+        [np.empty((0, 2)), *(_finely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands)]
+    )
+
+
+def _finely(xy: np.ndarray) -> np.ndarray:
+    if len(xy) < 2:
+        return xy
+    at = np.linspace(0, len(xy) - 1, (len(xy) - 1) * FINE + 1)
+    return np.column_stack([np.interp(at, np.arange(len(xy)), xy[:, i]) for i in range(2)])
+
+
+def _beside(figure: Figure, signs: Signs, texts: list[str]) -> None:
+    """Right of the panel, in up to three columns of its height; the figure grows by the legend's width."""
+    count = min(len(texts), MOST)
+    for columns in (*range(1, MOST_BESIDE), *[MOST_BESIDE] * count):
+        shown = _cut(signs, texts, count)
+        width, height = _inches(figure, *shown, columns)
+        if height <= figure.get_figheight():
+            break
+        if columns == MOST_BESIDE:
+            count = max(1, min(count - 1, int(count * figure.get_figheight() / height)))
+    figure.set_figwidth(figure.get_figwidth() + width)
+    _legend(figure, *shown, loc="outside right upper", ncols=columns)
+
+
+def _below(figure: Figure, signs: Signs, texts: list[str]) -> None:
+    """Below the panels, in as many columns as their width holds; the figure grows by the legend's height."""
+    for columns in range(min(len(texts), MOST_BELOW), 0, -1):
+        width, height = _inches(figure, signs, texts, columns)
+        if width <= figure.get_figwidth():
+            break
+    figure.set_figheight(figure.get_figheight() + height)
+    _legend(figure, signs, texts, loc="outside lower center", ncols=columns)
+
+
+def _inches(figure: Figure, signs: Signs, texts: Sequence[str], columns: int) -> tuple[float, float]:
+    """Width and height of a legend, measured on one that takes no part in the layout."""
+    legend = _legend(figure, signs, texts, loc="center", ncols=columns)
+    box = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
+    legend.remove()
+    return box.width / figure.dpi, box.height / figure.dpi

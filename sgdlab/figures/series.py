@@ -1,0 +1,270 @@
+"""From recorded runs to what a figure draws: a curve each, and one series for runs that differ by seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sgdlab.config import show
+from sgdlab.errors import UserError
+from sgdlab.figures.spec import PERCENT, SOURCES, FigureSpec
+from sgdlab.records import Run, label
+
+Values = NDArray[np.float64]
+LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
+FEW = 4  # seeds that a legend names one by one; more are counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One run's points, in their order: `step` (updates), `x` and `y` in the axes' units, all (points,).
+
+    `raw` is y before smoothing. Only finite values are points: there may be none.
+    """
+
+    run: Run
+    step: Values
+    x: Values
+    y: Values
+    raw: Values
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run's loss stopped being finite."""
+        return self.run.status == "diverged"
+
+    @property
+    def fate(self) -> str:
+        """What a legend has to say of a run that did not come to its end; empty for one that did."""
+        return "" if self.run.status == "done" else f"{self.run.status}{_after(self.run)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One entry of a legend: a run, or runs that differ by seed alone; `settings` are those it names.
+
+    The line `x`, `y` (points,) is the run, or the mean of those that did not diverge, where all of them
+    have a value; `low` and `high` bound the band around it. Each of `lost` diverged and is drawn by itself.
+    """
+
+    label: str
+    settings: Mapping[str, str]
+    band: str
+    fate: str
+    x: Values
+    y: Values
+    low: Values | None
+    high: Values | None
+    raw: Values | None
+    lost: tuple[Curve, ...]
+
+    def text(self, *, fate: bool) -> str:
+        """The entry: the settings, then in parentheses what is drawn and, if asked for, what became of it."""
+        notes = "; ".join(part for part in (self.band, self.fate if fate else "") if part)
+        return f"{self.label} ({notes})" if self.label and notes else self.label or notes
+
+
+def read_curve(run: Run, spec: FigureSpec) -> Curve:
+    """A run's values of `spec.y` against `spec.x`. Raises UserError when `spec.x` cannot be had."""
+    file = SOURCES[spec.y]
+    frame = {"train.csv": run.train, "eval.csv": run.eval, "time.csv": run.time}[file]()
+    step = frame["step"].to_numpy(dtype=np.float64)
+    y = frame[spec.y].to_numpy(dtype=np.float64) * (100 if spec.y in PERCENT else 1)
+    x = _x(run, frame, spec.x) if len(frame) else step
+    keep = np.isfinite(x) & np.isfinite(y)
+    raw = np.clip(y[keep], -LARGEST, LARGEST)
+    curve = Curve(run=run, step=step[keep], x=x[keep], y=_smooth(raw, spec.smooth), raw=raw)
+    return _on_log_axes(curve, spec) if spec.logx or spec.logy else curve
+
+
+def _on_log_axes(curve: Curve, spec: FigureSpec) -> Curve:
+    """The points that a logarithmic axis can show: those above 0."""
+    least = 1 / LARGEST
+    keep = np.ones(len(curve.x), dtype=bool)
+    if spec.logx:
+        keep &= curve.x > least
+    if spec.logy:
+        keep &= (curve.y > least) & (curve.raw > least)
+    return Curve(run=curve.run, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
+
+
+def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
+    step = frame["step"].to_numpy(dtype=np.float64)
+    if x == "steps":
+        return step
+    if x == "seconds":
+        return _seconds(run, step)
+    if x == "epochs" and "train_loss" in frame:
+        return frame["epoch"].to_numpy(dtype=np.float64)
+    if "samples" in frame:
+        samples = frame["samples"].to_numpy(dtype=np.float64)
+    else:
+        train = run.train()
+        samples = _between(step, train["step"], train["samples"])
+    if x == "samples":
+        return samples
+    size = run.info.get("train_size")
+    if not size:
+        raise UserError(f"{run.folder}: run.json lacks train_size, without which x=epochs is not known")
+    return samples / float(size)
+
+
+def _seconds(run: Run, step: Values) -> Values:
+    time = run.time()
+    if time.empty:
+        raise UserError(
+            f"{run.folder} has no times to draw against (recorded baselines keep no time.csv);\n"
+            f"choose another x axis: samples, steps or epochs"
+        )
+    return _between(step, time["step"], time["seconds"])
+
+
+def _between(step: Values, at: "pd.Series[int]", values: "pd.Series[float]") -> Values:
+    """`values`, known at the steps `at` and 0 at step 0, between them; NaN after the last, not a guess."""
+    known = np.concatenate([[0.0], at.to_numpy(dtype=np.float64)])
+    there = np.concatenate([[0.0], values.to_numpy(dtype=np.float64)])
+    return np.asarray(np.interp(step, known, there, right=np.nan), dtype=np.float64)
+
+
+def _smooth(y: Values, points: int) -> Values:
+    """The mean over the last `points` values, at the start over those there are.
+
+    Each mean is a sum of its own: a running sum would carry a spike's rounding error on for ever.
+    """
+    points = min(points, len(y))
+    if points < 2:
+        return y
+    start = np.cumsum(y[: points - 1]) / np.arange(1, points)
+    return np.concatenate([start, np.lib.stride_tricks.sliding_window_view(y, points).mean(axis=1)])
+
+
+def series(curves: Sequence[Curve], keys: Sequence[str], spec: FigureSpec) -> list[Series]:
+    """The curves as entries of a legend that names the settings `keys`, in the order of the curves."""
+    groups: dict[str, list[Curve]] = {}
+    for curve in curves:
+        settings = {k: show(v) for k, v in curve.run.settings.items() if k != "seed" or spec.band == "none"}
+        groups.setdefault(str(sorted(settings.items())), []).append(curve)
+    found = []
+    for group in groups.values():
+        seeds = {curve.run.settings.get("seed") for curve in group}
+        if len(group) > 1 and len(seeds) == len(group):
+            found.append(_of_seeds(group, [key for key in keys if key != "seed"], spec))
+        else:
+            found += _one_by_one(group, keys, spec)
+    return found
+
+
+def _one_by_one(group: Sequence[Curve], keys: Sequence[str], spec: FigureSpec) -> list[Series]:
+    """Each curve as itself. The same settings recorded twice are told apart by their folders."""
+    tails = _tails([curve.run.folder for curve in group])
+    return [_alone(curve, keys, tail, spec) for curve, tail in zip(group, tails, strict=True)]
+
+
+def _tails(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that are all different; one folder needs no name."""
+    paths = [folder.resolve() for folder in folders]
+    for parts in range(max(len(path.parts) for path in paths) + 1):
+        tails = ["/".join(path.parts[len(path.parts) - parts :]) for path in paths]
+        if len(set(tails)) == len(paths):
+            return tails
+    return tails
+
+
+def _shown(run: Run, keys: Sequence[str]) -> dict[str, str]:
+    return {key: show(run.settings[key]) for key in keys if key in run.settings}
+
+
+def _alone(curve: Curve, keys: Sequence[str], folder: str, spec: FigureSpec) -> Series:
+    empty = np.empty(0)
+    return Series(
+        label=", ".join(part for part in (label(curve.run, keys), folder) if part),
+        settings=_shown(curve.run, keys),
+        band="",
+        fate=curve.fate,
+        x=empty if curve.diverged else curve.x,
+        y=empty if curve.diverged else curve.y,
+        low=None,
+        high=None,
+        raw=curve.raw if spec.smooth > 1 and not curve.diverged else None,
+        lost=(curve,) if curve.diverged else (),
+    )
+
+
+def _of_seeds(group: Sequence[Curve], keys: Sequence[str], spec: FigureSpec) -> Series:
+    alive = [curve for curve in group if not curve.diverged]
+    lost = tuple(curve for curve in group if curve.diverged)
+    x, values = _common(alive)
+    low, high = _bounds(values, spec.band) if len(alive) > 1 and len(x) else (None, None)
+    return Series(
+        label=label(group[0].run, keys),
+        settings=_shown(group[0].run, keys),
+        band=_band_text(alive, spec.band),
+        fate=_fates(group),
+        x=x,
+        y=values.mean(axis=0) if alive else np.empty(0),
+        low=low,
+        high=high,
+        raw=alive[0].raw if spec.smooth > 1 and len(alive) == 1 else None,
+        lost=lost,
+    )
+
+
+def _common(curves: Sequence[Curve]) -> tuple[Values, Values]:
+    """x (points,) and y (curves, points) at the steps that every curve has.
+
+    Where the runs' x differ, as seconds do, x is their mean.
+    """
+    if not curves:
+        return np.empty(0), np.empty((0, 0))
+    steps = curves[0].step
+    for curve in curves[1:]:
+        steps = np.intersect1d(steps, curve.step)
+    rows = [np.isin(curve.step, steps) for curve in curves]
+    x = np.stack([curve.x[row] for curve, row in zip(curves, rows, strict=True)]).mean(axis=0)
+    return x, np.stack([curve.y[row] for curve, row in zip(curves, rows, strict=True)])
+
+
+def _bounds(values: Values, band: str | float) -> tuple[Values, Values]:
+    """The band's ends (points,) over `values` (seeds, points)."""
+    if isinstance(band, str):
+        return values.min(axis=0), values.max(axis=0)
+    low, high = np.quantile(values, [band, 1 - band], axis=0)
+    return low, high
+
+
+def _band_text(alive: Sequence[Curve], band: str | float) -> str:
+    if len(alive) < 2:
+        return f"seed {alive[0].run.settings['seed']}" if alive else ""
+    shade = "min-max" if isinstance(band, str) else f"{100 * band:g}-{100 * (1 - band):g} %"
+    return f"mean of {len(alive)} seeds, {shade} shaded"
+
+
+def _fates(group: Sequence[Curve]) -> str:
+    """What became of the seeds that did not come to their end, by what became of them."""
+    kinds: dict[str, list[Run]] = {}
+    for curve in group:
+        if curve.fate:
+            kinds.setdefault(curve.run.status, []).append(curve.run)
+    return "; ".join(_fate(status, runs, len(group)) for status, runs in kinds.items())
+
+
+def _fate(status: str, runs: Sequence[Run], of: int) -> str:
+    if len(runs) == 1:
+        return f"seed {runs[0].settings['seed']} {status}{_after(runs[0])}"
+    if len(runs) == of:
+        who = f"all {of} seeds"
+    elif len(runs) <= FEW:
+        who = f"seeds {', '.join(str(run.settings['seed']) for run in runs)}"
+    else:
+        who = f"{len(runs)} of {of} seeds"
+    steps = [run.metrics.get("step") or 0 for run in runs]
+    first, last = min(steps), max(steps)
+    return f"{who} {status} after step{f' {first:.0f}' if first == last else f's {first:.0f}-{last:.0f}'}"
+
+
+def _after(run: Run) -> str:
+    step = run.metrics.get("step")
+    return f" after step {step:.0f}" if step else " at the first step"

@@ -1,0 +1,91 @@
+"""Overrides such as lr=0.1, looked at before Hydra composes: what it would read wrongly or answer badly."""
+
+from collections.abc import Iterable
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, RangeSweep
+from hydra.errors import HydraException
+
+from sgdlab import options
+from sgdlab.errors import UsageError, did_you_mean
+
+_BRACKETS = ("[]", "{}", "()")
+
+
+def check(words: Iterable[str]) -> None:
+    """Raises UsageError for the first word that is no override or cannot be meant."""
+    groups = options.groups()
+    for word in words:
+        override = _parsed(word)
+        key, group = override.key_or_group, override.key_or_group.partition("/")[0]
+        if not key:
+            raise UsageError(f"{word}: the setting's name is missing; write key=value, like lr=0.1")
+        if key == "hydra" or key.startswith(("hydra.", "hydra/")):
+            _refuse(key == "hydra", f"{word}: give one setting of Hydra, like hydra.sweeper.max_batch_size=1")
+            continue
+        if override.is_delete():
+            raise UsageError(f"{word}: a setting cannot be taken away; give it a value with {key}=VALUE")
+        if group in groups:
+            _check_group(override, word, key, groups)
+        if key.endswith(".name") and key.removesuffix(".name") in groups:
+            raise UsageError(
+                f"{word}: the name comes with the choice; write {key.removesuffix('.name')}=NAME"
+            )
+        if override.is_sweep_override():
+            _check_sweep(override, word, key, groups)
+
+
+def _check_group(override: Override, word: str, key: str, groups: dict[str, list[str]]) -> None:
+    value, group = word.partition("=")[2], key.partition("/")[0]
+    if key != group and group == "experiment":  # Hydra's own way of choosing an option in a folder
+        raise UsageError(f"{word}: write {group}={key[len(group) + 1 :]}/{value}")
+    if key != group:
+        raise UsageError(f"{word}: no such group; choose one {group} with {group}=NAME")
+    if override.package is not None:
+        raise UsageError(f"{word}: a group has one place; write {group}={value}")
+    if override.is_add() or override.is_force_add():
+        raise UsageError(f"{word}: write {group}={value}, without +")
+    if not override.is_sweep_override() and not isinstance(override.value(), str):
+        raise UsageError(
+            f"{word}: choose one {group} with {group}=NAME; {did_you_mean(value, groups[group])}"
+        )
+
+
+def _check_sweep(override: Override, word: str, key: str, groups: dict[str, list[str]]) -> None:
+    found: object = override.value()
+    if key == "experiment":
+        raise UsageError(f"{word}: one experiment at a time, as each may be a sweep of its own")
+    if isinstance(found, Glob):
+        if key not in groups:
+            raise UsageError(f"{word}: glob picks options of a group; {key} is a setting, list its values")
+        # Hydra looks for names in the group's own folder only.
+        names = [name for name in groups[key] if "/" not in name]
+        _refuse(not found.filter(names), f"{word}: fits none; {did_you_mean('', groups[key])}")
+    if isinstance(found, ChoiceSweep) and key in groups:
+        # Before it composes, Hydra takes the quotes off; what is no text is null, true or a number.
+        wrong = [value for value in found.list if not isinstance(value, str | QuotedString)]
+        _refuse(bool(wrong), f"{word}: choose among the {key}s by name; {did_you_mean('', groups[key])}")
+    if isinstance(found, RangeSweep):  # one without values is an IndexError in Hydra
+        _refuse(found.step == 0, f"{word}: the step must not be 0")
+        _refuse(
+            not any(True for _ in found.range()), f"{word}: from {found.start} to {found.stop} is nothing"
+        )
+
+
+def _refuse(condition: bool, message: str) -> None:
+    if condition:
+        raise UsageError(message)
+
+
+def _parsed(word: str) -> Override:
+    if "=" not in word and not word.startswith("~"):
+        raise UsageError(f"{word or repr(word)}: settings are given as key=value, like lr=0.1")
+    try:
+        return OverridesParser.create().parse_override(word)
+    except HydraException:
+        unclosed = [pair for pair in _BRACKETS if word.count(pair[0]) != word.count(pair[1])]
+        if unclosed:
+            why = f"{unclosed[0][0]} and {unclosed[0][1]} must come in pairs"
+        else:
+            why = "a text with special characters needs quotes that reach sgdlab: 'key=\"text\"'"
+        raise UsageError(f"{word}: cannot be read as key=value; {why}") from None

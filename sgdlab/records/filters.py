@@ -1,0 +1,108 @@
+"""Choosing and ordering runs by what is known of them: `lr=1e-3`, `test_accuracy>80%`, `loss,desc`."""
+
+import json
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sgdlab.config import show
+from sgdlab.errors import UsageError
+from sgdlab.records.fields import fields, resolve
+from sgdlab.records.read import Run
+
+_FILTER = re.compile(r"(?P<key>[A-Za-z_][\w.]*)(?P<relation>!=|<=|>=|=|<|>)(?P<value>.+)")
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """`key relation value`; the value is a number, true, false, null or a list where it is written as one."""
+
+    key: str
+    relation: str
+    value: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}{self.relation}{show(self.value)}"
+
+
+def parse_filter(text: str) -> Filter | None:
+    """The filter that a word is, or None for a word that is none."""
+    match = _FILTER.fullmatch(text)
+    if match is None:
+        return None
+    return Filter(key=match["key"], relation=match["relation"], value=_value(match["value"]))
+
+
+def _value(text: str) -> Any:
+    if re.fullmatch(r"[\d.]+%", text):
+        return float(text[:-1]) / 100
+    for read in (json.loads, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
+
+
+def matching(runs: Sequence[Run], filters: Iterable[Filter]) -> list[Run]:
+    """The runs that pass all filters. A run without the setting (Adam has no momentum) passes none of it.
+
+    Raises UsageError for a key that no run has, or a comparison that none of them can be put to.
+    """
+    rows = [(run, fields(run)) for run in runs]
+    names = [name for _, row in rows for name in row]
+    for each in filters:
+        if rows:
+            key = _key(each.key, names, number=_is_number(each.value), said=str(each))
+            test = _test(each, key, [row.get(key) for _, row in rows])
+            rows = [(run, row) for run, row in rows if key in row and test(row[key])]
+    return [run for run, _ in rows]
+
+
+def _key(name: str, names: Sequence[str], *, number: bool, said: str) -> str:
+    """The field meant: `loss` is the setting, but the number where it is compared with one or sorted by."""
+    metric = f"metrics.{name}"
+    return metric if number and metric in names else resolve(name, names, said=said)
+
+
+def _test(each: Filter, key: str, values: Sequence[Any]) -> Callable[[Any], bool]:
+    if each.relation in ("=", "!="):
+        # As written: 1e-3, 0.001 and .001 are the same number, but 1 is not true.
+        wanted, equal = show(each.value), each.relation == "="
+        return lambda value: (show(value) == wanted) is equal
+    compare, number = _ORDER[each.relation], _is_number(each.value)
+    if not number and not any(isinstance(value, str) for value in values):
+        raise UsageError(f"{each}: {key} is a number; compare it with one")
+    kind = _is_number if number else lambda value: isinstance(value, str)
+    return lambda value: kind(value) and compare(value, each.value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def ordered(runs: Sequence[Run], by: str) -> list[Run]:
+    """The runs sorted by `KEY` or `KEY,desc`; those without a value last. Raises UsageError."""
+    name, _, direction = by.partition(",")
+    if direction not in ("", "asc", "desc"):
+        raise UsageError(f"sort={by}: write KEY, or KEY,desc for the largest first")
+    rows = [(run, fields(run)) for run in runs]
+    if not rows:
+        return []
+    key = _key(name, [name for _, row in rows for name in row], number=True, said=f"sort={by}")
+    known = [(run, row[key]) for run, row in rows if row.get(key) is not None]
+    known.sort(key=lambda pair: _rank(pair[1]), reverse=direction == "desc")
+    return [run for run, _ in known] + [run for run, row in rows if row.get(key) is None]
+
+
+def _rank(value: Any) -> tuple[bool, float, str]:
+    """Numbers by size, before anything else by its text: batch_size 256 comes before full."""
+    return (False, float(value), "") if _is_number(value) else (True, 0.0, show(value))

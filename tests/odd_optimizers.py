@@ -1,0 +1,71 @@
+"""Optimizers for `optimizer=custom`: some that act up on request, some that cannot be used."""
+
+from collections.abc import Callable
+
+import torch
+
+# Update -> what happens in the middle of it, once. Tests in this process fill it in.
+ACTIONS: dict[int, Callable[[], object]] = {}
+
+
+class Plain(torch.optim.Optimizer):
+    """Gradient descent with random kicks: what a student would write. Counts its updates in its state."""
+
+    def __init__(self, params, lr, kick=0.0):
+        super().__init__(params, {"lr": lr, "kick": kick, "updates": 0})
+
+    @torch.no_grad()
+    def step(self, closure):
+        loss = closure()
+        for group in self.param_groups:
+            group["updates"] += 1
+            for weight in group["params"]:
+                weight -= group["lr"] * weight.grad + group["kick"] * torch.randn_like(weight)
+            ACTIONS.pop(group["updates"], int)()
+        return loss
+
+
+class ReturnsNothing(Plain):
+    def step(self, closure):
+        super().step(closure)
+
+
+class CallsTwice(Plain):
+    """As look-ahead methods do: the second gradient counts, the first loss is the one of this point."""
+
+    def step(self, closure):
+        closure()
+        return super().step(closure)
+
+
+class Fails(Plain):
+    def step(self, closure):
+        super().step(closure)
+        raise RuntimeError("the custom optimizer broke down")
+
+
+class TakesNoClosure(Plain):
+    def step(self):
+        return None
+
+
+class IgnoresTheClosure(Plain):
+    def step(self, closure=None):
+        return None
+
+
+class KeepsItsLr(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, {})
+
+    def step(self, closure):
+        return closure()
+
+
+class NotAnOptimizer:
+    def __init__(self, params, lr):
+        pass
+
+
+def a_function(params, lr):
+    return torch.optim.SGD(params, lr)

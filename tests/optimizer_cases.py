@@ -1,0 +1,88 @@
+"""One row an optimizer: its formula and the settings under which every property is tested.
+
+A new optimizer is one more row here; tests/test_optim.py then holds it to all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optimizer_formulas as formulas
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """lr: a step size under which the test problems converge. variants: what differs from the YAML's
+    defaults; between them they set every hyperparameter to something else than its default."""
+
+    formula: formulas.Formula
+    lr: float
+    variants: tuple[Mapping[str, Any], ...]
+
+
+_ADAM: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"betas": (0.5, 0.9)},
+    {"betas": (0.0, 0.99)},
+    {"eps": 0.1},
+    {"weight_decay": 0.1},
+    {"amsgrad": True},
+    {"amsgrad": True, "betas": (0.8, 0.8), "weight_decay": 0.01, "eps": 1e-3},
+)
+
+ROWS: dict[str, Row] = {
+    "sgd": Row(
+        formula=formulas.sgd,
+        lr=0.1,
+        variants=(
+            {},
+            {"momentum": 0.5},
+            {"momentum": 0.9},
+            {"momentum": 0.9, "dampening": 0.3},
+            {"momentum": 0.8, "nesterov": True},
+            {"weight_decay": 0.1},
+            {"momentum": 0.8, "nesterov": True, "weight_decay": 0.01},
+            {"dampening": 0.5},
+        ),
+    ),
+    "adam": Row(formula=formulas.adam, lr=0.05, variants=_ADAM),
+    "adamw": Row(formula=formulas.adamw, lr=0.05, variants=(*_ADAM, {"weight_decay": 0.0})),
+    "adagrad": Row(
+        formula=formulas.adagrad,
+        lr=0.3,
+        variants=(
+            {},
+            {"lr_decay": 0.01},
+            {"initial_accumulator_value": 0.5},
+            {"eps": 0.1},
+            {"weight_decay": 0.1},
+        ),
+    ),
+    "rmsprop": Row(
+        formula=formulas.rmsprop,
+        lr=0.005,  # smaller steps than these problems need: at the minimum it bounces chaotically
+        variants=(
+            {},
+            {"alpha": 0.9},
+            {"eps": 0.1},
+            {"momentum": 0.5},
+            {"centered": True},
+            {"weight_decay": 0.1},
+            {"alpha": 0.9, "momentum": 0.5, "centered": True, "weight_decay": 0.01},
+        ),
+    ),
+    "adadelta": Row(
+        formula=formulas.adadelta,
+        lr=1.0,
+        variants=({"eps": 1e-2}, {"rho": 0.5, "eps": 1e-2}, {"weight_decay": 0.1, "eps": 1e-3}, {}),
+    ),
+}
+
+CASES = [(name, dict(variant)) for name, row in ROWS.items() for variant in row.variants]
+
+
+def case_id(value: Any) -> str:
+    """A readable name of a case's part in pytest's output."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={member}" for key, member in value.items()) or "defaults"
+    return str(value)

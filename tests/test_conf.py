@@ -1,0 +1,140 @@
+"""Every file of conf/: it composes, is accepted, says what it means; and `options` reads it as YAML does."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from training import composed
+
+from sgdlab import optim, options, problem
+from sgdlab.config import GROUPS, conf_dir, read, setting_checks
+from sgdlab.figures import read_spec
+from sgdlab.optim import OPTIMIZERS
+
+CONF = conf_dir()
+EVERY = [(group, name) for group, names in options.groups().items() for name in names]
+PLAIN = [(group, name) for group, name in EVERY if group != "experiment"]
+
+# What an option needs beside it to make sense.
+WITH = {
+    "dataset=linear_regression": ["loss=mse"],
+    "optimizer=custom": ["optimizer.target=torch.optim:NAdam"],
+}
+
+
+def load(group: str, name: str) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+
+
+def leaves(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def read_back(settings: list[options.Setting]) -> dict[str, Any]:
+    """The values as OmegaConf reads them, ??? and ${...} left as they are."""
+    return {
+        each.key: OmegaConf.to_container(OmegaConf.create(f"value: {each.value}"))["value"]
+        for each in settings
+    }
+
+
+def test_every_file_is_an_option():
+    files = {path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml")}
+    assert files == {"config", *(f"{group}/{name}" for group, name in EVERY)}
+
+
+@pytest.mark.parametrize(("group", "name"), PLAIN)
+def test_option_is_accepted(group: str, name: str):
+    config = read(composed(f"{group}={name}", *WITH.get(f"{group}={name}", [])))
+    problem.check(config)
+    assert optim.check(config.optimizer)
+    assert getattr(config, group).name == name
+
+
+@pytest.mark.parametrize("name", options.experiments())
+def test_experiment_is_accepted_for_every_job(name: str):
+    raw = load("experiment", name)
+    sweep = raw["hydra"].get("sweeper", {}).get("params", {})
+    values = {key: str(text).split(",") for key, text in sweep.items()}
+    assert raw["hydra"]["mode"] == "MULTIRUN"
+    for key, many in values.items():
+        for value in many:
+            config = read(composed(f"experiment={name}", f"{key}={value}"))
+            problem.check(config)
+            optim.check(config.optimizer)
+            read_spec(config.figure or {})
+    config = read(composed(f"experiment={name}"))
+    assert config.name == name.partition("/")[0]
+    assert read_spec(config.figure or {}).title
+
+
+def test_the_table_of_optimizers_and_the_files_agree():
+    assert set(options.groups()["optimizer"]) == {*OPTIMIZERS, "custom"}
+    for name, entry in OPTIMIZERS.items():
+        assert set(load("optimizer", name)) == {"name", "default_lr", *entry.hypers}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_schema_and_the_files_agree(group: str):
+    assert set(options.groups()[group]) == set(GROUPS[group])
+
+
+@pytest.mark.parametrize(("group", "name"), PLAIN)
+def test_every_setting_says_what_it_means(group: str, name: str):
+    assert all(len(setting.meaning) > 3 for setting in options.settings(group, name))
+
+
+def test_every_setting_of_a_run_says_what_it_means():
+    assert all(len(setting.meaning) > 3 for setting in options.top_settings())
+
+
+@pytest.mark.parametrize(("group", "name"), EVERY)
+def test_every_option_says_what_it_is(group: str, name: str):
+    assert len(options.meaning(group, name)) > 10
+
+
+@pytest.mark.parametrize(("group", "name"), PLAIN)
+def test_options_are_read_as_yaml_reads_them(group: str, name: str):
+    assert read_back(options.settings(group, name)) == dict(leaves(load(group, name), f"{group}."))
+
+
+def test_settings_of_a_run_are_read_as_yaml_reads_them():
+    raw: Any = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"))
+    expected = {key: value for key, value in raw.items() if key not in ("defaults", "hydra")}
+    assert read_back(options.top_settings()) == expected
+
+
+def test_chosen_options():
+    assert options.chosen() == {
+        "dataset": "fashion_mnist",
+        "model": "mlp",
+        "loss": "cross_entropy",
+        "optimizer": "sgd",
+        "scheduler": "constant",
+    }
+    assert options.chosen(["optimizer=rmsprop", "optimizer=nonsense", "lr=3"])["optimizer"] == "rmsprop"
+    assert options.chosen(["experiment=notes/adam_batch_size"])["optimizer"] == "adam"
+    assert options.chosen(["experiment=notes/adam_batch_size", "optimizer=sgd"])["optimizer"] == "sgd"
+
+
+def test_every_setting_has_a_check():
+    keys = {setting.key for group, name in PLAIN for setting in options.settings(group, name)}
+    keys |= {setting.key for setting in options.top_settings()}
+    hypers = {f"optimizer.{key}" for entry in OPTIMIZERS.values() for key in entry.hypers}
+    special = {"optimizer.name", "optimizer.default_lr", "optimizer.target"}
+    assert keys == set(setting_checks()) | hypers | special
+
+
+def test_values_stand_in_one_place():
+    """A default lives in conf/ alone: no field of the schema has one."""
+    text = (Path(problem.__file__).parent.parent / "config.py").read_text(encoding="utf-8")
+    fields = re.findall(r"^    \w+: (?:Annotated\[.*\]|NAME|LIMIT|Init)(.*)$", text, flags=re.MULTILINE)
+    assert len(fields) > 30
+    assert not [rest for rest in fields if "=" in rest]

@@ -1,0 +1,133 @@
+"""Models: shapes, numbers of weights, initial weights."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+from training import composed
+
+from sgdlab.config import read
+from sgdlab.problem import models, specs
+
+
+def build(*overrides, seed=0, dtype=torch.float32):
+    config = read(composed(*overrides))
+    return models.build(config.model, specs.spec(config.dataset), seed=seed, dtype=dtype)
+
+
+def count(model):
+    return sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "weights"),
+    [
+        ((), 669_706),  # 784-512-512-10, as torch counts the notes' network
+        (("model.hidden=[100]", "model.activation=elu"), 79_510),
+        (("model.hidden=[]",), 7_850),
+        (("model=linear",), 7_850),
+        (("dataset=cifar10", "model=linear"), 30_730),
+        # 5*5*1*32+32 + 5*5*32*64+64 + 7*7*64*1024+1024 + 1024*10+10, and the same for 3x32x32
+        (("model=cnn",), 832 + 51_264 + 3_212_288 + 10_250),
+        (("model=cnn", "dataset=cifar10"), 2_432 + 51_264 + 4_195_328 + 10_250),
+        (("dataset=linear_regression", "model=linear", "loss=mse"), 11),
+        (("dataset=logistic_regression", "model=mlp", "model.hidden=[4]"), 10 * 4 + 4 + 4 * 2 + 2),
+    ],
+)
+def test_the_number_of_weights(overrides, weights):
+    assert count(build(*overrides)) == weights
+
+
+@pytest.mark.parametrize(
+    ("overrides", "features", "outputs"),
+    [
+        (("model=mlp",), (1, 28, 28), 10),
+        (("model=linear",), (1, 28, 28), 10),
+        (("model=cnn",), (1, 28, 28), 10),
+        (("model=cnn", "dataset=cifar10"), (3, 32, 32), 10),
+        (("model=mlp", "dataset=linear_regression", "loss=mse"), (10,), 1),
+        (("model=linear", "dataset=logistic_regression"), (10,), 2),
+    ],
+)
+def test_shapes(overrides, features, outputs):
+    for dtype in (torch.float32, torch.float64):
+        out = build(*overrides, dtype=dtype)(torch.rand(5, *features, dtype=dtype))
+        assert out.shape == (5, outputs) and out.dtype == dtype
+
+
+def test_the_cnn_is_two_convolutions_and_two_dense_layers():
+    kinds = [type(layer) for layer in build("model=cnn")]
+    block = [nn.Conv2d, nn.ReLU, nn.MaxPool2d]
+    assert kinds == [*block, *block, nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]
+
+
+def plain(sizes, activation):
+    layers = [nn.Flatten()]
+    for size, after in itertools.pairwise(sizes[:-1]):
+        layers += [nn.Linear(size, after), activation()]
+    return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
+def test_the_initial_weights_are_those_of_plain_pytorch(seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        expected = plain([784, 512, 512, 10], nn.ReLU)
+    found = build(seed=seed)
+    assert found.state_dict().keys() == expected.state_dict().keys()
+    for key, value in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[key], value)
+
+
+def test_different_seeds_give_different_weights():
+    assert not torch.equal(build(seed=0)[1].weight, build(seed=1)[1].weight)
+
+
+@pytest.mark.parametrize("name", ["relu", "elu", "gelu", "silu", "sigmoid", "tanh"])
+def test_activations(name):
+    model = build(f"model.activation={name}", "model.hidden=[6]")
+    inputs = torch.rand(4, 1, 28, 28)
+    hidden = model[1](inputs.flatten(1))
+    function = {"elu": nn.functional.elu, "gelu": nn.functional.gelu, "silu": nn.functional.silu}.get(
+        name
+    ) or getattr(torch, name)
+    torch.testing.assert_close(model(inputs), model[3](function(hidden)))
+
+
+@pytest.mark.parametrize("model", ["mlp", "linear", "cnn"])
+def test_truncated_normal(model):
+    net = build(f"model={model}", "model.init.name=truncated_normal", "model.init.std=0.03")
+    weights = torch.cat([layer.weight.flatten() for layer in net if isinstance(layer, nn.Linear | nn.Conv2d)])
+    assert weights.abs().max() <= 2 * 0.03
+    assert weights.abs().max() > 1.9 * 0.03
+    # A normal cut off at two standard deviations has .8796 of its standard deviation.
+    assert weights.std().item() == pytest.approx(0.8796 * 0.03, rel=0.03)
+    assert weights.mean().item() == pytest.approx(0, abs=0.03 * 0.05)
+
+
+def test_the_bias_of_truncated_normal_is_constant():
+    net = build("model.init.name=truncated_normal", "model.init.bias=0.25", "model.hidden=[5]")
+    assert set(torch.cat([net[1].bias, net[3].bias]).tolist()) == {0.25}
+
+
+def test_the_default_init_does_not_look_at_std_and_bias():
+    assert torch.equal(build()[1].bias, build("model.init.std=9", "model.init.bias=9")[1].bias)
+
+
+@pytest.mark.parametrize("init", ["default", "truncated_normal"])
+def test_float64_starts_at_the_weights_of_float32(init):
+    single, double = (
+        build(f"model.init.name={init}", "model.hidden=[8]", dtype=dtype)
+        for dtype in (torch.float32, torch.float64)
+    )
+    for a, b in zip(single.parameters(), double.parameters(), strict=True):
+        assert b.dtype == torch.float64
+        assert torch.equal(a.double(), b)
+
+
+def test_building_leaves_the_random_state_alone():
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    build("model.init.name=truncated_normal", seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
