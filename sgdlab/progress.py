@@ -69,21 +69,22 @@ class Plain(Quiet):
         super().__init__(console)
         self._length = Length(steps=0, epochs=0)
         self._began = self._said = 0.0
+        self._step = 0
         self._loss: float | None = None
         self._pace = _Pace()
 
     def start(self, title: str, length: Length) -> None:
-        self._length, self._pace, self._loss = length, _Pace(), None
+        self._length, self._pace, self._step, self._loss = length, _Pace(), length.done, None
         self._said = -PLAIN_SECONDS
         self.say(title)
 
     def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
-        self._loss = loss
+        self._step, self._loss = step, loss
         self._pace.at(step, samples)
 
     def evaluated(self, epoch: int, result: Evaluation) -> None:
         now = time.monotonic()
-        last = epoch >= self._length.epochs
+        last = self._step >= self._length.steps
         if now - self._said < PLAIN_SECONDS and not last:
             return
         self._said = now
@@ -132,8 +133,10 @@ class Live:
 
     def evaluated(self, epoch: int, result: Evaluation) -> None:
         accuracy = result.test_accuracy
-        value = f"test loss {result.test_loss:.4g}" if accuracy is None else f"accuracy {100 * accuracy:.2f} %"
-        self._test = f"{value}  "
+        if accuracy is None:
+            self._test = f"test loss {result.test_loss:.4g}  "
+        else:
+            self._test = f"accuracy {100 * accuracy:.2f} %  "
 
     def close(self) -> None:
         if self._progress is not None:

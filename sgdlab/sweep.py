@@ -102,7 +102,8 @@ def _name(jobs: Sequence[Job]) -> None:
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
         words = [word for word in job.overrides if word not in common and _key(word) not in NOT_IDENTITY]
-        job.words = " ".join(words) or "(defaults)"
+        # Hydra writes a value with a backslash before each of its special characters.
+        job.words = re.sub(r"\\(.)", r"\1", " ".join(words)) or "(defaults)"
 
 
 def _key(word: str) -> str:

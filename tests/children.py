@@ -16,7 +16,9 @@ from sgdlab.progress import display
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # What takes long to import. Not this module: before Python 3.13 the server does not know pytest's sys.path.
-CONTEXT.set_forkserver_preload(["torch._dynamo", "hydra", "sgdlab.runner", "sgdlab.sweep", "sgdlab.commands.train"])
+CONTEXT.set_forkserver_preload(
+    ["torch._dynamo", "hydra", "sgdlab.runner", "sgdlab.sweep", "sgdlab.commands.train"]
+)
 
 # Python announces these before it does them.
 FILE_EVENTS = ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir")

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 import sgdlab
@@ -16,3 +17,8 @@ settings.load_profile("sgdlab")
 
 # Processes that tests start in other folders run this sgdlab too, installed or not.
 os.environ["PYTHONPATH"] = str(Path(sgdlab.__file__).resolve().parents[1])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that processes which share the tests end at about the same time."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

@@ -4,6 +4,7 @@ It shares nothing with sgdlab but the embedded files and, for shuffled sampling,
 """
 
 import gzip
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ def plain_loop(folder, *, limit, hidden, batch_size, epochs, orders, optimizer, 
     test_y = read(folder, "t10k-labels", 8, ()).long()
     torch.manual_seed(0)
     sizes, layers = [784, *hidden], [nn.Flatten()]
-    for size, after in zip(sizes, sizes[1:], strict=False):
+    for size, after in pairwise(sizes):
         layers += [nn.Linear(size, after), nn.ReLU()]
     model = nn.Sequential(*layers, nn.Linear(sizes[-1], 10)).to(dtype)
     steps, loss_of = optimizer(model.parameters()), nn.CrossEntropyLoss()

@@ -156,9 +156,7 @@ def test_a_seed_makes_the_data():
 
 
 def test_generated_data_is_the_same_in_float32_but_for_rounding():
-    double, single = (
-        generated("linear_regression", dtype=dtype) for dtype in (torch.float64, torch.float32)
-    )
+    double, single = (generated("linear_regression", dtype=dtype) for dtype in (torch.float64, torch.float32))
     assert single.train_x.dtype == single.train_y.dtype == torch.float32
     assert torch.equal(double.train_x.float(), single.train_x)
     assert single.sha256 == double.sha256

@@ -95,7 +95,7 @@ def test_a_sweep_on_a_full_disk(disk):
         main(words)
     filler.unlink()
     filler = fill(disk, 40 * 1024)
-    with pytest.raises(UserError, match="no space left|2 of 2 runs failed"):
+    with pytest.raises(UserError, match=r"no space left|2 of 2 runs failed"):
         main(words)
     filler.unlink()
     assert main(words) == 0
@@ -118,10 +118,10 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     for runs_dir in (tmp_path / "file", tmp_path / "file" / "runs"):
         config = configure(runs_dir, *SMALL)
-        with pytest.raises(UserError, match="^cannot write to .*; choose another runs_dir=") as caught:
+        with pytest.raises(UserError, match=r"^cannot write to .*; choose another runs_dir=") as caught:
             finish(config)
         assert caught.value.exit_code == 1
-        with pytest.raises(UserError, match="^cannot write to .*; choose another runs_dir="):
+        with pytest.raises(UserError, match=r"^cannot write to .*; choose another runs_dir="):
             main(["-m", *TINY, "seed=0,1", f"runs_dir={runs_dir}", "device=cpu", "quiet=true"])
     assert (tmp_path / "file").read_text() == "not a folder"
 
@@ -129,5 +129,5 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(UserError, match="cannot write to .*: Permission denied; choose another runs_dir="):
+    with pytest.raises(UserError, match=r"cannot write to .*: Permission denied; choose another runs_dir="):
         finish(configure(tmp_path / "runs", *TINY))

@@ -117,7 +117,7 @@ def test_gradient_descent_on_more_than_a_part_of_examples(tmp_path):
         loss.backward()
         weights.step()
         losses.append(loss.item())
-    assert 10001 > serial.PART
+    assert serial.PART < 10001
     assert run.train().loss.tolist() == pytest.approx(losses, rel=1e-12)
 
 

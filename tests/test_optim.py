@@ -172,9 +172,7 @@ def test_amsgrad_is_adam_until_the_second_moment_falls():
         return sum(weight.sum() for weight in weights)
 
     assert torch.equal(path_of("adam", constant, amsgrad=True), path_of("adam", constant))
-    assert not torch.equal(
-        path_of("adam", betas=(0.9, 0.9), amsgrad=True), path_of("adam", betas=(0.9, 0.9))
-    )
+    assert not torch.equal(path_of("adam", betas=(0.9, 0.9), amsgrad=True), path_of("adam", betas=(0.9, 0.9)))
 
 
 def test_without_memory_rmsprop_and_adam_step_along_the_sign():
@@ -212,9 +210,7 @@ def test_the_yaml_has_exactly_the_hyperparameters_of_the_table(name):
 @NAMES
 def test_the_cases_change_every_hyperparameter(name):
     base = defaults(name).hypers
-    changed = {
-        key for variant in ROWS[name].variants for key, value in variant.items() if value != base[key]
-    }
+    changed = {key for variant in ROWS[name].variants for key, value in variant.items() if value != base[key]}
     assert changed == OPTIMIZERS[name].hypers.keys()
     assert {} in ROWS[name].variants
 

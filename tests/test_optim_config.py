@@ -139,7 +139,7 @@ def test_built_in_optimizers_leave_the_import_path_alone(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("target", ["SGD", "torch.optim.SGD", "torch.optim:", ":SGD", "torch.optim:a b"])
 def test_a_target_of_the_wrong_form(tmp_path, target):
-    with pytest.raises(UsageError, match="write it as package.module:Class, like torch.optim:NAdam"):
+    with pytest.raises(UsageError, match=r"write it as package\.module:Class, like torch\.optim:NAdam"):
         configure(tmp_path, *TINY, "optimizer=custom", f'optimizer.target="{target}"')
 
 

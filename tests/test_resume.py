@@ -43,7 +43,12 @@ VARIANTS = {
     "momentum": ("optimizer.momentum=0.9",),
     "nesterov": ("optimizer.momentum=0.9", "optimizer.nesterov=true", "optimizer.weight_decay=0.01"),
     "adam-cosine-steps": ("optimizer=adam", "scheduler=cosine", "scheduler.unit=steps"),
-    "adam-step-epochs": ("optimizer=adam", "optimizer.amsgrad=true", "scheduler=step", "scheduler.step_size=1"),
+    "adam-step-epochs": (
+        "optimizer=adam",
+        "optimizer.amsgrad=true",
+        "scheduler=step",
+        "scheduler.step_size=1",
+    ),
     "adamw-warmup": ("optimizer=adamw", "scheduler=linear", "scheduler.warmup=1"),
     "adagrad": ("optimizer=adagrad", "optimizer.lr_decay=0.1"),
     "rmsprop": ("optimizer=rmsprop", "optimizer.centered=true", "optimizer.momentum=0.5"),

@@ -12,8 +12,11 @@ from sgdlab.engine.sampling import Batches
 KINDS = ("shuffle", "sequential", "replacement")
 
 
+ANY = st.sampled_from(KINDS)
+
+
 @st.composite
-def batches(draw, sampling=st.sampled_from(KINDS)):
+def batches(draw, sampling=ANY):
     size = draw(st.integers(1, 200))
     return Batches(
         size=size,
