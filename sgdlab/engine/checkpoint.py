@@ -50,6 +50,4 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
 def damaged(path: Path, why: str) -> UserError:
     """The error for a checkpoint that cannot be resumed from."""
     reason = " ".join(why.split())[:120]
-    return UserError(
-        f"{path} is damaged ({reason})\nDelete that file, or start the run anew with force=true"
-    )
+    return UserError(f"{path} is damaged ({reason})\nDelete that file, or start the run anew with force=true")
