@@ -30,11 +30,11 @@ class ReturnsNothing(Plain):
         super().step(closure)
 
 
-class CallsTwice(Plain):
-    """As look-ahead methods do: the second gradient counts, the first loss is the one of this point."""
+class LooksAhead(Plain):
+    """Moves on, and then once more by the gradient there: the first loss is the one of this point."""
 
     def step(self, closure):
-        closure()
+        super().step(closure)
         return super().step(closure)
 
 

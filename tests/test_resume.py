@@ -157,10 +157,11 @@ def test_signal_handlers_are_put_back(tmp_path):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_finished_run_is_answered_from_disk(tmp_path):
+def test_a_finished_run_is_answered_from_disk(tmp_path, monkeypatch):
     config = configure(tmp_path, *TINY)
     first = runner.run(config, display(quiet=True))
     stamps = {path: path.stat().st_mtime_ns for path in first.run.folder.iterdir()}
+    monkeypatch.setattr("sgdlab.problem.build", None)  # data is not even loaded
     second = runner.run(config, display(quiet=True))
     assert (first.cached, second.cached) == (False, True)
     assert {path: path.stat().st_mtime_ns for path in first.run.folder.iterdir()} == stamps
@@ -239,6 +240,7 @@ def test_a_diverging_run_is_resumed_to_the_same_bytes(tmp_path):
         interrupt(config, at)
         again = finish(config)
         assert again.status == "diverged" and again.reason == whole.reason
+        assert not (again.folder / "checkpoint.pt").exists()
         assert curves(again.folder) == curves(whole.folder)
         assert again.metrics == whole.metrics
 

@@ -47,7 +47,7 @@ class Batches:
     def samples(self, step: int) -> int:
         """Examples used after `step` updates."""
         epochs, batches = divmod(step, self.per_epoch)
-        return epochs * self.samples_per_epoch + min(batches * self.batch_size, self.size)
+        return epochs * self.samples_per_epoch + batches * self.batch_size
 
     def _starts(self) -> range:
         return range(0, self.per_epoch * self.batch_size, self.batch_size)
