@@ -114,6 +114,9 @@ def _follow(trainer: Trainer, recorder: Recorder, writer: RunWriter, show: Displ
     except (KeyboardInterrupt, Interrupted) as end:
         status, reason = "interrupted", str(end) or "Ctrl-C"
         raise
+    except SystemExit:  # what rich makes of a broken pipe, as in `sgdlab train | head`
+        status, reason = "interrupted", "nobody reads its output any more"
+        raise
     except BaseException as err:
         reason = f"{type(err).__name__}: {err}".splitlines()[0]
         raise

@@ -129,6 +129,7 @@ def test_evaluation_does_not_depend_on_its_chunks(tmp_path, monkeypatch):
     assert parts.train_loss == pytest.approx(whole.train_loss, rel=1e-13)
     assert parts.test_loss == pytest.approx(whole.test_loss, rel=1e-13)
     assert parts.test_accuracy == whole.test_accuracy
+    assert made.model.training
     with torch.no_grad():
         out = made.model(made.data.prepare(made.data.test_x))
     assert whole.test_accuracy == (out.argmax(1) == made.data.test_y).double().mean().item()

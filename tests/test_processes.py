@@ -70,6 +70,19 @@ def test_a_signal_leaves_a_run_that_goes_on(tmp_path, number, code, reason):
     assert curves(folder)["train.csv"].splitlines()[: len(rows)] == rows
 
 
+def test_when_nobody_reads_its_output_it_is_interrupted(tmp_path):
+    """As in `sgdlab train | head -1`."""
+    words = (*SMALL, "epochs=1000")
+    process = command(*words, f"runs_dir={tmp_path}")
+    assert "weights), cpu" in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=300) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    record = read_run(runner.folder_of(configure(tmp_path, *words)))
+    assert (record.status, record.reason) == ("interrupted", "nobody reads its output any more")
+
+
 @pytest.mark.long
 def test_killed_and_asked_for_again_by_the_command(tmp_path):
     """As a person would: the same words twice, in two processes."""
