@@ -14,6 +14,8 @@ from sgdlab.records import RunWriter
 
 FLUSH_SECONDS = 1.0  # rows stay in memory at most about so long
 
+EVALUATED = ("train_loss", "test_loss", "test_accuracy")
+
 
 class Interrupted(KeyboardInterrupt):
     """The run was asked to stop, kept a checkpoint and did. `exit_code` is 128 + the signal."""
@@ -92,9 +94,14 @@ class Recorder:
         numbers = (result.train_loss, result.test_loss, result.test_accuracy)
         self._add("eval.csv", epoch, step, samples, *numbers)
         self._add("time.csv", step, self.seconds())
-        self.metrics |= dict(zip(("train_loss", "test_loss", "test_accuracy"), numbers, strict=True))
+        self.metrics |= dict(zip(EVALUATED, numbers, strict=True))
         self._show.evaluated(epoch, result)
         self.flush()
+
+    def forget_evaluation(self) -> None:
+        """Keep only the last finite loss as final numbers: a diverged run's last evaluation is an old one."""
+        for name in EVALUATED:
+            self.metrics.pop(name, None)
 
     def due(self) -> bool:
         return self._signals.caught is not None or time.perf_counter() - self._saved >= self._every

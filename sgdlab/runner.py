@@ -109,6 +109,7 @@ def _follow(trainer: Trainer, recorder: Recorder, writer: RunWriter, show: Displ
         status = "done"
     except Diverged as end:
         recorder.flush()
+        recorder.forget_evaluation()
         (writer.folder / "checkpoint.pt").unlink(missing_ok=True)
         status, reason = "diverged", end.what
     except (KeyboardInterrupt, Interrupted) as end:

@@ -193,32 +193,37 @@ CHILD = """
     from sgdlab.problem.sources import load_images
     from tiny_sets import idx_contents, slow, tiny
     folder = Path(sys.argv[1])
-    source = slow(folder / "log", float(sys.argv[2]))
+    source = slow(folder / "log", folder / "go")
     DATASETS["fashion_mnist"] = tiny("fashion_mnist", idx_contents(), source)
     print(load_images("fashion_mnist", folder / "data").sha256)
 """
 
 
-def start_child(folder: Path, seconds: float) -> subprocess.Popen:
+def start_child(folder: Path) -> subprocess.Popen:
     code = textwrap.dedent(CHILD)
     root = Path(__file__).resolve().parent.parent
-    command = [sys.executable, "-c", code, str(folder), str(seconds)]
+    command = [sys.executable, "-c", code, str(folder)]
     return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_of_two_processes_one_fetches_and_the_other_waits_for_it(tmp_path, use):
     use("fashion_mnist", CONTENTS)
-    children = [start_child(tmp_path, 0.7) for _ in range(3)]
+    children = [start_child(tmp_path)]
+    while children[0].poll() is None and not (tmp_path / "log").exists():
+        time.sleep(0.01)
+    children += [start_child(tmp_path) for _ in range(2)]
+    for child in children[1:]:
+        assert "waiting for another process" in child.stderr.readline()
+    (tmp_path / "go").touch()
     outputs = [child.communicate(timeout=60) for child in children]
     assert [child.returncode for child in children] == [0, 0, 0], outputs
     assert {stdout for stdout, _ in outputs} == {DATASETS["fashion_mnist"].sha256 + "\n"}
     assert (tmp_path / "log").read_text() == "asked\n"
-    assert sum("waiting for another process" in stderr for _, stderr in outputs) == 2
     assert inside(tmp_path / "data/fashion_mnist") == {*CONTENTS, ".lock"}
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, use):
-    child = start_child(tmp_path, 60)
+    child = start_child(tmp_path)
     own = tmp_path / "data/fashion_mnist"
     while child.poll() is None and not list(own.glob(f".fetch-*/{TRAIN_IMAGES}")):
         time.sleep(0.01)

@@ -72,7 +72,7 @@ def test_a_signal_leaves_a_run_that_goes_on(tmp_path, number, code, reason):
 
 def test_when_nobody_reads_its_output_it_is_interrupted(tmp_path):
     """As in `sgdlab train | head -1`."""
-    words = (*SMALL, "epochs=1000")
+    words = (*SMALL, "epochs=100")
     process = command(*words, f"runs_dir={tmp_path}")
     assert "weights), cpu" in process.stdout.readline()
     process.stdout.close()

@@ -89,14 +89,16 @@ def failing(title: str, why: str) -> Source:
     return Source(title=title, get=get)
 
 
-def slow(log: Path, seconds: float) -> Source:
-    """A source that writes half of a file, waits, and ends; one line in `log` each time that it is asked."""
+def slow(log: Path, go: Path) -> Source:
+    """A source that writes half of a file, waits until the file `go` is there, and ends; one line in `log`
+    each time that it is asked."""
 
     def get(work: Path, names: Collection[str], say: Say) -> Path:
         with open(log, "a") as file:
             file.write("asked\n")
         (work / TRAIN_IMAGES).write_bytes(b"half")
-        time.sleep(seconds)
+        while not go.exists():
+            time.sleep(0.01)
         return write(work, idx_contents())
 
     return Source(title="slow", get=get)

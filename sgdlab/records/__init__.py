@@ -7,7 +7,7 @@ A run's folder, `<runs_dir>/<name>/<slug>-<hash8>/`, holds
     train.csv        the loss of a mini-batch, every log_every batches       (TRAIN)
     eval.csv         losses and accuracy at the start and after epochs       (EVAL)
     time.csv         seconds of training at some steps, apart, as they differ from run to run (TIME)
-    checkpoint.pt    the newest complete one, until the run is done
+    checkpoint.pt    the newest complete one; a run that diverged keeps none
 
 A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figure and jobs.
 """
