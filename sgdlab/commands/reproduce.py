@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("what", choices=["notes"], help="what to reproduce")
     parser.add_argument(
-        "--quick", action="store_true", help="on the embedded 6,000 images, in about a minute; fewer claims"
+        "--quick", action="store_true", help="on the embedded 6,000 images, in a minute or two; fewer claims"
     )
     parser.add_argument(
         "--only", action="append", choices=EXPERIMENTS, metavar="NAME", help="one experiment; may be repeated"
