@@ -184,3 +184,10 @@ def test_the_recorded_loss_does_not_depend_on_what_step_returns(tmp_path):
     assert (silent.folder / "train.csv").read_bytes() == (plain.folder / "train.csv").read_bytes()
     # With all examples in a batch, two moves an update are every second point of the same path.
     assert ahead.train().loss.tolist()[:10] == pytest.approx(plain.train().loss.tolist()[::2], rel=1e-6)
+
+
+@pytest.mark.parametrize("key", ["lr", "params"])
+def test_what_the_engine_passes_itself_is_no_keyword_of_a_custom_class(tmp_path, key):
+    words = ("optimizer=custom", "optimizer.target=torch.optim:Adam", f"+optimizer.{key}=3")
+    with pytest.raises(UsageError, match=rf"optimizer\.{key}: is not a keyword"):
+        configure(tmp_path, *TINY, *words)

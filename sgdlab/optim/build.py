@@ -25,6 +25,10 @@ def check(optimizer: Optimizer) -> Optimizer:
     """
     if optimizer.name == CUSTOM:
         _split(optimizer.hypers.get("target"))
+        for key in ("lr", "params"):
+            if key in optimizer.hypers:
+                how = "write lr=VALUE" if key == "lr" else "the engine gives it"
+                raise UsageError(f"optimizer.{key}: is not a keyword argument to pass on; {how}")
         return optimizer
     if optimizer.name not in OPTIMIZERS:
         names = [*OPTIMIZERS, CUSTOM]
