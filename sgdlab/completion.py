@@ -167,9 +167,11 @@ def _values(key: str, value: str, chosen: Mapping[str, str]) -> list[str]:
 
 
 def _check_of(key: str, chosen: Mapping[str, str]) -> Check | None:
-    from sgdlab.config import setting_checks
+    from sgdlab.config import IMPL, setting_checks
     from sgdlab.optim.table import OPTIMIZERS
 
+    if key == "optimizer.impl":
+        return IMPL
     if key.startswith("optimizer."):
         entry = OPTIMIZERS.get(chosen["optimizer"])
         return entry.hypers.get(key.removeprefix("optimizer.")) if entry else None

@@ -31,6 +31,7 @@ from sgdlab.errors import UsageError, did_you_mean
 NAME = Annotated[str, Text()]
 POSITIVE = Number(low=0, low_open=True)
 COUNT = Whole(low=1)
+IMPL = Choice(("auto", "torch", "rule"))
 LIMIT = Annotated[int | None, Optional(COUNT)]
 
 
@@ -142,10 +143,14 @@ class LinearDecay(Constant):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """An optimizer's name, its customary learning rate, and its hyperparameters as given."""
+    """An optimizer's name, its customary learning rate, and its hyperparameters as given.
+
+    impl: who computes it: torch's own class, the rule of `sgdlab.optim`, or whichever is there (auto).
+    """
 
     name: str
     default_lr: float
+    impl: str = "auto"
     hypers: dict[str, Any]
 
 
@@ -217,9 +222,10 @@ def read(raw: Mapping[str, Any]) -> Config:
 def read_optimizer(raw: Any) -> Optimizer:
     """The optimizer's section; its hyperparameters stay as given, for `sgdlab.optim` to check."""
     section = _section("optimizer", raw)
-    hypers = {k: Anything()(v) for k, v in section.items() if k not in ("name", "default_lr")}
+    hypers = {k: Anything()(v) for k, v in section.items() if k not in ("name", "default_lr", "impl")}
     default_lr = _checked(POSITIVE, "optimizer.default_lr", section.get("default_lr"))
-    return Optimizer(name=str(section["name"]), default_lr=default_lr, hypers=hypers)
+    impl = _checked(IMPL, "optimizer.impl", section.get("impl", "auto"))
+    return Optimizer(name=str(section["name"]), default_lr=default_lr, impl=impl, hypers=hypers)
 
 
 def _read_group(group: str, raw: Any) -> Any:

@@ -215,6 +215,7 @@ def _about(config: Config, folder: Path, experiment: str | None) -> dict[str, An
         "seconds": None,
         **facts(config.device),
         "threads": config.threads,
+        "optimizer": {"impl": optim.implementation(config.optimizer)},
     }
 
 

@@ -43,6 +43,7 @@ ROWS: dict[str, Row] = {
             {"weight_decay": 0.1},
             {"momentum": 0.8, "nesterov": True, "weight_decay": 0.01},
             {"dampening": 0.5},
+            {"maximize": True, "momentum": 0.5},
         ),
     ),
     "adam": Row(formula=formulas.adam, lr=0.05, variants=_ADAM),

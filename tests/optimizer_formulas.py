@@ -16,7 +16,7 @@ Formula = Callable[[Array, Array, dict[str, Any], int, float, dict[str, Any]], A
 
 def sgd(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
     """b_1 = g_1, b_t = mu b_{t-1} + (1 - tau) g_t; nesterov steps along g + mu b."""
-    g = g + h["weight_decay"] * w
+    g = (-g if h["maximize"] else g) + h["weight_decay"] * w
     mu = h["momentum"]
     b = g if t == 1 else mu * state["b"] + (1 - h["dampening"]) * g
     state["b"] = b

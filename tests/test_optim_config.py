@@ -12,7 +12,7 @@ from sgdlab.config import Optimizer, read_optimizer
 from sgdlab.errors import UsageError, UserError
 from sgdlab.optim import OPTIMIZERS
 
-SGD = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0}
+SGD = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0, "maximize": False}
 ADAM = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
 
 

@@ -1,7 +1,28 @@
-"""The optimizers: one literal table. Importing this package does not import torch."""
+"""The optimizers: one literal table. Importing this package does not import torch.
 
-from sgdlab.optim.build import CUSTOM, build, check, custom_class
+Each rule of the table is also an ordinary optimizer for a training loop of your own, by the name of its
+class: `from sgdlab.optim import SGD` (see `sgdlab.optim.adapter`).
+"""
+
+from typing import Any
+
+from sgdlab.optim.build import CUSTOM, build, check, custom_class, implementation
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
-__all__ = ["CUSTOM", "OPTIMIZERS", "Entry", "build", "check", "custom_class", "factor"]
+__all__ = ["CUSTOM", "OPTIMIZERS", "Entry", "build", "check", "custom_class", "factor", "implementation"]
+
+
+def __getattr__(name: str) -> Any:
+    """The torch.optim.Optimizer of a rule, made when it is asked for, as that imports torch."""
+    names = {} if name.startswith("_") else class_names()
+    if name not in names:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sgdlab.optim.adapter import optimizer_class
+
+    return optimizer_class(names[name])
+
+
+def class_names() -> dict[str, str]:
+    """The names of the optimizer classes, each with its name in OPTIMIZERS."""
+    return {entry.rule.partition(":")[2]: name for name, entry in OPTIMIZERS.items() if entry.rule}

@@ -4,12 +4,14 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sgdlab.checks import Check
 from sgdlab.config import Optimizer, show
 from sgdlab.errors import UsageError, UserError, did_you_mean
-from sgdlab.optim.table import OPTIMIZERS
+from sgdlab.optim.table import OPTIMIZERS, Entry
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +37,16 @@ def check(optimizer: Optimizer) -> Optimizer:
         raise UsageError(
             f"optimizer={optimizer.name}: no such optimizer; {did_you_mean(optimizer.name, names)}"
         )
-    legal = OPTIMIZERS[optimizer.name].hypers
+    entry = OPTIMIZERS[optimizer.name]
+    checked = replace(optimizer, hypers=_checked(optimizer, entry.hypers))
+    refused = entry.refuse(checked.hypers)
+    if refused:
+        raise UsageError(refused)
+    implementation(checked)
+    return checked
+
+
+def _checked(optimizer: Optimizer, legal: Mapping[str, Check]) -> dict[str, Any]:
     hypers = {}
     for key, value in optimizer.hypers.items():
         if key not in legal:
@@ -49,27 +60,70 @@ def check(optimizer: Optimizer) -> Optimizer:
     missing = [key for key in legal if key not in hypers]
     if missing:
         raise UsageError(f"optimizer.{missing[0]} is not set; give it a value")
-    if hypers.get("nesterov") and not (hypers["momentum"] > 0 and hypers["dampening"] == 0):
-        raise UsageError("optimizer.nesterov=true: needs optimizer.momentum > 0 and optimizer.dampening=0")
-    return Optimizer(name=optimizer.name, default_lr=optimizer.default_lr, hypers=hypers)
+    return hypers
+
+
+def implementation(optimizer: Optimizer) -> str:
+    """Who computes a checked optimizer, as optimizer.impl asks: `torch`, its own class, or `rule`, ours.
+
+    `auto` is torch's wherever it computes the same. Raises UsageError for one that there is not.
+    """
+    if optimizer.name == CUSTOM:
+        return "torch"
+    entry = OPTIMIZERS[optimizer.name]
+    why = _not_torch(entry, optimizer.hypers)
+    if optimizer.impl == "torch" and why:
+        raise UsageError(f"optimizer.impl=torch: {why}; use optimizer.impl=rule or auto")
+    if optimizer.impl == "rule" and entry.rule is None:
+        raise UsageError(f"optimizer.impl=rule: {optimizer.name} is torch's alone; use optimizer.impl=torch")
+    return "rule" if why or optimizer.impl == "rule" else "torch"
+
+
+def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
+    """Why torch's class does not compute this; empty when it does."""
+    if entry.torch is None:
+        return "torch.optim has no such optimizer"
+    for key, value in entry.only.items():
+        if hypers[key] != value:
+            return f"{entry.torch.replace(':', '.')} has {key}={show(value)} only"
+    return ""
 
 
 def build(
-    optimizer: Optimizer, lr: float, params: "Iterable[torch.Tensor]", *, fused: bool = True
+    optimizer: Optimizer,
+    lr: float,
+    params: "Iterable[torch.Tensor]",
+    *,
+    roles: Sequence[str] = (),
+    fused: bool = True,
 ) -> "torch.optim.Optimizer":
-    """The optimizer over `params`, with torch's fused implementation where there is one.
+    """A checked optimizer over `params`, with torch's fused implementation where there is one.
 
+    roles: what each of the params is (sgdlab.optim.rule.ROLES); only rules for matrices ask.
     Raises UserError when a custom class cannot be imported or does not take what it is given.
     """
     if optimizer.name == CUSTOM:
         return _custom(optimizer, lr, params)
     entry = OPTIMIZERS[optimizer.name]
-    hypers = dict(optimizer.hypers)
+    if implementation(optimizer) == "rule":
+        return _ruled(optimizer, lr, list(params), roles)
+    hypers = {entry.renamed.get(k, k): v for k, v in optimizer.hypers.items() if k not in entry.only}
     if entry.fused:
         hypers["fused"] = fused
-    module, name = _split(entry.target)
+    assert entry.torch is not None
+    module, name = _split(entry.torch)
     made: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(params, lr=lr, **hypers)
     return made
+
+
+def _ruled(
+    optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
+) -> "torch.optim.Optimizer":
+    from sgdlab.optim.adapter import optimizer_class
+
+    told: list[str | None] = list(roles) or [None] * len(params)
+    groups: list[Any] = [{"params": [w], "role": role} for w, role in zip(params, told, strict=True)]
+    return optimizer_class(optimizer.name)(groups, lr=lr, **optimizer.hypers)  # type: ignore[call-arg]
 
 
 def _custom(optimizer: Optimizer, lr: float, params: "Iterable[torch.Tensor]") -> "torch.optim.Optimizer":

@@ -1,11 +1,12 @@
-"""OPTIMIZERS: name -> the class that computes it and what each hyperparameter may hold.
+"""OPTIMIZERS: name -> its rule, torch's class that computes the same, what each hyperparameter may hold.
 
-To add an optimizer: one line here, one YAML in conf/optimizer/ with its defaults, one row in
-tests/optimizer_cases.py, and its own file in this folder where torch has no class for it.
+To add an optimizer: its rule in a file of this folder, one line here, one YAML in conf/optimizer/ with its
+defaults, one row in tests/optimizer_cases.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sgdlab.checks import Check, Each, Flag, Number
 
@@ -16,16 +17,28 @@ _BETAS = Each(_FRACTION, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One optimizer.
+    """One optimizer. It has a rule, or a class of torch's, or both, which then compute the same.
 
-    target: `package.module:Class` of a torch.optim.Optimizer.
+    formula: the update in a line, as `sgdlab optimizers` shows it.
+    rule: `package.module:Class` of a rule (sgdlab.optim.rule).
+    torch: `package.module:Class` of a torch.optim.Optimizer.
+    fused: that class has a fused implementation, of the same numbers to rounding, for CPU and CUDA.
+    renamed: hyperparameters that torch's class calls otherwise, {ours: torch's}.
+    only: settings of ours that torch's class does not have, {name: the one value it computes}.
     hypers: the legal hyperparameters besides lr.
-    fused: the class has a fused implementation, of the same numbers to rounding, for CPU and CUDA.
+    refuse: why hyperparameters that are legal one by one do not go together; empty when they do.
+    serial: why the batched engine cannot run it; empty when it can.
     """
 
-    target: str
-    hypers: Mapping[str, Check] = field(default_factory=dict)
+    formula: str
+    rule: str | None = None
+    torch: str | None = None
     fused: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, Any] = field(default_factory=dict)
+    hypers: Mapping[str, Check] = field(default_factory=dict)
+    refuse: Callable[[Mapping[str, Any]], str] = lambda hypers: ""
+    serial: str = ""
 
 
 _ADAM: dict[str, Check] = {
@@ -35,21 +48,43 @@ _ADAM: dict[str, Check] = {
     "amsgrad": Flag(),
 }
 
+
+def _nesterov(hypers: Mapping[str, Any]) -> str:
+    if hypers["nesterov"] and not (hypers["momentum"] > 0 and hypers["dampening"] == 0):
+        return "optimizer.nesterov=true: needs optimizer.momentum > 0 and optimizer.dampening=0"
+    return ""
+
+
 OPTIMIZERS: dict[str, Entry] = {
     "sgd": Entry(
-        target="torch.optim:SGD",
+        formula="b <- momentum b + (1 - dampening) g;  w <- w - lr b",
+        rule="sgdlab.optim.sgd:SGD",
+        torch="torch.optim:SGD",
         fused=True,
         hypers={
             "momentum": _FRACTION,
             "dampening": Number(low=0, high=1),
             "nesterov": Flag(),
             "weight_decay": _NONNEGATIVE,
+            "maximize": Flag(),
         },
+        refuse=_nesterov,
     ),
-    "adam": Entry(target="torch.optim:Adam", fused=True, hypers=_ADAM),
-    "adamw": Entry(target="torch.optim:AdamW", fused=True, hypers=_ADAM),
+    "adam": Entry(
+        formula="m, v <- averages of g, g^2;  w <- w - lr m^ / (sqrt(v^) + eps)",
+        torch="torch.optim:Adam",
+        fused=True,
+        hypers=_ADAM,
+    ),
+    "adamw": Entry(
+        formula="Adam;  w <- w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)",
+        torch="torch.optim:AdamW",
+        fused=True,
+        hypers=_ADAM,
+    ),
     "adagrad": Entry(
-        target="torch.optim:Adagrad",
+        formula="v <- v + g^2;  w <- w - lr g / (sqrt(v) + eps)",
+        torch="torch.optim:Adagrad",
         fused=True,
         hypers={
             "lr_decay": _NONNEGATIVE,
@@ -59,7 +94,8 @@ OPTIMIZERS: dict[str, Entry] = {
         },
     ),
     "rmsprop": Entry(
-        target="torch.optim:RMSprop",
+        formula="v <- alpha v + (1 - alpha) g^2;  w <- w - lr g / (sqrt(v) + eps)",
+        torch="torch.optim:RMSprop",
         hypers={
             "alpha": _FRACTION,
             "eps": _NONNEGATIVE,
@@ -69,7 +105,8 @@ OPTIMIZERS: dict[str, Entry] = {
         },
     ),
     "adadelta": Entry(
-        target="torch.optim:Adadelta",
+        formula="s = sqrt(d + eps) / sqrt(v + eps) g;  w <- w - lr s;  d, v averages of s^2, g^2",
+        torch="torch.optim:Adadelta",
         hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, "weight_decay": _NONNEGATIVE},
     ),
 }

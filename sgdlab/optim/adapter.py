@@ -1,0 +1,154 @@
+"""Any rule as an ordinary torch.optim.Optimizer, for somebody's own training loop and the serial engine.
+
+>>> import torch
+>>> from sgdlab.optim import SGD
+>>> w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+>>> optimizer = SGD([w], lr=0.5, momentum=0.9)
+>>> def closure():
+...     optimizer.zero_grad()
+...     loss = w.square().sum() / 2
+...     loss.backward()
+...     return loss
+>>> [round(optimizer.step(closure).item(), 4) for _ in range(3)]
+[2.5, 0.625, 0.1]
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdlab.errors import did_you_mean
+from sgdlab.optim.rule import LookAheadRule, Parameter, Rule
+from sgdlab.optim.table import OPTIMIZERS, Entry
+
+_OWN = ("params", "role")  # keys of a parameter group that are no hyperparameters
+
+
+class RuleOptimizer(torch.optim.Optimizer):
+    """The update of `rule`, a parameter after the other, without `foreach` and fused variants.
+
+    A parameter group may have hyperparameters of its own, and a `role` that says what its parameters are
+    (one of sgdlab.optim.rule.ROLES); rules for matrices must be told it. Learning-rate schedulers change
+    group["lr"]; state_dict and load_state_dict go round. Subclasses are made by `optimizer_class`.
+
+    Raises ValueError for an unknown hyperparameter, an illegal value, or a role that is missing.
+    """
+
+    entry: Entry
+    rule: type[Rule]
+
+    def __init__(self, params: Iterable[Any], **hypers: Any) -> None:
+        defaults = {field.name: field.default for field in fields(self.rule)}
+        super().__init__(params, {**defaults, **hypers, "role": None})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters, with hyperparameters and a role of their own where given."""
+        self._check({**self.defaults, **param_group})
+        super().add_param_group(param_group)
+        for w in self.param_groups[-1]["params"]:
+            self._parameter(self.param_groups[-1], w)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+        """One update. The closure clears the gradients, computes the loss and calls backward; it is
+        needed by rules that look ahead, which have it called at that point. Returns the closure's loss.
+
+        Raises ValueError when a closure is needed and not given.
+        """
+        loss = self._evaluate(closure)
+        for group in self.param_groups:
+            for w in group["params"]:
+                if w.grad is None:
+                    continue
+                parameter = self._parameter(group, w)
+                state = self._state(parameter, w)
+                new, state = parameter.update(w.grad, state, w)
+                w.copy_(new)
+                self.state[w].update(state)
+        return loss
+
+    def _evaluate(self, closure: Callable[[], Tensor] | None) -> Tensor | None:
+        if not issubclass(self.rule, LookAheadRule):
+            if closure is None:
+                return None
+            with torch.enable_grad():
+                return closure()
+        if closure is None:
+            raise ValueError(f"{type(self).__name__}.step: needs a closure, as its gradient is taken ahead")
+        kept = [(w, w.clone()) for group in self.param_groups for w in group["params"]]
+        try:
+            for group in self.param_groups:
+                for w in group["params"]:
+                    parameter = self._parameter(group, w)
+                    w.copy_(parameter.point(self._state(parameter, w), w))
+            with torch.enable_grad():
+                return closure()
+        finally:
+            for w, before in kept:
+                w.copy_(before)
+
+    def _state(self, parameter: Parameter, w: Tensor) -> dict[str, Tensor]:
+        if not self.state[w]:
+            self.state[w].update(parameter.init(w))
+        state: dict[str, Tensor] = self.state[w]
+        return state
+
+    def _parameter(self, group: dict[str, Any], w: Tensor) -> Parameter:
+        hypers = tuple((key, _hashable(value)) for key, value in group.items() if key not in _OWN)
+        names = {field.name for field in fields(self.rule)}
+        used = tuple((key, value) for key, value in hypers if key in names)
+        return _made(self.rule, used, group["role"], tuple(w.shape))
+
+    def _check(self, group: dict[str, Any]) -> None:
+        legal = self.entry.hypers
+        for key, value in group.items():
+            if key in (*_OWN, "initial_lr"):
+                continue
+            if key == "lr":
+                if not value >= 0:
+                    raise ValueError(f"lr={value}: must be a number >= 0")
+                continue
+            if key not in legal:
+                raise ValueError(
+                    f"{key}: {type(self).__name__} has no such hyperparameter; {did_you_mean(key, legal)}"
+                )
+            try:
+                legal[key](value)
+            except ValueError as err:
+                raise ValueError(f"{key}={value}: {err}") from None
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+@functools.lru_cache(maxsize=4096)
+def _made(
+    rule: type[Rule], hypers: tuple[tuple[str, Any], ...], role: str | None, shape: tuple[int, ...]
+) -> Parameter:
+    """The parameter's rule with its hyperparameters; made anew only when a learning rate has changed."""
+    return Parameter.of(rule(**dict(hypers)), role, shape)
+
+
+def rule_class(entry: Entry) -> type[Any]:
+    """The class of an entry's rule. Imports torch."""
+    assert entry.rule is not None
+    module, _, name = entry.rule.partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+@functools.cache
+def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    """The torch.optim.Optimizer that computes the rule of OPTIMIZERS[name]."""
+    entry = OPTIMIZERS[name]
+    rule = rule_class(entry)
+    inner = {"__doc__": rule.__doc__, "__module__": "sgdlab.optim", "entry": entry, "rule": rule}
+    return type(rule.__name__, (RuleOptimizer,), inner)
