@@ -78,7 +78,7 @@ def test_experiment_is_accepted_for_every_job(name: str):
 def test_the_table_of_optimizers_and_the_files_agree():
     assert set(options.groups()["optimizer"]) == {*OPTIMIZERS, "custom"}
     for name, entry in OPTIMIZERS.items():
-        assert set(load("optimizer", name)) == {"name", "default_lr", *entry.hypers}
+        assert set(load("optimizer", name)) == {"name", "default_lr", "impl", *entry.hypers}
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -128,7 +128,7 @@ def test_every_setting_has_a_check():
     keys = {setting.key for group, name in PLAIN for setting in options.settings(group, name)}
     keys |= {setting.key for setting in options.top_settings()}
     hypers = {f"optimizer.{key}" for entry in OPTIMIZERS.values() for key in entry.hypers}
-    special = {"optimizer.name", "optimizer.default_lr", "optimizer.target"}
+    special = {f"optimizer.{key}" for key in ("name", "default_lr", "impl", "target")}
     assert keys == set(setting_checks()) | hypers | special
 
 
