@@ -182,7 +182,7 @@ class Config:
     batch_size: Annotated[int | str, Either("full", COUNT)]
     epochs: Annotated[int, COUNT]
     steps: Annotated[int | None, Optional(COUNT)]
-    sampling: Annotated[str, Choice(("shuffle", "sequential", "replacement"))]
+    sampling: Annotated[str, Choice(("shuffle", "sequential", "replacement", "independent"))]
     drop_last: Annotated[bool, Flag()]
     seed: Annotated[int, Whole(high=2**63 - 1)]
     device: Annotated[str, Text()]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sgdlab.engine.sampling import Batches
 
-KINDS = ("shuffle", "sequential", "replacement")
+KINDS = ("shuffle", "sequential", "replacement", "independent")
 
 
 ANY = st.sampled_from(KINDS)
@@ -68,6 +68,12 @@ def test_replacement_draws_from_all_examples(made, epoch):
     assert set(found) <= set(range(made.size))
 
 
+@given(batches(st.just("independent")), st.integers(0, 1000))
+def test_an_independent_batch_has_no_example_twice(made, epoch):
+    for batch in indices(made, epoch):
+        assert len(set(batch)) == len(batch) and set(batch) <= set(range(made.size))
+
+
 @given(batches(), st.integers(0, 1000))
 def test_an_epoch_is_a_function_of_seed_and_number(made, epoch):
     assert flat(made, epoch) == flat(made, epoch)
@@ -85,7 +91,7 @@ def many(sampling, seed=0, size=1000, **more):
     return Batches(size=size, sampling=sampling, seed=seed, device=torch.device("cpu"), **settings)
 
 
-@pytest.mark.parametrize("sampling", ["shuffle", "replacement"])
+@pytest.mark.parametrize("sampling", ["shuffle", "replacement", "independent"])
 def test_epochs_and_seeds_differ(sampling):
     orders = {
         tuple(flat(many(sampling, seed=seed), epoch)) for seed in (0, 1, 2, 2**63 - 1) for epoch in range(5)
@@ -107,6 +113,15 @@ def test_replacement_draws_uniformly_and_independently():
     assert counts.double().var().item() == pytest.approx(20, rel=0.15)
     missing = 1000 - len(set(flat(many("replacement"), 0)))
     assert missing / 1000 == pytest.approx(0.368, abs=0.05)
+
+
+def test_independent_batches_do_not_know_of_each_other():
+    made = many("independent", size=20)  # two batches of 10 an epoch, which share 5 examples on average
+    shared = [
+        len(set(first) & set(second)) for first, second in (indices(made, epoch) for epoch in range(2000))
+    ]
+    # Hypergeometric: variance 10 * 1/2 * 1/2 * 10/19, so the mean's standard error is .026.
+    assert sum(shared) / 2000 == pytest.approx(5, abs=0.1)
 
 
 def test_shuffle_puts_every_example_everywhere():

@@ -13,8 +13,9 @@ Index = Tensor | slice
 class Batches:
     """The batches of each epoch over `size` examples.
 
-    sampling: shuffle (a new permutation each epoch), sequential (file order, the same every epoch), or
-    replacement (each example drawn uniformly and independently; an epoch is `size` draws).
+    sampling: shuffle (a new permutation each epoch), sequential (file order, the same every epoch),
+    replacement (each example drawn uniformly and independently; an epoch is `size` draws), or independent
+    (each batch a random subset of the examples, drawn without a view to the batches before).
     The last batch of an epoch is smaller when batch_size does not divide size, unless drop_last.
     """
 
@@ -41,7 +42,11 @@ class Batches:
         if self.sampling == "sequential":
             ends = [min(start + self.batch_size, self.size) for start in self._starts()]
             return [slice(start, end) for start, end in zip(self._starts(), ends, strict=True)]
-        order = self._order(epoch).to(self.device)
+        random = self._random(epoch)
+        if self.sampling == "independent":
+            sizes = [min(self.batch_size, self.size - start) for start in self._starts()]
+            return [torch.randperm(self.size, generator=random)[:n].to(self.device) for n in sizes]
+        order = self._order(random).to(self.device)
         return torch.split(order, self.batch_size)[: self.per_epoch]
 
     def samples(self, step: int) -> int:
@@ -52,12 +57,14 @@ class Batches:
     def _starts(self) -> range:
         return range(0, self.per_epoch * self.batch_size, self.batch_size)
 
-    def _order(self, epoch: int) -> Tensor:
+    def _order(self, random: torch.Generator) -> Tensor:
+        if self.sampling == "replacement":
+            return torch.randint(self.size, (self.size,), generator=random)
+        return torch.randperm(self.size, generator=random)
+
+    def _random(self, epoch: int) -> torch.Generator:
         # The weights are drawn from the plain seed, so the sampling must not start from it too: one
         # 63-bit seed for each pair (seed, epoch), through the generator's own mixing.
         mix = torch.Generator().manual_seed(self.seed)
         offset = int(torch.randint(2**62, (1,), generator=mix)) + epoch
-        random = torch.Generator().manual_seed(offset)
-        if self.sampling == "replacement":
-            return torch.randint(self.size, (self.size,), generator=random)
-        return torch.randperm(self.size, generator=random)
+        return torch.Generator().manual_seed(offset)
