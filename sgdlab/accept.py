@@ -5,7 +5,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sgdlab import optim, problem
+from sgdlab.cases import NO_CASES
 from sgdlab.config import Config, read
+from sgdlab.errors import UsageError
 from sgdlab.figures import read_spec
 
 
@@ -16,6 +18,8 @@ def accept(composed: DictConfig) -> Config:
     leads nowhere.
     """
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    if plain.get("case") is not None:  # in the jobs of a sweep it has been replaced
+        raise UsageError(f"case={plain['case']}: {NO_CASES}")
     config = read(plain)
     problem.check(config)
     optim.check(config.optimizer)

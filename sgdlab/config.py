@@ -203,13 +203,16 @@ class Config:
 # What cannot change a run's numbers, and so is no part of its identity.
 NOT_IDENTITY = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
 
+# Of an experiment's sweep, not of a run: sgdlab.cases replaces them by the settings that they stand for.
+OF_SWEEPS = ("case", "cases")
+
 
 def read(raw: Mapping[str, Any]) -> Config:
     """A composed mapping as a `Config`. Raises UsageError naming the first setting that is not legal."""
     groups = {group: _read_group(group, raw.get(group)) for group in GROUPS}
     optimizer = read_optimizer(raw.get("optimizer"))
     known = {field.name for field in dataclasses.fields(Config)}
-    rest = {key: value for key, value in raw.items() if key not in groups and key != "optimizer"}
+    rest = {key: value for key, value in raw.items() if key not in (*groups, "optimizer", *OF_SWEEPS)}
     _refuse_unknown(rest, known, "")
     checks = _checks(Config)
     values = {key: _checked(checks[key], key, value) for key, value in rest.items()}

@@ -1,26 +1,67 @@
-"""Hydra's launcher for sweeps. Importing this module does not import torch."""
+"""Hydra's sweeper and launcher for sweeps. Importing this module does not import torch."""
 
 import importlib
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sgdlab.accept import accept
+from sgdlab.cases import expand, read_cases
 from sgdlab.errors import UsageError
 from sgdlab.refusals import HYDRA_ERRORS, reword
 
 if TYPE_CHECKING:
     from sgdlab.sweep import Job
+
+# Hydra instantiates only classes that call themselves part of this package, wherever they are.
+PLUGINS = "hydra_plugins.sgdlab"
+
+
+class GridSweeper(Sweeper):
+    """Every combination of the swept values, as Hydra's own sweeper has it, but for the checking of jobs.
+
+    That one composes each job for a check of its own, before cases are replaced by their words; here the
+    launcher's check is the only one.
+    """
+
+    __module__ = PLUGINS
+
+    def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None = None) -> None:
+        self._max_batch_size, self._params = max_batch_size, params or {}
+        self._context: HydraContext | None = None
+        self._launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what `sweep` needs."""
+        self._context = hydra_context
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Launch the jobs of the experiment's `hydra.sweeper.params` and the command line, which wins."""
+        assert self._context is not None and self._launcher is not None
+        words = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
+        parser = OverridesParser.create(config_loader=self._context.config_loader)
+        batches = BasicSweeper.split_arguments(parser.parse_overrides(words), self._max_batch_size)
+        returned: list[Sequence[JobReturn]] = []
+        for batch in batches:
+            first = sum(len(jobs) for jobs in returned)
+            returned.append(self._launcher.launch(batch, initial_job_idx=first))
+        return returned
 
 
 class SerialLauncher(Launcher):
@@ -30,8 +71,7 @@ class SerialLauncher(Launcher):
     that fails does not stop the others; at the end a failed job makes the sweep fail.
     """
 
-    # Hydra instantiates only classes that call themselves part of this package, wherever they are.
-    __module__ = "hydra_plugins.sgdlab"
+    __module__ = PLUGINS
 
     def __init__(self) -> None:
         self._context: HydraContext | None = None
@@ -53,24 +93,30 @@ class SerialLauncher(Launcher):
 
     def _checked(self, every: list[list[str]]) -> "list[Job]":
         """The jobs, once all of them are known to make sense; torch is imported only then."""
-        configs = []
+        assert self._config is not None
+        raw = OmegaConf.to_container(self._config, resolve=False)
+        cases = read_cases(raw.get("cases") if isinstance(raw, dict) else None)
+        configs, labels = [], []
         for overrides in every:
             with _named(overrides):
-                configs.append(accept(self._composed(overrides)))
+                words, label = expand(overrides, cases)
+                configs.append(accept(self._composed(words)))
+                labels.append(label)
         from sgdlab import runner
         from sgdlab.sweep import Job
 
         jobs = []
-        for overrides, config in zip(every, configs, strict=True):
+        for overrides, config, label in zip(every, configs, labels, strict=True):
             with _named(overrides):
-                jobs.append(Job(overrides=_words(overrides), config=runner.prepare(config)))
+                ready = runner.prepare(config)
+                jobs.append(Job(overrides=_words(overrides), config=ready, label=label))
         return jobs
 
     def _composed(self, overrides: list[str]) -> DictConfig:
         assert self._context is not None and self._config is not None
         composed = self._context.config_loader.load_sweep_config(self._config, overrides)
         OmegaConf.set_struct(composed, False)
-        del composed["hydra"]
+        del composed["hydra"], composed["cases"]
         return composed
 
 
@@ -99,17 +145,26 @@ def _returned(job: "Job") -> JobReturn:
 class SerialLauncherConf:
     """Hydra's configuration node of the launcher."""
 
-    _target_: str = "hydra_plugins.sgdlab.SerialLauncher"
+    _target_: str = f"{PLUGINS}.SerialLauncher"
+
+
+@dataclass
+class GridSweeperConf:
+    """Hydra's configuration node of the sweeper."""
+
+    _target_: str = f"{PLUGINS}.GridSweeper"
+    max_batch_size: Optional[int] = None  # noqa: UP045 - OmegaConf reads the annotation
+    params: Optional[dict[str, str]] = None  # noqa: UP045
 
 
 def register() -> None:
-    """Make `hydra/launcher=serial` known to Hydra.
+    """Make `hydra/launcher=serial` and `hydra/sweeper=grid` known to Hydra.
 
     Hydra locates a plugin by its name inside the namespace package hydra_plugins, which exists only where
     some plugin is installed; so the name is put there, wherever sgdlab itself runs from.
     """
-    module = types.ModuleType(SerialLauncher.__module__)
-    vars(module)["SerialLauncher"] = SerialLauncher
+    module = types.ModuleType(PLUGINS)
+    vars(module).update(SerialLauncher=SerialLauncher, GridSweeper=GridSweeper)
     parent_name, _, name = module.__name__.rpartition(".")
     try:
         parent = importlib.import_module(parent_name)
@@ -118,4 +173,6 @@ def register() -> None:
         parent.__path__ = []
     vars(parent)[name] = sys.modules[module.__name__] = module
     Plugins.instance().register(SerialLauncher)
+    Plugins.instance().register(GridSweeper)
     ConfigStore.instance().store(group="hydra/launcher", name="serial", node=SerialLauncherConf)
+    ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConf)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sgdlab.records import Run
 
@@ -31,7 +32,7 @@ def summary(jobs: Sequence[Ended], folder: Path) -> None:
         numbers = [number(job.metrics.get(key)) for key in ("loss", "test_loss")]
         accuracy = job.metrics.get("test_accuracy")
         table.add_row(
-            job.words,
+            Text(job.words),
             f"[{STYLES.get(job.status, 'default')}]{job.status}[/]",
             *numbers,
             "" if accuracy is None else f"{100 * accuracy:.2f} %",

@@ -19,10 +19,14 @@ from sgdlab.summary import summary
 
 @dataclass(kw_only=True)
 class Job:
-    """One job of a sweep and how it ended; `words` are the overrides that tell it from the others."""
+    """One job of a sweep and how it ended.
+
+    label: of its case, if it is one. words: the overrides that tell it from the others.
+    """
 
     overrides: list[str]
     config: Config
+    label: str | None = None
     words: str = ""
     status: str = "waiting"
     reason: str = ""
@@ -38,7 +42,8 @@ class Job:
         """What sweep.json says of the job."""
         run = self.folder.relative_to(Path(self.config.runs_dir).expanduser())
         words = [word for word in self.overrides if _key(word) not in NOT_IDENTITY]
-        return {"overrides": words, "run": str(run), "status": self.status, "reason": self.reason}
+        ended = {"status": self.status, "reason": self.reason}
+        return {"overrides": words, "label": self.label, "run": str(run), **ended}
 
 
 def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
@@ -102,6 +107,8 @@ def _name(jobs: Sequence[Job]) -> None:
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
         words = [word for word in job.overrides if word not in common and _key(word) not in NOT_IDENTITY]
+        if job.label is not None:
+            words = [job.label if _key(word) == "case" else word for word in words]
         # Hydra writes a value with a backslash before each of its special characters.
         job.words = re.sub(r"\\(.)", r"\1", " ".join(words)) or "(defaults)"
 

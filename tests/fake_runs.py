@@ -200,14 +200,20 @@ def fake_sweep(
     *,
     figure: Mapping[str, Any] | None = None,
     failed: Mapping[str, str] | None = None,
+    labels: Sequence[str] = (),
 ) -> Path:
-    """A sweep's folder over runs that are there, with jobs that left none: override -> reason."""
+    """A sweep's folder over runs that are there, with jobs that left none: override -> reason.
+
+    labels: of the runs' cases, where they have some.
+    """
     folder = runs_dir / "sweeps" / name
     folder.mkdir(parents=True)
     jobs: list[dict[str, Any]] = [
         {"overrides": [], "run": str(run.folder.relative_to(runs_dir)), "status": run.status, "reason": ""}
         for run in runs
     ]
+    for job, label in zip(jobs, labels, strict=False):
+        job["label"] = label
     for override, reason in (failed or {}).items():
         jobs.append({"overrides": [override], "run": None, "status": "failed", "reason": reason})
     SweepWriter(folder, {"id": name, "figure": dict(figure or {})}).write(jobs)

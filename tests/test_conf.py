@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from training import composed
 
 from sgdlab import optim, options, problem
-from sgdlab.config import GROUPS, conf_dir, read, setting_checks
+from sgdlab.config import GROUPS, OF_SWEEPS, conf_dir, read, setting_checks
 from sgdlab.figures import read_spec
 from sgdlab.optim import OPTIMIZERS
 
@@ -128,7 +128,7 @@ def test_every_setting_has_a_check():
     keys = {setting.key for group, name in PLAIN for setting in options.settings(group, name)}
     keys |= {setting.key for setting in options.top_settings()}
     hypers = {f"optimizer.{key}" for entry in OPTIMIZERS.values() for key in entry.hypers}
-    special = {f"optimizer.{key}" for key in ("name", "default_lr", "impl", "target")}
+    special = {f"optimizer.{key}" for key in ("name", "default_lr", "impl", "target")} | {*OF_SWEEPS}
     assert keys == set(setting_checks()) | hypers | special
 
 

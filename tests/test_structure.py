@@ -29,6 +29,7 @@ ORDER = (
     ("config",),
     ("options", "device", "machine", "problem", "optim", "records"),
     ("engine", "figures", "claims", "flags", "manual", "overrides", "refusals"),
+    ("cases",),
     ("accept", "progress", "summary"),
     ("recorder",),
     ("runner",),

@@ -174,6 +174,8 @@ def _table(runs: Sequence["Run"], layout: str) -> "Table":
     keys = differing(runs)
     stacked = layout == "stacked"
     columns = {"settings": [label(run, keys) for run in runs]} if stacked else _setting_columns(runs, keys)
+    if not stacked and any(run.case is not None for run in runs):
+        columns = {"case": [run.case or "-" for run in runs], **columns}
     columns |= _result_columns(runs)
     if layout != "wide":
         columns.pop("started")

@@ -15,6 +15,12 @@ from sgdlab.records import Run, label
 
 Values = NDArray[np.float64]
 LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
+_TABLES = {
+    "train.csv": Run.train,
+    "eval.csv": Run.eval,
+    "time.csv": Run.time,
+    "trajectory.csv": Run.trajectory,
+}
 FEW = 4  # seeds that a legend names one by one; more are counted
 
 
@@ -69,8 +75,7 @@ class Series:
 
 def read_curve(run: Run, spec: FigureSpec) -> Curve:
     """A run's values of `spec.y` against `spec.x`. Raises UserError when `spec.x` cannot be had."""
-    file = SOURCES[spec.y]
-    frame = {"train.csv": run.train, "eval.csv": run.eval, "time.csv": run.time}[file]()
+    frame = _TABLES[SOURCES[spec.y]](run)
     step = frame["step"].to_numpy(dtype=np.float64)
     y = frame[spec.y].to_numpy(dtype=np.float64) * (100 if spec.y in PERCENT else 1)
     x = _x(run, frame, spec.x) if len(frame) else step
@@ -146,7 +151,7 @@ def series(curves: Sequence[Curve], keys: Sequence[str], spec: FigureSpec) -> li
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
         settings = {k: show(v) for k, v in curve.run.settings.items() if k != "seed" or spec.band == "none"}
-        groups.setdefault(str(sorted(settings.items())), []).append(curve)
+        groups.setdefault(str((curve.run.case, sorted(settings.items()))), []).append(curve)
     found = []
     for group in groups.values():
         seeds = {curve.run.settings.get("seed") for curve in group}
@@ -174,7 +179,8 @@ def _tails(folders: Sequence[Path]) -> list[str]:
 
 
 def _shown(run: Run, keys: Sequence[str]) -> dict[str, str]:
-    return {key: show(run.settings[key]) for key in keys if key in run.settings}
+    case = {} if run.case is None else {"case": run.case}
+    return case | {key: show(run.settings[key]) for key in keys if key in run.settings}
 
 
 def _alone(curve: Curve, keys: Sequence[str], folder: str, spec: FigureSpec) -> Series:

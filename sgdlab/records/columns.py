@@ -12,6 +12,7 @@ class Column:
     meaning: str
     unit: str = ""
     whole: bool = False
+    later: bool = False  # files of earlier versions lack it, which reads as empty
 
 
 STEP = Column(name="step", title="Step", meaning="updates made, this batch's included", whole=True)
@@ -50,4 +51,33 @@ TIME = (
     Column(name="seconds", title="Time", unit="s", meaning="seconds spent training and evaluating so far"),
 )
 
-FILES: dict[str, tuple[Column, ...]] = {"train.csv": TRAIN, "eval.csv": EVAL, "time.csv": TIME}
+# The columns w0, w1, ... follow: the weights, each tensor flattened, in the model's order.
+TRAJECTORY = (
+    Column(name="step", title="Step", meaning="updates made; 0 is the start", whole=True),
+    Column(
+        name="objective",
+        title="f(w)",
+        meaning="what is minimised, at these weights: the mean loss over all training examples, with ridge",
+    ),
+    Column(
+        name="gap", title="f(w) - f*", meaning="objective above its least value; empty where that is unknown"
+    ),
+    Column(
+        name="distance",
+        title="|w - w*|",
+        meaning="Euclidean distance to the nearest minimum; empty where none is known",
+    ),
+)
+
+FILES: dict[str, tuple[Column, ...]] = {
+    "train.csv": TRAIN,
+    "eval.csv": EVAL,
+    "time.csv": TIME,
+    "trajectory.csv": TRAJECTORY,
+}
+KEPT_BY_EVERY_RUN = ("train.csv", "eval.csv", "time.csv")
+
+
+def weight_names(count: int) -> list[str]:
+    """The names of the columns of a trajectory's weights: w0, w1, ..."""
+    return [f"w{i}" for i in range(count)]

@@ -8,7 +8,10 @@ from sgdlab.records.read import Run
 
 # What `fields` says of a run apart from its settings; the metrics are in the order of a table's columns.
 INFO = ("hash", "name", "status", "reason", "experiment", "started", "finished", "seconds", "parameters")
-METRICS = ("step", "epoch", "samples", "loss", "train_loss", "test_loss", "test_accuracy")
+METRICS = (
+    *("step", "epoch", "samples", "loss", "train_loss", "test_loss", "test_accuracy"),
+    *("objective", "gap", "distance"),
+)
 
 
 def resolve(name: str, names: Iterable[str], *, said: str) -> str:
@@ -33,5 +36,6 @@ def resolve(name: str, names: Iterable[str], *, said: str) -> str:
 def fields(run: Run) -> dict[str, Any]:
     """All that is known of a run, flat: of run.json, its settings, and `metrics.NAME` for its numbers."""
     info = {key: run.info.get(key) for key in INFO} | {"status": run.status, "reason": run.reason}
+    info |= {} if run.case is None else {"case": run.case}
     metrics = {f"metrics.{key}": run.metrics.get(key) for key in METRICS}
     return {**info, **run.settings, **metrics, "folder": str(run.folder)}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,13 @@ def select(targets: Sequence[str], runs_dir: Path) -> Selection:
     found = [_target(target, runs_dir) for target in targets]
     if len(found) == 1:
         return found[0]
-    runs = {run.folder.resolve(): run for selection in found for run in selection.runs}
+    every = [run for selection in found for run in selection.runs]
+    cases = {run.folder.resolve() for run in every if run.case is not None}
+    runs = {
+        (folder, run.case): run
+        for run in every
+        if (folder := run.folder.resolve()) not in cases or run.case is not None
+    }
     return Selection(
         name="+".join(selection.name.replace("/", "-") for selection in found)[:80],
         runs=tuple(runs.values()),
@@ -145,12 +151,13 @@ def _folder(folder: Path, runs_dir: Path) -> Selection:
 def _sweep(folder: Path, name: str) -> Selection:
     sweep = read_sweep(folder)
     root = _runs_dir_of(folder)
-    runs: dict[Path, Run] = {}
+    runs: dict[tuple[Path, str | None], Run] = {}  # two cases may be the same run
     missing = []
     for job in sweep["jobs"]:
         path = root / job["run"] if job.get("run") else None
         if path is not None and (path / "run.json").is_file():
-            runs[path] = read_run(path)
+            case = job.get("label")
+            runs[path, case] = replace(read_run(path), case=case)
         else:
             missing.append(f"{' '.join(job['overrides'])}: {job.get('reason') or job.get('status')}")
     return Selection(

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,10 +25,12 @@ _NAMED = ("dataset", "model", "loss", "optimizer", "scheduler")
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded run: its folder and what its run.json says."""
+    """A recorded run: its folder, what its run.json says, and the label of its case in the sweep that it
+    was selected by, if any."""
 
     folder: Path
     info: Mapping[str, Any]
+    case: str | None = None
 
     @property
     def id(self) -> str:
@@ -70,6 +73,10 @@ class Run:
         """time.csv: seconds of training against steps; empty where the file was not kept."""
         return self._table("time.csv")
 
+    def trajectory(self) -> "pd.DataFrame":
+        """trajectory.csv: f(w) and the weights w0, w1, ... by step; empty where none was kept."""
+        return self._table("trajectory.csv")
+
     def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd
 
@@ -81,10 +88,16 @@ class Run:
         whole = text[: text.rfind("\n") + 1]  # a line that a kill cut short is not a row
         try:
             # As text first: pandas' own reading of a number may be off in the last bit, Python's is exact.
-            table = pd.read_csv(StringIO(whole), dtype=str, keep_default_na=False)[[c.name for c in columns]]
-            for column in columns:
-                kind = int if column.whole else _number
-                table[column.name] = [kind(value) for value in table[column.name]]
+            texts = pd.read_csv(StringIO(whole), dtype=str, keep_default_na=False)
+            kinds = {column.name: int if column.whole else _number for column in columns}
+            kinds |= {weight: _number for weight in map(str, texts) if re.fullmatch(r"w\d+", weight)}
+            later = {column.name for column in columns if column.later} - set(texts)
+            table = pd.DataFrame(
+                {
+                    key: [math.nan] * len(texts) if key in later else [kind(text) for text in texts[key]]
+                    for key, kind in kinds.items()
+                }
+            )
         except (ValueError, KeyError, pd.errors.ParserError) as err:
             raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
         return table
@@ -121,17 +134,20 @@ def differing(runs: Sequence[Run]) -> list[str]:
 
     A setting that not every run has (`betas` belongs to Adam alone) counts only when the runs that have
     it differ among themselves: that they lack it follows from the group that is named already.
+    Where every run has a case, that says how cases differ; what counts is what differs within one.
     """
-    keys: dict[str, set[str]] = {}
+    named = all(run.case is not None for run in runs)
+    keys: dict[str, dict[str | None, set[str]]] = {}
     for run in runs:
         for key, value in run.settings.items():
-            keys.setdefault(key, set()).add(show(value))  # as written: 1 is 1.0, but not true
-    return [key for key, values in keys.items() if len(values) > 1]
+            values = keys.setdefault(key, {}).setdefault(run.case if named else None, set())
+            values.add(show(value))  # as written: 1 is 1.0, but not true
+    return [key for key, cases in keys.items() if any(len(values) > 1 for values in cases.values())]
 
 
 def label(run: Run, keys: Sequence[str]) -> str:
-    """A run's name in a legend: the given settings and their values, `lr=0.1, momentum=0.9`."""
-    parts = []
+    """A run's name in a legend: its case, if any, and the given settings, `heavy ball, lr=0.1, seed=1`."""
+    parts = [] if run.case is None else [run.case]
     for key in keys:
         if key in run.settings:
             short = key.rpartition(".")[2]

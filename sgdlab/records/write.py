@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgdlab.records.columns import FILES
+from sgdlab.records.columns import FILES, KEPT_BY_EVERY_RUN, weight_names
 
 FORMAT = 1  # of run.json and sweep.json; raised when a reader of the old one would misread the new one
 
@@ -38,13 +38,17 @@ class RunWriter:
     Rows reach the disk with `append`; `offsets` says how long the files are, a checkpoint stores that,
     and `truncate` takes a resumed run back to it, so that rows written after the checkpoint are written
     again, the same. `digits` is how many significant digits bring a float back exactly (9 for float32,
-    17 for float64).
+    17 for float64). `trajectory` is how many weights a row of trajectory.csv has; None: no such file.
     """
 
-    def __init__(self, folder: Path, *, digits: int) -> None:
+    def __init__(self, folder: Path, *, digits: int, trajectory: int | None = None) -> None:
         self.folder = folder
         self._digits = digits
         self._info: dict[str, Any] = {}
+        self._headers = {name: [column.name for column in FILES[name]] for name in KEPT_BY_EVERY_RUN}
+        if trajectory is not None:
+            fixed = [column.name for column in FILES["trajectory.csv"]]
+            self._headers["trajectory.csv"] = fixed + weight_names(trajectory)
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -53,11 +57,11 @@ class RunWriter:
 
     def create(self) -> None:
         """New CSV files that hold their headers only."""
-        for name, columns in FILES.items():
-            write_text(self.folder / name, ",".join(column.name for column in columns) + "\n")
+        for name, header in self._headers.items():
+            write_text(self.folder / name, ",".join(header) + "\n")
 
     def append(self, name: str, rows: Iterable[Sequence[float | int | None]]) -> None:
-        """Add rows to one of FILES. Either all of them end up in the file or, on an OSError, none."""
+        """Add rows to one of the files. Either all of them end up in the file or, on an OSError, none."""
         text = "".join(",".join(self._cell(value) for value in row) + "\n" for row in rows)
         if not text:
             return
@@ -72,7 +76,7 @@ class RunWriter:
 
     def offsets(self) -> dict[str, int]:
         """The length in bytes of each CSV file; 0 for one that is not there."""
-        paths = {name: self.folder / name for name in FILES}
+        paths = {name: self.folder / name for name in self._headers}
         return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
 
     def truncate(self, offsets: Mapping[str, int]) -> None:
