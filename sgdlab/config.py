@@ -8,7 +8,7 @@ optimizer are checked by `sgdlab.optim`, combinations of data, model and loss by
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -16,7 +16,6 @@ from sgdlab.checks import (
     Anything,
     Check,
     Choice,
-    Each,
     Either,
     Flag,
     Folder,
@@ -27,84 +26,9 @@ from sgdlab.checks import (
     Whole,
 )
 from sgdlab.errors import UsageError, did_you_mean
+from sgdlab.schema import COUNT, DATASETS, LOSSES, MODELS, NAME, POSITIVE, Data, Loss, Model
 
-NAME = Annotated[str, Text()]
-POSITIVE = Number(low=0, low_open=True)
-COUNT = Whole(low=1)
 IMPL = Choice(("auto", "torch", "rule"))
-LIMIT = Annotated[int | None, Optional(COUNT)]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageData:
-    """A data set of images with class labels. `limit` keeps the first so many training examples."""
-
-    name: NAME
-    scaling: Annotated[str, Choice(("unit", "raw", "standardized"))]
-    limit: LIMIT
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GeneratedData:
-    """Examples generated from `seed`: Gaussian inputs whose covariance has condition number `condition`.
-
-    `noise` is the standard deviation added to the targets (linear_regression, >= 0) or the fraction of
-    labels flipped (logistic_regression, in [0, 0.5]).
-    """
-
-    name: NAME
-    samples: Annotated[int, COUNT]
-    test_samples: Annotated[int, COUNT]
-    features: Annotated[int, COUNT]
-    condition: Annotated[float, Number(low=1)]
-    noise: Annotated[float, Number(low=0)]
-    seed: Annotated[int, Whole()]
-    limit: LIMIT
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Init:
-    """Initial weights: PyTorch's own, or normal(0, std) cut off at two std with a constant bias."""
-
-    name: Annotated[str, Choice(("default", "truncated_normal"))]
-    std: Annotated[float, POSITIVE]
-    bias: Annotated[float, Number()]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Linear:
-    """One linear layer from the flattened input to the outputs."""
-
-    name: NAME
-    outputs: Annotated[int | None, Optional(COUNT)]
-    init: Init
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Mlp(Linear):
-    """Fully connected layers of the given hidden sizes; no hidden layer is a linear model."""
-
-    hidden: Annotated[tuple[int, ...], Each(COUNT)]
-    activation: Annotated[str, Choice(("relu", "elu", "gelu", "silu", "sigmoid", "tanh"))]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cnn(Linear):
-    """Two convolutions and two dense layers, for images (`sgdlab.problem.models`)."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Loss:
-    """A loss without settings of its own."""
-
-    name: NAME
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CrossEntropy(Loss):
-    """Cross entropy on logits; smoothing mixes the one-hot target with the uniform distribution."""
-
-    label_smoothing: Annotated[float, Number(low=0, high=1, high_open=True)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,6 +66,11 @@ class LinearDecay(Constant):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class InverseSqrt(Constant):
+    """lr / sqrt(t) in unit t = 1, 2, ..."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer:
     """An optimizer's name, its customary learning rate, and its hyperparameters as given.
 
@@ -155,17 +84,16 @@ class Optimizer:
 
 
 GROUPS: dict[str, dict[str, type]] = {
-    "dataset": {
-        "fashion_mnist": ImageData,
-        "fashion_mnist_small": ImageData,
-        "mnist": ImageData,
-        "cifar10": ImageData,
-        "linear_regression": GeneratedData,
-        "logistic_regression": GeneratedData,
+    "dataset": DATASETS,
+    "model": MODELS,
+    "loss": LOSSES,
+    "scheduler": {
+        "constant": Constant,
+        "step": Step,
+        "cosine": Cosine,
+        "linear": LinearDecay,
+        "inverse_sqrt": InverseSqrt,
     },
-    "model": {"mlp": Mlp, "linear": Linear, "cnn": Cnn},
-    "loss": {"cross_entropy": CrossEntropy, "nll": Loss, "mse": Loss, "l1": Loss, "kl_div": Loss},
-    "scheduler": {"constant": Constant, "step": Step, "cosine": Cosine, "linear": LinearDecay},
 }
 
 
@@ -173,11 +101,12 @@ GROUPS: dict[str, dict[str, type]] = {
 class Config:
     """All settings of one run; conf/config.yaml says in a word what each means."""
 
-    dataset: ImageData | GeneratedData
-    model: Mlp | Linear | Cnn
+    dataset: Data
+    model: Model
     loss: Loss
     optimizer: Optimizer
     scheduler: Constant
+    ridge: Annotated[float, Number(low=0)]
     lr: Annotated[float, Number(low=0)]
     batch_size: Annotated[int | str, Either("full", COUNT)]
     epochs: Annotated[int, COUNT]
@@ -200,6 +129,16 @@ class Config:
     figure: Annotated[dict[str, Any] | None, Optional(Nested())]
 
 
+# Settings that runs were recorded without, each with the value that stood for it then. A recorded mapping may
+# lack them, and at that value they are no part of a run's identity.
+LATER: dict[str, Any] = {
+    "ridge": 0.0,
+    "model.bias": True,
+    "model.init.start": None,
+    "optimizer.impl": "auto",
+    "optimizer.maximize": False,
+}
+
 # What cannot change a run's numbers, and so is no part of its identity.
 NOT_IDENTITY = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
 
@@ -216,10 +155,7 @@ def read(raw: Mapping[str, Any]) -> Config:
     _refuse_unknown(rest, known, "")
     checks = _checks(Config)
     values = {key: _checked(checks[key], key, value) for key, value in rest.items()}
-    missing = [key for key in checks if key not in values]
-    if missing:
-        raise UsageError(f"{missing[0]} is not set; give it a value")
-    return Config(optimizer=optimizer, **groups, **values)
+    return Config(optimizer=optimizer, **groups, **_complete(values, checks, ""))
 
 
 def read_optimizer(raw: Any) -> Optimizer:
@@ -259,10 +195,16 @@ def _read_section(kind: type, raw: Mapping[str, Any], prefix: str) -> Any:
             values[key] = _read_section(inner, value, f"{prefix}{key}.")
         else:
             values[key] = _checked(checks[key], prefix + key, value)
-    missing = [prefix + key for key in fields if key not in values]
-    if missing:
-        raise UsageError(f"{missing[0]} is not set; give it a value")
-    return kind(**values)
+    return kind(**_complete(values, fields, prefix))
+
+
+def _complete(values: dict[str, Any], keys: Iterable[str], prefix: str) -> dict[str, Any]:
+    """The values of all `keys`: those given, and what stood for a setting before there was one."""
+    missing = {key: prefix + key for key in keys if key not in values}
+    for full in missing.values():
+        if full not in LATER:
+            raise UsageError(f"{full} is not set; give it a value")
+    return values | {key: LATER[full] for key, full in missing.items()}
 
 
 def _refuse_unknown(raw: Mapping[str, Any], known: Any, prefix: str) -> None:
@@ -333,8 +275,18 @@ def identity(config: Config) -> str:
     raw["device"] = config.device.partition(":")[0]
     if config.steps is not None:
         raw.pop("epochs")
+    _drop_later(raw, "")
     text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _drop_later(raw: dict[str, Any], prefix: str) -> None:
+    """Take out the settings that are as they were before there were any."""
+    for key, value in list(raw.items()):
+        if isinstance(value, dict):
+            _drop_later(value, f"{prefix}{key}.")
+        elif prefix + key in LATER and value == LATER[prefix + key]:
+            del raw[key]
 
 
 def slug(config: Config) -> str:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from sgdlab.config import conf_dir
 
+# Groups whose options choose among the others, by `- override /GROUP: OPTION`, and set what they need.
+PRESETS = ("problem", "experiment")
+
 # `  key: value  # meaning`; the value is missing where a nested mapping follows.
 _LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^ #].*?))?(?: +# *(?P<meaning>.*))?")
 
@@ -48,14 +51,19 @@ def top_settings() -> list[Setting]:
 
 
 def chosen(words: Iterable[str] = ()) -> dict[str, str]:
-    """The option of each group that a run has: the default, an experiment's choice, or one of `words`."""
+    """The option of each group that a run has: the default, what a problem or experiment chooses, or one of
+    `words`. Neither of the two is among them."""
     found = _choices("config.yaml", r"^ +- (\w+): (\w+)$")
     known = groups()
-    given = [(group, name) for group, _, name in (word.partition("=") for word in words)]
-    for group, name in given:
-        if group == "experiment" and name in known[group]:
-            found |= _choices(f"{group}/{name}.yaml", r"^ +- override /(\w+): (\w+)$")
-    return found | {group: name for group, name in given if group in found and name in known[group]}
+    pairs = (word.partition("=")[::2] for word in words)
+    given = {group: name for group, name in pairs if name in known.get(group, ())}
+    choices = {}
+    if "experiment" in given:
+        choices = _choices(f"experiment/{given['experiment']}.yaml", r"^ +- override /(\w+): (\w+)$")
+    problem = given.get("problem", choices.pop("problem", None))
+    if problem in known["problem"]:
+        found |= _choices(f"problem/{problem}.yaml", r"^ +- override /(\w+): (\w+)$")
+    return found | choices | {group: name for group, name in given.items() if group not in PRESETS}
 
 
 def _choices(file: str, pattern: str) -> dict[str, str]:
@@ -64,8 +72,8 @@ def _choices(file: str, pattern: str) -> dict[str, str]:
 
 
 def meaning(group: str, option: str) -> str:
-    """What an option is: the comment of its `name:`; of an experiment, its first comment of words."""
-    if group != "experiment":
+    """What an option is: the comment of its `name:`; of a preset, its first comment of words."""
+    if group not in PRESETS:
         return next(setting.meaning for setting in settings(group, option) if setting.key == f"{group}.name")
     lines = (conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
     comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))

@@ -72,7 +72,7 @@ def _elsewhere(key: str) -> str:
     last = key.rpartition(".")[2]
     owners: dict[str, list[str]] = {}
     for group, names in options.groups().items():
-        for name in names if group != "experiment" else ():
+        for name in names if group not in options.PRESETS else ():
             for setting in options.settings(group, name):
                 owners.setdefault(setting.key, []).append(f"{group}={name}")
     if key in owners:

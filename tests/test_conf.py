@@ -1,26 +1,38 @@
 """Every file of conf/: it composes, is accepted, says what it means; and `options` reads it as YAML does."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import training
 from omegaconf import OmegaConf
 from training import composed
 
-from sgdlab import optim, options, problem
+from sgdlab import optim, options, problem, surfaces
 from sgdlab.config import GROUPS, OF_SWEEPS, conf_dir, read, setting_checks
 from sgdlab.figures import read_spec
 from sgdlab.optim import OPTIMIZERS
 
 CONF = conf_dir()
 EVERY = [(group, name) for group, names in options.groups().items() for name in names]
-PLAIN = [(group, name) for group, name in EVERY if group != "experiment"]
+PLAIN = [(group, name) for group, name in EVERY if group not in options.PRESETS]
+
+POINT = ["dataset=exact", "loss=value", "batch_size=full"]
 
 # What an option needs beside it to make sense.
 WITH = {
     "dataset=linear_regression": ["loss=mse"],
+    "dataset=least_squares": ["loss=mse"],
+    "dataset=exact": ["model=quadratic", "loss=value", "batch_size=full"],
+    "dataset=noise": ["model=quadratic", "loss=value"],
+    "dataset=sequence": ["model=tilt", "loss=value", "batch_size=full"],
+    "loss=logistic": ["dataset=logistic_regression", "model=linear"],
+    "loss=value": ["dataset=exact", "model=quadratic", "batch_size=full"],
+    **{f"model={name}": POINT for name in (surfaces.QUADRATIC, *surfaces.SURFACES)},
+    "model=tilt": ["dataset=sequence", "loss=value", "batch_size=full"],
     "optimizer=custom": ["optimizer.target=torch.optim:NAdam"],
 }
 
@@ -56,6 +68,22 @@ def test_option_is_accepted(group: str, name: str):
     problem.check(config)
     assert optim.check(config.optimizer)
     assert getattr(config, group).name == name
+
+
+@pytest.mark.parametrize("name", options.groups()["problem"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_problem_is_accepted_with_any_optimizer(name: str, optimizer: str):
+    config = read(composed(f"problem={name}", f"optimizer={optimizer}"))
+    problem.check(config)
+    assert config.name == name and config.precision == "float64" and config.eval_every == 0
+    assert config.optimizer.name == optimizer
+    assert config.lr == load("problem", name)["lr"] and config.steps == load("problem", name)["steps"]
+    assert read(composed(f"problem={name}", "lr=0.125")).lr == 0.125
+
+
+def test_every_surface_has_a_problem_or_is_part_of_one():
+    problems = set(options.groups()["problem"])
+    assert {*surfaces.SURFACES, surfaces.QUADRATIC} - problems == {"tilt"}
 
 
 @pytest.mark.parametrize("name", options.experiments())
@@ -122,6 +150,43 @@ def test_chosen_options():
     assert options.chosen(["optimizer=rmsprop", "optimizer=nonsense", "lr=3"])["optimizer"] == "rmsprop"
     assert options.chosen(["experiment=notes/adam_batch_size"])["optimizer"] == "adam"
     assert options.chosen(["experiment=notes/adam_batch_size", "optimizer=sgd"])["optimizer"] == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["problem=rosenbrock"], ("exact", "rosenbrock", "value")),
+        (["problem=rosenbrock", "model=beale", "dataset=noise"], ("noise", "beale", "value")),
+        (["model=beale", "problem=rosenbrock"], ("exact", "beale", "value")),
+        (["problem=logistic_regression"], ("logistic_regression", "linear", "logistic")),
+        (["problem=nonsense"], ("fashion_mnist", "mlp", "cross_entropy")),
+        (["experiment=notes/adam_batch_size", "problem=beale"], ("fashion_mnist", "mlp", "cross_entropy")),
+    ],
+)
+def test_a_problem_chooses_from_other_groups(words: list[str], expected: tuple[str, str, str]):
+    """As Hydra does, whose answer stands beside that of `options`, which reads the files as text."""
+    found = options.chosen(words)
+    assert (found["dataset"], found["model"], found["loss"]) == expected
+    assert set(found) == {*GROUPS, "optimizer"}
+    if "problem=nonsense" not in words:
+        made = composed(*words)
+        assert tuple(made[group]["name"] for group in ("dataset", "model", "loss")) == expected
+
+
+def test_an_experiment_can_choose_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(CONF, tmp_path / "conf")
+    text = "# @package _global_\n# A sweep.\ndefaults:\n  - override /problem: valley\n"
+    more = "  - override /optimizer: adam\n\nlr: 0.7\n"
+    (tmp_path / "conf/experiment/mine.yaml").write_text(text + more, encoding="utf-8")
+    monkeypatch.setattr(training, "conf_dir", lambda: tmp_path / "conf")
+    monkeypatch.setattr(options, "conf_dir", lambda: tmp_path / "conf")
+    words = ["experiment=mine", "model.start=[1,1]"]
+    config = read(composed(*words))
+    assert (config.model.name, config.optimizer.name, config.lr, config.steps) == ("valley", "adam", 0.7, 20)
+    chosen = options.chosen(words)
+    assert (chosen["model"], chosen["dataset"], chosen["optimizer"]) == ("valley", "exact", "adam")
+    assert options.chosen([*words, "problem=beale"])["model"] == "beale"
+    assert read(composed("experiment=mine", "problem=beale")).model.name == "beale"
 
 
 def test_every_setting_has_a_check():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from training import SMALL, TINY, composed, configure
 
 from sgdlab.checks import Each, Number, Whole
-from sgdlab.config import NOT_IDENTITY, OF_SWEEPS, as_mapping, identity, read, show, slug
+from sgdlab.config import LATER, NOT_IDENTITY, OF_SWEEPS, as_mapping, identity, read, show, slug
 from sgdlab.errors import UsageError
 from sgdlab.records import find_runs, flatten
 
@@ -33,10 +33,13 @@ CHANGES = [
     "model.init.name=truncated_normal",
     "model.init.std=0.06",
     "model.init.bias=0.1",
+    "ridge=0.1",
     "loss=mse",
     "loss.label_smoothing=0.1",
     "optimizer=adagrad lr=0.1",
     "optimizer.momentum=0.5",
+    "optimizer.impl=rule",
+    "optimizer.maximize=true",
     "optimizer.dampening=0.5",
     "optimizer.nesterov=true optimizer.momentum=0.5",
     "optimizer.weight_decay=0.1",
@@ -69,8 +72,34 @@ def test_the_changes_above_cover_every_setting():
     not_of_runs = (*NOT_IDENTITY, *OF_SWEEPS)
     settings = flatten({k: v for k, v in composed(*BASE).items() if k not in not_of_runs})
     changed = {word.partition("=")[0].removesuffix(".name") for change in CHANGES for word in change.split()}
-    elsewhere = {"optimizer.default_lr", "device"}  # below, and in test_device.py
+    elsewhere = {"optimizer.default_lr", "device", "model.init.start"}  # below, and in test_device.py
     assert {key.removesuffix(".name") for key in settings} - changed == elsewhere
+
+
+LINE = ["dataset=least_squares", "model=linear", "loss=half_mse", "batch_size=full"]
+
+
+@pytest.mark.parametrize(
+    "change", ["model.init.name=given model.init.start=[1,2]", "model.bias=false", "dataset.solution=[3,5]"]
+)
+def test_a_setting_that_came_later_makes_another_run_too(tmp_path, change):
+    assert identity(configure(tmp_path, *LINE, *change.split())) != identity(configure(tmp_path, *LINE))
+    first, second = (f"model.init.start=[{x},2]" for x in (1, 1.5))
+    starts = [configure(tmp_path, *LINE, "model.init.name=given", word) for word in (first, second)]
+    assert identity(starts[0]) != identity(starts[1])
+
+
+def test_a_record_from_before_a_setting_is_the_same_run(tmp_path):
+    config = configure(tmp_path, *LINE)
+    old = as_mapping(config)
+    for key in LATER:
+        *groups, last = key.split(".")
+        section = old
+        for group in groups:
+            section = section.get(group, {})
+        section.pop(last, None)
+    assert old != as_mapping(config)
+    assert read(old) == config and identity(read(old)) == identity(config)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sgdlab.problem import models, specs
 
 def build(*overrides, seed=0, dtype=torch.float32):
     config = read(composed(*overrides))
-    return models.build(config.model, specs.spec(config.dataset), seed=seed, dtype=dtype)
+    return models.build(config.model, specs.spec(config), seed=seed, dtype=dtype)
 
 
 def count(model):

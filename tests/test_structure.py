@@ -25,7 +25,8 @@ LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines
 # below. `commands` and `completion` are reached by name, through the table in `cli`.
 ORDER = (
     ("errors",),
-    ("checks",),
+    ("checks", "surfaces"),
+    ("schema",),
     ("config",),
     ("options", "device", "machine", "problem", "optim", "records"),
     ("engine", "figures", "claims", "flags", "manual", "overrides", "refusals"),
@@ -48,6 +49,8 @@ APART = {
     "problem": {"optim", "engine", "records"},
     "engine": {"records", "config"},
     "config": {"torch", "hydra", "omegaconf", "yaml"},
+    "schema": {"torch", "hydra", "omegaconf", "yaml"},
+    "surfaces": {"torch", "numpy", "sgdlab"},
     "checks": {"torch", "hydra", "omegaconf", "yaml"},
     "options": {"torch", "hydra", "omegaconf", "yaml"},
     "completion": {"torch", "pandas", "matplotlib", "hydra"},
@@ -56,6 +59,7 @@ HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "rich", "hydra", "omega
 
 # What every command imports before it knows what is asked of it; only the standard library, at once.
 AT_ONCE = ["cli.py", "__init__.py", "__main__.py", "errors.py", "checks.py", "config.py", "options.py"]
+AT_ONCE += ["schema.py", "surfaces.py"]
 AT_ONCE += ["flags.py", "manual.py", "completion.py", "optim/__init__.py", "optim/build.py"]
 AT_ONCE += ["optim/table.py", "optim/schedule.py", "problem/__init__.py", "problem/specs.py"]
 AT_ONCE += ["records/__init__.py", "records/read.py", "records/find.py", "figures/__init__.py"]

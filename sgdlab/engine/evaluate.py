@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.problem import Problem
-
-CHUNK = 1000  # examples at once: large enough to be fast, small enough for a convolution's activations
+from sgdlab.problem import CHUNK, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Mean losses, and the fraction of the test set that is classified correctly (None: regression)."""
+    """Mean losses, that of the training set with the ridge term, and the fraction of the test set that is
+    classified correctly (None: regression)."""
 
     train_loss: float
     test_loss: float
@@ -28,21 +27,22 @@ def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
     problem.model.eval()
     with torch.no_grad():
         train_loss, _ = _mean(problem, data.train_x[:train_limit], data.train_y[:train_limit])
+        train_loss = problem.regularized(train_loss)
         test_loss, accuracy = _mean(problem, data.test_x, data.test_y)
     problem.model.train()
     return Evaluation(
-        train_loss=train_loss,
-        test_loss=test_loss,
+        train_loss=float(train_loss),
+        test_loss=float(test_loss),
         test_accuracy=accuracy if problem.spec.classification else None,
     )
 
 
-def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[float, float]:
+def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     right = torch.zeros((), dtype=torch.int64, device=x.device)
     for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
         out = problem.model(problem.data.prepare(inputs))
         total += problem.loss(out, targets).double() * len(targets)
         if problem.spec.classification:
-            right += (out.argmax(dim=-1) == targets).sum()
-    return float(total) / len(y), int(right) / len(y)
+            right += (problem.predicted(out) == targets).sum()
+    return total / len(y), int(right) / len(y)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from sgdlab.config import Constant, Cosine, LinearDecay, Step
+from sgdlab.config import Constant, Cosine, InverseSqrt, LinearDecay, Step
 
 
 def factor(scheduler: Constant, total: int) -> Callable[[int], float]:
@@ -11,7 +11,8 @@ def factor(scheduler: Constant, total: int) -> Callable[[int], float]:
 
     Warm-up rises linearly from `warmup_start` at t = 0 to 1 at t = warmup; the schedule proper starts
     there. The values are those of torch.optim.lr_scheduler's LinearLR, StepLR, CosineAnnealingLR and
-    LinearLR joined by SequentialLR, except that cosine and linear stay at their end value once reached.
+    LinearLR joined by SequentialLR, except that cosine and linear stay at their end value once reached;
+    torch has no inverse_sqrt, which is 1/sqrt(t + 1) counted from the end of the warm-up.
     """
     main = _main(scheduler, total - scheduler.warmup)
     warmup, start = scheduler.warmup, scheduler.warmup_start
@@ -34,4 +35,6 @@ def _main(scheduler: Constant, rest: int) -> Callable[[int], float]:
     if isinstance(scheduler, LinearDecay):
         length, end = scheduler.length or max(rest, 1), scheduler.end_factor
         return lambda t: 1 + (end - 1) * min(t / length, 1)
+    if isinstance(scheduler, InverseSqrt):
+        return lambda t: 1 / math.sqrt(t + 1)
     return lambda t: 1.0

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sgdlab.config import GeneratedData, ImageData
 from sgdlab.problem.generated import generate
 from sgdlab.problem.sources import load_images
+from sgdlab.problem.specs import Spec
+from sgdlab.schema import Data, GeneratedData, ImageData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class Dataset:
 
 
 def load(
-    data: ImageData | GeneratedData,
+    data: Data,
+    spec: Spec,
     *,
     data_dir: Path | None,
     device: torch.device,
@@ -46,12 +48,13 @@ def load(
         train_x, train_y, test_x, test_y = (torch.from_numpy(array) for array in arrays)
         sha256, source = images.sha256, images.source
     else:
-        train_x, train_y, test_x, test_y, sha256 = generate(data)
+        train_x, train_y, test_x, test_y, sha256 = generate(data, spec)
         source = "generated"
         train_x, test_x = train_x.to(dtype), test_x.to(dtype)
         if train_y.is_floating_point():
             train_y, test_y = train_y.to(dtype), test_y.to(dtype)
-    train_x, train_y = train_x[: data.limit], train_y[: data.limit]
+    if isinstance(data, ImageData | GeneratedData):
+        train_x, train_y = train_x[: data.limit], train_y[: data.limit]
     return Dataset(
         train_x=train_x.to(device),
         train_y=train_y.to(device),
@@ -64,9 +67,9 @@ def load(
 
 
 def _scaling(
-    data: ImageData | GeneratedData, train_x: Tensor, device: torch.device, dtype: torch.dtype
+    data: Data, train_x: Tensor, device: torch.device, dtype: torch.dtype
 ) -> Callable[[Tensor], Tensor]:
-    if isinstance(data, GeneratedData):
+    if not isinstance(data, ImageData):
         return lambda x: x
     if data.scaling == "raw":
         return lambda x: x.to(dtype)

@@ -1,6 +1,6 @@
 """The losses of the notes, each the mean over the examples of a batch.
 
-A classification data set's targets are class indices; `Loss.__call__` brings them into the form that each
+A classification data set's targets are class indices; `build` brings them into the form that each
 loss is defined on, so that every loss can be used for classification:
 
 - cross_entropy: logits against class indices.
@@ -9,6 +9,9 @@ loss is defined on, so that every loss can be used for classification:
   targets equal to nll, as 0 log 0 = 0.
 - mse, l1: of the outputs as they are against one-hot targets, mean over examples and classes. For
   regression: against the real-valued targets.
+- half_mse: half the squared distance of the outputs from the same targets, |out - target|^2 / 2.
+- logistic: log(1 + exp(-s z)) of the one output z, where s = -1 for class 0 and +1 for class 1.
+- value: the outputs themselves, of a surface; it has no targets.
 """
 
 from collections.abc import Callable
@@ -17,30 +20,46 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sgdlab import config
+from sgdlab import schema
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
-def build(loss: config.Loss, *, outputs: int, classification: bool) -> LossFunction:
+def build(loss: schema.Loss, *, outputs: int, classification: bool) -> LossFunction:
     """The loss as a function of outputs (batch, outputs) and targets.
 
-    Targets are class indices (batch,) for classification and reals (batch, outputs) for regression. The
-    result is a scalar: the mean over the batch. Combinations are checked before, in `specs.check`.
+    Targets are class indices (batch,) for classification and reals (batch, outputs) for regression; the
+    outputs of a surface are (batch,). The result is a scalar: the mean over the batch. Combinations are
+    checked before, in `specs.check`.
     """
-    if isinstance(loss, config.CrossEntropy):
+    if isinstance(loss, schema.CrossEntropy):
         smoothing = loss.label_smoothing
         return lambda out, target: F.cross_entropy(out, target, label_smoothing=smoothing)
+    if loss.name == "value":
+        return lambda out, target: out.mean()
+    if loss.name == "logistic":
+        return _logistic
     if loss.name == "nll":
         return lambda out, target: F.nll_loss(F.log_softmax(out, dim=-1), target)
     if loss.name == "kl_div":
         return lambda out, target: F.kl_div(
             F.log_softmax(out, dim=-1), _one_hot(target, outputs, out.dtype), reduction="batchmean"
         )
-    distance = {"mse": F.mse_loss, "l1": F.l1_loss}[loss.name]
+    distances: dict[str, LossFunction] = {"mse": F.mse_loss, "half_mse": _half_mse, "l1": F.l1_loss}
+    distance = distances[loss.name]
     if classification:
         return lambda out, target: distance(out, _one_hot(target, outputs, out.dtype))
     return distance
+
+
+def _logistic(out: Tensor, target: Tensor) -> Tensor:
+    """out (batch, 1), target (batch,) of 0 and 1."""
+    return -F.logsigmoid((2 * target - 1) * out.squeeze(-1)).mean()
+
+
+def _half_mse(out: Tensor, target: Tensor) -> Tensor:
+    """out and target (batch, outputs)."""
+    return (out - target).square().sum(-1).mean() / 2
 
 
 def _one_hot(target: Tensor, classes: int, dtype: torch.dtype) -> Tensor:

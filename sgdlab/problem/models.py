@@ -1,13 +1,15 @@
-"""The models: fully connected, linear, and the convolutional network of optimizer benchmarks."""
+"""The models: fully connected, linear, the convolutional network of optimizer benchmarks, and surfaces."""
 
 import itertools
 import math
+from dataclasses import asdict
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sgdlab import config
+from sgdlab import schema
 from sgdlab.problem.specs import Spec
+from sgdlab.surfaces import Formula, surface
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -19,30 +21,77 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def build(model: config.Linear, spec: Spec, *, seed: int, dtype: torch.dtype) -> nn.Module:
-    """A model from inputs (batch, *spec.features) to outputs (batch, spec.outputs), on the CPU.
+class Point(nn.Module):
+    """A surface as a model: its one parameter `w`, shape (d,), is the point, its input a batch of xi.
+
+    forward: xi (batch, d) -> f(w) + xi . w, shape (batch,).
+    """
+
+    def __init__(self, formula: Formula, start: tuple[float, ...]) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+        self._formula = formula
+
+    def forward(self, xi: Tensor) -> Tensor:
+        """xi: (batch, d), slopes that the examples add to the surface."""
+        value: Tensor = self._formula(self.w.unbind(), torch)
+        return value + xi @ self.w
+
+
+def build(model: schema.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -> nn.Module:
+    """A model from inputs (batch, *spec.features) to outputs (batch, spec.outputs), on the CPU; that of a
+    surface is a `Point`.
 
     Its initial weights are those of `torch.manual_seed(seed)` followed by building the layers in order,
-    in float32 for every `dtype`, so that runs of different precision start at the same point. The
-    caller's random state is left as it was.
+    in float32 for every `dtype`, so that runs of different precision start at the same point; given ones
+    are rounded to `dtype` alone. The caller's random state is left as it was.
     """
+    if isinstance(model, schema.SurfaceModel):
+        chosen = surface(asdict(model))
+        return Point(chosen.formula, model.start or chosen.start).to(dtype)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         net = nn.Sequential(*_layers(model, spec))
         if model.init.name == "truncated_normal":
             _truncated_normal(net, model.init)
-    return net.to(dtype)
+    net = net.to(dtype)
+    if model.init.name == "given":
+        assert model.init.start is not None
+        nn.utils.vector_to_parameters(torch.tensor(model.init.start, dtype=dtype), net.parameters())
+    return net
 
 
-def _layers(model: config.Linear, spec: Spec) -> list[nn.Module]:
-    if isinstance(model, config.Mlp):
+def roles(net: nn.Module) -> dict[str, str]:
+    """What each parameter is to an optimizer, by its name in `net.named_parameters()`.
+
+    A surface's weights are a `point`. Of a network, weights of shape (out, in) are `input` (of the first
+    layer), `head` (of the last) or `matrix`, those of a convolution (out, in, height, width) a `kernel`,
+    wherever it stands, and biases a `vector`. A network of one layer has a head and no input.
+    """
+    if isinstance(net, Point):
+        return {"w": "point"}
+    layers = [
+        (name, layer) for name, layer in net.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
+    ]
+    found = {}
+    for number, (name, layer) in enumerate(layers):
+        kind = "kernel" if isinstance(layer, nn.Conv2d) else "input" if number == 0 else "matrix"
+        found[f"{name}.weight"] = "head" if number == len(layers) - 1 else kind
+        if layer.bias is not None:
+            found[f"{name}.bias"] = "vector"
+    return found
+
+
+def _layers(model: schema.Network, spec: Spec) -> list[nn.Module]:
+    if isinstance(model, schema.Mlp):
         return _mlp(model, spec)
-    if isinstance(model, config.Cnn):
+    if isinstance(model, schema.Cnn):
         return _cnn(spec)
-    return [nn.Flatten(), nn.Linear(math.prod(spec.features), spec.outputs)]
+    bias = model.bias if isinstance(model, schema.Linear) else True
+    return [nn.Flatten(), nn.Linear(math.prod(spec.features), spec.outputs, bias=bias)]
 
 
-def _mlp(model: config.Mlp, spec: Spec) -> list[nn.Module]:
+def _mlp(model: schema.Mlp, spec: Spec) -> list[nn.Module]:
     sizes = [math.prod(spec.features), *model.hidden]
     layers: list[nn.Module] = [nn.Flatten()]
     for size, next_size in itertools.pairwise(sizes):
@@ -67,7 +116,7 @@ def _cnn(spec: Spec) -> list[nn.Module]:
     ]
 
 
-def _truncated_normal(net: nn.Module, init: config.Init) -> None:
+def _truncated_normal(net: nn.Module, init: schema.Init) -> None:
     for layer in net.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             nn.init.trunc_normal_(layer.weight, std=init.std, a=-2 * init.std, b=2 * init.std)

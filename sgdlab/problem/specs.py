@@ -1,21 +1,52 @@
 """What is known of a problem before any data is read: sizes, task, and which combinations make sense."""
 
-from dataclasses import dataclass
+import itertools
+import math
+from dataclasses import asdict, dataclass
 
-from sgdlab.config import Cnn, Config, GeneratedData, ImageData
+from sgdlab.config import Config, show
 from sgdlab.errors import UsageError
+from sgdlab.schema import (
+    Cnn,
+    Data,
+    ExactData,
+    GeneratedData,
+    ImageData,
+    LeastSquaresData,
+    Linear,
+    Mlp,
+    Model,
+    Network,
+    NoiseData,
+    Quadratic,
+    SequenceData,
+    SurfaceModel,
+)
+from sgdlab.surfaces import surface
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A data set's shape: `features` of one input, (channels, height, width) or (n,); `outputs` is the
-    number of classes, or of target values for regression; sizes in examples, after `dataset.limit`."""
+    """A problem's sizes, known from its settings alone.
+
+    features: of one input, (channels, height, width) or (n,); for a surface its number of coordinates.
+    classes: of the data set's labels; 0 where the targets are real numbers or there are none.
+    outputs: of the model for one input.
+    train_size, test_size: in examples, after `dataset.limit`.
+    weights: the number of weights of the model.
+    """
 
     features: tuple[int, ...]
+    classes: int
     outputs: int
-    classification: bool
     train_size: int
     test_size: int
+    weights: int
+
+    @property
+    def classification(self) -> bool:
+        """Whether the targets are class indices."""
+        return self.classes > 0
 
 
 # Features, classes and sizes as published with each data set.
@@ -26,33 +57,95 @@ _IMAGES: dict[str, tuple[tuple[int, ...], int, int, int]] = {
     "cifar10": ((3, 32, 32), 10, 50_000, 10_000),
 }
 
-# Losses whose targets are probabilities of classes; the others also take real-valued targets.
-_NEEDS_CLASSES = ("cross_entropy", "nll", "kl_div")
+# Losses whose targets are classes; the others also take real-valued targets.
+_NEEDS_CLASSES = ("cross_entropy", "nll", "kl_div", "logistic")
 
 
-def spec(data: ImageData | GeneratedData) -> Spec:
-    """The data set's `Spec`. Raises UsageError for a limit above its size or an impossible noise."""
+def spec(config: Config) -> Spec:
+    """The problem's `Spec`. Raises UsageError for settings of the data set that cannot be, one by one."""
+    data, model = config.dataset, config.model
+    features, classes, size, test_size = _sizes(data, model)
+    limit = data.limit if isinstance(data, ImageData | GeneratedData) else None
+    if limit is not None and limit > size:
+        raise UsageError(f"dataset.limit={limit}: {data.name} has {size} training examples")
+    outputs = 1 if config.loss.name == "logistic" or not classes else classes
+    return Spec(
+        features=features,
+        classes=classes,
+        outputs=outputs,
+        train_size=size if limit is None else limit,
+        test_size=test_size,
+        weights=_weights(model, features, outputs),
+    )
+
+
+def _sizes(data: Data, model: Model) -> tuple[tuple[int, ...], int, int, int]:
+    """Features of an example, classes (0: real targets), training and test examples."""
+    point_data = isinstance(data, ExactData | NoiseData | SequenceData)
+    if isinstance(model, SurfaceModel) and not point_data:
+        raise UsageError(
+            f"model={model.name}: is a function by itself and has no use for the examples of {data.name}; "
+            f"use problem={model.name}, or dataset=exact or dataset=noise"
+        )
     if isinstance(data, ImageData):
-        features, outputs, size, test_size = _IMAGES[data.name]
-        classification = True
-    else:
-        features, size, test_size = (data.features,), data.samples, data.test_samples
+        return _IMAGES[data.name]
+    if isinstance(data, GeneratedData):
         classification = data.name == "logistic_regression"
-        outputs = 2 if classification else 1
         if classification and data.noise > 0.5:
             raise UsageError(
                 f"dataset.noise={data.noise:g}: for logistic_regression it is the fraction of labels "
                 f"flipped and must be <= 0.5"
             )
-    if data.limit is not None and data.limit > size:
-        raise UsageError(f"dataset.limit={data.limit}: {data.name} has {size} training examples")
-    return Spec(
-        features=features,
-        outputs=outputs,
-        classification=classification,
-        train_size=size if data.limit is None else data.limit,
-        test_size=test_size,
-    )
+        return (data.features,), 2 * classification, data.samples, data.test_samples
+    if isinstance(data, LeastSquaresData):
+        if len(data.solution) < 2:
+            raise UsageError("dataset.solution: must have at least 2 members: the weights, then the bias")
+        return (len(data.solution) - 1,), 0, data.samples, data.test_samples
+    if not isinstance(model, SurfaceModel):
+        raise UsageError(
+            f"dataset={data.name}: gives a surface its noise, and model={model.name} is none; "
+            f"use a surface, like model=quadratic, or another dataset"
+        )
+    return (_dimension(model),), 0, _perturbations(data), 1
+
+
+def _dimension(model: SurfaceModel) -> int:
+    if isinstance(model, Quadratic) and model.eigenvalues == ():
+        raise UsageError("model.eigenvalues=[]: must have at least one member, or be null")
+    return surface(asdict(model)).dimension
+
+
+def _perturbations(data: ExactData | NoiseData | SequenceData) -> int:
+    if isinstance(data, NoiseData):
+        return data.samples
+    return len(slopes(data)) if isinstance(data, SequenceData) else 1
+
+
+def slopes(data: SequenceData) -> list[float]:
+    """The values of a sequence, each as often as its count says. Raises UsageError for wrong counts."""
+    counts = (1,) * len(data.values) if data.counts is None else data.counts
+    if not data.values:
+        raise UsageError("dataset.values=[]: must have at least one member")
+    if len(counts) != len(data.values):
+        raise UsageError(
+            f"dataset.counts={show(counts)}: must have {len(data.values)} members, as dataset.values has, "
+            f"or be null"
+        )
+    return [value for value, count in zip(data.values, counts, strict=True) for _ in range(count)]
+
+
+def _weights(model: Model, features: tuple[int, ...], outputs: int) -> int:
+    if isinstance(model, SurfaceModel):
+        return features[0]
+    if isinstance(model, Cnn) and len(features) == 3:
+        channels, height, width = features
+        dense = 64 * (height // 4) * (width // 4)
+        convolutions = (25 * channels + 1) * 32 + (25 * 32 + 1) * 64
+        return convolutions + (dense + 1) * 1024 + (1024 + 1) * outputs
+    hidden = model.hidden if isinstance(model, Mlp) else ()
+    sizes = [math.prod(features), *hidden, outputs]
+    bias = 0 if isinstance(model, Linear) and not model.bias else 1
+    return sum((before + bias) * after for before, after in itertools.pairwise(sizes))
 
 
 def check(config: Config) -> Spec:
@@ -60,27 +153,92 @@ def check(config: Config) -> Spec:
 
     Raises UsageError.
     """
-    data = spec(config.dataset)
+    known = spec(config)
     name = config.dataset.name
-    if not data.classification and config.loss.name in _NEEDS_CLASSES:
+    _check_loss(config, known)
+    if isinstance(config.model, Cnn) and len(known.features) != 3:
         raise UsageError(
-            f"loss={config.loss.name}: needs class labels, and the targets of {name} are real numbers; "
-            f"use loss=mse or loss=l1"
-        )
-    if isinstance(config.model, Cnn) and len(data.features) != 3:
-        raise UsageError(
-            f"model=cnn: needs images, and an example of {name} is {data.features[0]} numbers; "
+            f"model=cnn: needs images, and an example of {name} is {known.features[0]} numbers; "
             f"use model=mlp or model=linear"
         )
-    if config.model.outputs not in (None, data.outputs):
-        what = "classes" if data.classification else "target value" + "s" * (data.outputs > 1)
+    if isinstance(config.model, SurfaceModel):
+        _check_surface(config, config.model, known)
+    else:
+        _check_network(config, config.model, known)
+    if config.batch_size != "full" and int(config.batch_size) > known.train_size:
         raise UsageError(
-            f"model.outputs={config.model.outputs}: {name} has {data.outputs} {what}, so it must be "
-            f"{data.outputs} (or null, to take it from the data set)"
-        )
-    if config.batch_size != "full" and int(config.batch_size) > data.train_size:
-        raise UsageError(
-            f"batch_size={config.batch_size}: must be <= {data.train_size}, the number of training "
+            f"batch_size={config.batch_size}: must be <= {known.train_size}, the number of training "
             f"examples, or full"
         )
-    return data
+    return known
+
+
+def _check_loss(config: Config, known: Spec) -> None:
+    loss, name = config.loss.name, config.dataset.name
+    if isinstance(config.model, SurfaceModel):
+        if loss != "value":
+            raise UsageError(
+                f"loss={loss}: compares outputs with targets, and the value of {config.model.name} has "
+                f"none; use loss=value"
+            )
+        return
+    if loss == "value":
+        instead = "loss=cross_entropy" if known.classification else "loss=mse"
+        raise UsageError(
+            f"loss=value: is the value of a surface, and model={config.model.name} is none; use {instead}"
+        )
+    if not known.classification and loss in _NEEDS_CLASSES:
+        raise UsageError(
+            f"loss={loss}: needs class labels, and the targets of {name} are real numbers; "
+            f"use loss=mse or loss=l1"
+        )
+    if loss == "logistic" and known.classes != 2:
+        raise UsageError(
+            f"loss=logistic: tells two classes apart, and {name} has {known.classes}; use loss=cross_entropy"
+        )
+
+
+def _check_surface(config: Config, model: SurfaceModel, known: Spec) -> None:
+    data, size = config.dataset, known.features[0]
+    if model.start is not None and len(model.start) != size:
+        raise UsageError(
+            f"model.start={show(model.start)}: a point of {model.name} is {size} number{'s' * (size > 1)}, "
+            f"not {len(model.start)}; null is its usual start"
+        )
+    if isinstance(data, SequenceData) and size != 1:
+        raise UsageError(
+            f"dataset=sequence: tilts a surface of one weight, and {model.name} has {size}; "
+            f"use dataset=noise, or model=tilt or model=lessard"
+        )
+    if model.name == "tilt" and not isinstance(data, SequenceData):
+        raise UsageError(
+            f"model=tilt: is 0 everywhere, and dataset={data.name} does not change that on the whole; "
+            f"use dataset=sequence, which gives it slopes"
+        )
+
+
+def _check_network(config: Config, model: Network, known: Spec) -> None:
+    name, init = config.dataset.name, model.init
+    if model.outputs not in (None, known.outputs):
+        what = "classes" if known.classification else "target value"
+        why = f"{name} has {known.classes or known.outputs} {what}"
+        if config.loss.name == "logistic":
+            why = "loss=logistic takes one output for two classes"
+        raise UsageError(
+            f"model.outputs={model.outputs}: {why}, so it must be "
+            f"{known.outputs} (or null, to take it from the data set)"
+        )
+    if init.name != "given":
+        if init.start is not None:
+            raise UsageError(f"model.init.start: is not used by init {init.name}; add model.init.name=given")
+        return
+    order = "each layer's weights (row by row), then its bias"
+    if init.start is None:
+        raise UsageError(
+            f"model.init.name=given: needs model.init.start, a list of {known.weights:,} numbers: {order}"
+        )
+    if len(init.start) != known.weights:
+        raise UsageError(
+            f"model.init.start: must be a list of {known.weights:,} numbers, not of {len(init.start):,}: "
+            f"{order}"
+        )

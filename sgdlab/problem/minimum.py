@@ -1,0 +1,114 @@
+"""What is known of a problem's minimum: from the table of surfaces, or computed for few weights."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from sgdlab import schema, surfaces
+from sgdlab.problem import Problem
+
+MOST_WEIGHTS = 64
+QUADRATIC_LOSSES = ("mse", "half_mse")
+ITERATIONS = 100  # of Newton's method, which needs about ten where it converges at all
+
+Point = tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minimum:
+    """The least value of the objective over all training examples; None for what is not known.
+
+    minima: every point that has it, in the order of the model's weights.
+    hessian: the second derivatives, the same at all of them.
+    """
+
+    least: float | None = None
+    minima: tuple[Point, ...] | None = None
+    hessian: tuple[Point, ...] | None = None
+
+
+def known_minimum(problem: Problem) -> Minimum:
+    """The minimum of a surface, or of a linear model whose objective is strictly convex and smooth.
+
+    Surfaces: from their table, for data that leave the function as it is (quadratics: with a ridge too);
+    of `tilt`, which is linear, the minimum over its domain. Linear models of at most MOST_WEIGHTS weights
+    with a squared loss, or with a smooth loss and a ridge: by Newton's method in float64.
+    """
+    model = problem.config.model
+    if problem.spec.weights > MOST_WEIGHTS:
+        return Minimum()
+    if isinstance(model, schema.SurfaceModel):
+        return _of_surface(problem, model)
+    if isinstance(model, schema.Linear) or (isinstance(model, schema.Mlp) and not model.hidden):
+        squared = problem.config.loss.name in QUADRATIC_LOSSES
+        if squared or (problem.config.ridge > 0 and problem.config.loss.name != "l1"):
+            return _by_newton(problem)
+    return Minimum()
+
+
+def _of_surface(problem: Problem, model: schema.SurfaceModel) -> Minimum:
+    surface, ridge = surfaces.surface(asdict(model)), problem.config.ridge
+    slope = problem.data.test_x[0].double()  # the mean of all xi
+    if model.name == "tilt":
+        ((low, high),) = surface.domain
+        if ridge or slope == 0:
+            return Minimum()
+        best = low if slope > 0 else high
+        return Minimum(least=float(slope) * best, minima=((best,),))
+    if surface.least is None or slope.any():
+        return Minimum()
+    if ridge == 0:
+        return Minimum(least=surface.least, minima=surface.minima, hessian=surface.hessian)
+    if surface.hessian is None or any(any(point) for point in surface.minima):
+        return Minimum()
+    hessian = torch.tensor(surface.hessian, dtype=torch.float64)
+    hessian += ridge * torch.eye(len(hessian), dtype=torch.float64)
+    return Minimum(least=surface.least, minima=surface.minima, hessian=_rows(hessian))
+
+
+def _by_newton(problem: Problem) -> Minimum:
+    """Newton's method from 0, until rounding keeps the gradient from getting any smaller.
+
+    A step is halved until it makes the gradient smaller, which a strictly convex function always allows.
+    """
+    value = _objective(problem)
+    gradient, second = torch.func.grad(value), torch.func.hessian(value)
+    w = torch.zeros(problem.spec.weights, dtype=torch.float64)
+    first = gradient(w).norm()
+    for _ in range(ITERATIONS):
+        slope, hessian = gradient(w), second(w)
+        if torch.linalg.eigvalsh(hessian)[0] <= 1e-12 * hessian.diagonal().max():
+            return Minimum()  # flat in some direction: no single minimum
+        step = torch.linalg.solve(hessian, slope)
+        points = (w - step * 0.5**halvings for halvings in range(10))
+        better = next((point for point in points if gradient(point).norm() < slope.norm()), None)
+        if better is None:
+            if slope.norm() > 1e-10 * max(first, 1):
+                return Minimum()
+            return Minimum(least=float(value(w)), minima=(tuple(w.tolist()),), hessian=_rows(hessian))
+        w = better
+    return Minimum()
+
+
+def _objective(problem: Problem) -> Callable[[Tensor], Tensor]:
+    """f of all weights as one vector, in float64 on the CPU, for the problem's training examples."""
+    data, ridge = problem.data, problem.config.ridge
+    x, y = data.prepare(data.train_x).cpu().double(), data.train_y.cpu()
+    y = y.double() if y.is_floating_point() else y
+    model = copy.deepcopy(problem.model).cpu().double()
+    shapes = {name: weight.shape for name, weight in model.named_parameters()}
+
+    def value(w: Tensor) -> Tensor:
+        parts = torch.split(w, [shape.numel() for shape in shapes.values()])
+        weights = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+        loss = problem.loss(torch.func.functional_call(model, weights, (x,)), y)
+        return loss + ridge / 2 * w.square().sum()
+
+    return value
+
+
+def _rows(matrix: Tensor) -> tuple[Point, ...]:
+    return tuple(tuple(row) for row in matrix.tolist())
