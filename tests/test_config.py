@@ -1,6 +1,7 @@
 """The typed configuration: what is read, what is one and the same run, what a folder is called."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,8 @@ def test_a_record_from_before_a_setting_is_the_same_run(tmp_path):
             section = section.get(group, {})
         section.pop(last, None)
     assert old != as_mapping(config)
-    assert read(old) == config and identity(read(old)) == identity(config)
+    assert identity(read(old)) == identity(config)
+    assert replace(read(old), optimizer=config.optimizer) == config
 
 
 @pytest.mark.parametrize(
