@@ -13,11 +13,13 @@ import optimizer_formulas as formulas
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """lr: a step size under which the test problems converge. variants: what differs from the YAML's
-    defaults; between them they set every hyperparameter to something else than its default."""
+    defaults; between them they set every hyperparameter to something else than its default. hessian: the
+    formula is of all weights as one vector, and its state has the problem's `hessian` there."""
 
     formula: formulas.Formula
     lr: float
     variants: tuple[Mapping[str, Any], ...]
+    hessian: bool = False
 
 
 _ADAM: tuple[Mapping[str, Any], ...] = (
@@ -76,6 +78,12 @@ ROWS: dict[str, Row] = {
         formula=formulas.adadelta,
         lr=1.0,
         variants=({"eps": 1e-2}, {"rho": 0.5, "eps": 1e-2}, {"weight_decay": 0.1, "eps": 1e-3}, {}),
+    ),
+    "newton": Row(
+        formula=formulas.newton,
+        lr=0.2,  # with 1 there would be nothing to compare after three updates
+        variants=({}, {"damping": 0.5}, {"singular": "pinv"}, {"damping": 0.01, "singular": "pinv"}),
+        hessian=True,
     ),
 }
 

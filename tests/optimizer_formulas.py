@@ -74,3 +74,8 @@ def adadelta(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: di
     step = np.sqrt(dx + eps) / np.sqrt(v + eps) * g
     state.update(v=v, dx=rho * dx + (1 - rho) * step**2)
     return w - lr * step
+
+
+def newton(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """Of all weights (n,) at once: w - lr (H + damping I)^-1 g."""
+    return w - lr * np.linalg.inv(state["hessian"] + h["damping"] * np.eye(len(w))) @ g

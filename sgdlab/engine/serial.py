@@ -11,6 +11,7 @@ from torch import Tensor
 from sgdlab.engine.evaluate import Evaluation, evaluate
 from sgdlab.engine.sampling import Batches, Index
 from sgdlab.errors import UserError
+from sgdlab.optim.adapter import HessianOptimizer
 from sgdlab.problem import Problem
 
 BLOCK = 100  # updates between looks at the losses, which stay on the device until then
@@ -168,7 +169,13 @@ class Trainer:
                 losses.append(_backward(self._problem, index))
             return losses[-1]
 
-        return closure
+        def with_graph() -> Tensor:  # for optimizers that differentiate twice, and do it themselves
+            with torch.enable_grad():
+                loss = self._problem.batch_loss(index)
+            losses.append(loss.detach())
+            return loss
+
+        return with_graph if isinstance(self._optimizer, HessianOptimizer) else closure
 
     def _fetch(self, watch: Watch) -> None:
         if not self._losses:

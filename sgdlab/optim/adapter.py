@@ -15,7 +15,7 @@
 
 import functools
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 
 from sgdlab.errors import did_you_mean
-from sgdlab.optim.rule import LookAheadRule, Parameter, Rule
+from sgdlab.optim.rule import HessianRule, LookAheadRule, Parameter, Rule
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
 _OWN = ("params", "role")  # keys of a parameter group that are no hyperparameters
+_ROWS = 64  # of a Hessian at once: each needs the memory of one more backward pass
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -48,7 +49,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, with hyperparameters and a role of their own where given."""
-        self._check({**self.defaults, **param_group})
+        _check(type(self).__name__, self.entry, {**self.defaults, **param_group})
         super().add_param_group(param_group)
         for w in self.param_groups[-1]["params"]:
             self._parameter(self.param_groups[-1], w)
@@ -104,23 +105,100 @@ class RuleOptimizer(torch.optim.Optimizer):
         used = tuple((key, value) for key, value in hypers if key in names)
         return _made(self.rule, used, group["role"], tuple(w.shape))
 
-    def _check(self, group: dict[str, Any]) -> None:
-        legal = self.entry.hypers
-        for key, value in group.items():
-            if key in (*_OWN, "initial_lr"):
-                continue
-            if key == "lr":
-                if not value >= 0:
-                    raise ValueError(f"lr={value}: must be a number >= 0")
-                continue
-            if key not in legal:
-                raise ValueError(
-                    f"{key}: {type(self).__name__} has no such hyperparameter; {did_you_mean(key, legal)}"
-                )
-            try:
-                legal[key](value)
-            except ValueError as err:
-                raise ValueError(f"{key}={value}: {err}") from None
+
+class HessianOptimizer(torch.optim.Optimizer):
+    """The update of `rule`, a HessianRule, on all weights as one vector.
+
+    It takes one group of parameters, of at most LARGEST_HESSIAN weights. A learning-rate scheduler changes
+    group["lr"]; there is no state. Subclasses are made by `optimizer_class`.
+
+    Raises ValueError for an unknown hyperparameter, an illegal value, too many weights or several groups.
+    """
+
+    entry: Entry
+    rule: type[HessianRule]
+
+    def __init__(self, params: Iterable[Any], **hypers: Any) -> None:
+        defaults = {field.name: field.default for field in fields(self.rule)}
+        super().__init__(params, {**defaults, **hypers})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Set the parameters; only the constructor can, as all weights share one Hessian."""
+        _check(type(self).__name__, self.entry, {**self.defaults, **param_group})
+        if self.param_groups:
+            raise ValueError(f"{type(self).__name__}: takes one group of parameters")
+        super().add_param_group(param_group)
+        unfit = self.entry.unfit({}, (), sum(w.numel() for w in self.param_groups[0]["params"]))
+        if unfit:
+            raise ValueError(unfit)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]
+        """One update. The closure returns the loss with its graph: it must not call backward, as the loss is
+        differentiated here, twice. Returns the loss, without its graph.
+
+        Raises ValueError when there is no closure or its loss has no graph, UserError where the rule does.
+        """
+        if closure is None:
+            raise ValueError(f"{type(self).__name__}.step: needs a closure that returns the loss")
+        with torch.enable_grad():
+            loss = closure()
+        (group,) = self.param_groups
+        weights: list[Tensor] = group["params"]
+        gradient, hessian = gradient_and_hessian(loss, weights)
+        names = {field.name for field in fields(self.rule)}
+        rule = self.rule(**{key: value for key, value in group.items() if key in names})
+        new = rule.update(gradient, hessian, torch.cat([w.flatten() for w in weights]))
+        for w, part in zip(weights, torch.split(new, [w.numel() for w in weights]), strict=True):
+            w.copy_(part.view_as(w))
+        return loss.detach()
+
+
+@torch.enable_grad()
+def gradient_and_hessian(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """First (n,) and second (n, n) derivatives of a scalar by all weights as one vector.
+
+    Raises ValueError when the loss has no graph, or has lost it in a call of backward.
+    """
+    try:
+        first = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+    except RuntimeError as err:
+        raise ValueError(
+            f"the closure must return the loss with its graph, backward not called: {err}"
+        ) from None
+    gradient = _flat(first, weights, ())
+    size = len(gradient)
+    if not gradient.requires_grad:  # a linear function
+        return gradient, gradient.new_zeros(size, size)
+    rows = []
+    for some in torch.split(torch.eye(size, dtype=gradient.dtype, device=gradient.device), _ROWS):
+        second = torch.autograd.grad(
+            gradient, weights, some, retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
+        rows.append(_flat(second, weights, (len(some),)))
+    return gradient.detach(), torch.cat(rows).detach()
+
+
+def _flat(parts: Sequence[Tensor | None], weights: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
+    """Derivatives (*lead, *shape of the weight) as one tensor (*lead, n); None is a derivative of zero."""
+    known = [w.new_zeros(*lead, *w.shape) if d is None else d for d, w in zip(parts, weights, strict=True)]
+    return torch.cat([part.reshape(*lead, -1) for part in known], dim=-1)
+
+
+def _check(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
+    for key, value in group.items():
+        if key in (*_OWN, "initial_lr"):
+            continue
+        if key == "lr":
+            if not value >= 0:
+                raise ValueError(f"lr={value}: must be a number >= 0")
+            continue
+        if key not in entry.hypers:
+            raise ValueError(f"{key}: {name} has no such hyperparameter; {did_you_mean(key, entry.hypers)}")
+        try:
+            entry.hypers[key](value)
+        except ValueError as err:
+            raise ValueError(f"{key}={value}: {err}") from None
 
 
 def _hashable(value: Any) -> Any:
@@ -150,5 +228,6 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """The torch.optim.Optimizer that computes the rule of OPTIMIZERS[name]."""
     entry = OPTIMIZERS[name]
     rule = rule_class(entry)
+    base: type = HessianOptimizer if issubclass(rule, HessianRule) else RuleOptimizer
     inner = {"__doc__": rule.__doc__, "__module__": "sgdlab.optim", "entry": entry, "rule": rule}
-    return type(rule.__name__, (RuleOptimizer,), inner)
+    return type(rule.__name__, (base,), inner)

@@ -100,13 +100,18 @@ def build(
     """A checked optimizer over `params`, with torch's fused implementation where there is one.
 
     roles: what each of the params is (sgdlab.optim.rule.ROLES); only rules for matrices ask.
-    Raises UserError when a custom class cannot be imported or does not take what it is given.
+    Raises UsageError when the optimizer is not for such a model, UserError when a custom class cannot be
+    imported or does not take what it is given.
     """
+    params = list(params)
     if optimizer.name == CUSTOM:
         return _custom(optimizer, lr, params)
     entry = OPTIMIZERS[optimizer.name]
+    unfit = entry.unfit(optimizer.hypers, roles, sum(w.numel() for w in params))
+    if unfit:
+        raise UsageError(f"optimizer={optimizer.name}: {unfit}")
     if implementation(optimizer) == "rule":
-        return _ruled(optimizer, lr, list(params), roles)
+        return _ruled(optimizer, lr, params, roles)
     hypers = {entry.renamed.get(k, k): v for k, v in optimizer.hypers.items() if k not in entry.only}
     if entry.fused:
         hypers["fused"] = fused
@@ -119,11 +124,16 @@ def build(
 def _ruled(
     optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
 ) -> "torch.optim.Optimizer":
-    from sgdlab.optim.adapter import optimizer_class
+    from sgdlab.optim.adapter import HessianOptimizer, optimizer_class
 
+    kind: Any = optimizer_class(optimizer.name)
+    hypers = {"lr": lr, **optimizer.hypers}
     told: list[str | None] = list(roles) or [None] * len(params)
     groups: list[Any] = [{"params": [w], "role": role} for w, role in zip(params, told, strict=True)]
-    return optimizer_class(optimizer.name)(groups, lr=lr, **optimizer.hypers)  # type: ignore[call-arg]
+    if issubclass(kind, HessianOptimizer):
+        groups = params
+    made: torch.optim.Optimizer = kind(groups, **hypers)
+    return made
 
 
 def _custom(optimizer: Optimizer, lr: float, params: "Iterable[torch.Tensor]") -> "torch.optim.Optimizer":

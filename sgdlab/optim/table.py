@@ -4,11 +4,11 @@ To add an optimizer: its rule in a file of this folder, one line here, one YAML 
 defaults, one row in tests/optimizer_cases.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sgdlab.checks import Check, Each, Flag, Number
+from sgdlab.checks import Check, Choice, Each, Flag, Number
 
 _NONNEGATIVE = Number(low=0)
 _FRACTION = Number(low=0, high=1, high_open=True)
@@ -27,6 +27,8 @@ class Entry:
     only: settings of ours that torch's class does not have, {name: the one value it computes}.
     hypers: the legal hyperparameters besides lr.
     refuse: why hyperparameters that are legal one by one do not go together; empty when they do.
+    unfit: why a model whose parameters have these roles, and so many weights in all, cannot be trained with
+        these hyperparameters; empty when it can.
     serial: why the batched engine cannot run it; empty when it can.
     """
 
@@ -38,6 +40,7 @@ class Entry:
     only: Mapping[str, Any] = field(default_factory=dict)
     hypers: Mapping[str, Check] = field(default_factory=dict)
     refuse: Callable[[Mapping[str, Any]], str] = lambda hypers: ""
+    unfit: Callable[[Mapping[str, Any], Sequence[str], int], str] = lambda hypers, roles, weights: ""
     serial: str = ""
 
 
@@ -53,6 +56,19 @@ def _nesterov(hypers: Mapping[str, Any]) -> str:
     if hypers["nesterov"] and not (hypers["momentum"] > 0 and hypers["dampening"] == 0):
         return "optimizer.nesterov=true: needs optimizer.momentum > 0 and optimizer.dampening=0"
     return ""
+
+
+LARGEST_HESSIAN = 10_000  # weights: 800 MB in float64, and as much again for its factors
+
+
+def _too_large(hypers: Mapping[str, Any], roles: Sequence[str], weights: int) -> str:
+    if weights <= LARGEST_HESSIAN:
+        return ""
+    entries = f"{weights**2:.1e}".replace("e+", "e")
+    return (
+        f"the model has {weights:,} weights, so its Hessian has {entries} entries; "
+        f"newton is for at most {LARGEST_HESSIAN:,}"
+    )
 
 
 OPTIMIZERS: dict[str, Entry] = {
@@ -108,5 +124,12 @@ OPTIMIZERS: dict[str, Entry] = {
         formula="s = sqrt(d + eps) / sqrt(v + eps) g;  w <- w - lr s;  d, v averages of s^2, g^2",
         torch="torch.optim:Adadelta",
         hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, "weight_decay": _NONNEGATIVE},
+    ),
+    "newton": Entry(
+        formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
+        rule="sgdlab.optim.newton:Newton",
+        hypers={"damping": _NONNEGATIVE, "singular": Choice(("refuse", "pinv"))},
+        unfit=_too_large,
+        serial="needs the Hessian",
     ),
 }
