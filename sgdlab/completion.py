@@ -66,11 +66,14 @@ def _flags(command: str, how: Sequence[str]) -> dict[str, bool]:
 
 def _option_values(option: str) -> Iterable[str]:
     """The values of an option where they are names; for others the shell offers files."""
-    from sgdlab.figures.spec import SOURCES, X_AXES
+    from sgdlab.figures.keys import REGRET, SOURCES, X_AXES
+    from sgdlab.figures.spec import KINDS
 
     known: Mapping[str, Iterable[str]] = {
         "--x": X_AXES,
-        "--y": SOURCES,
+        "--y": [*SOURCES, REGRET.name],
+        "--columns": SOURCES,
+        "--kind": KINDS,
         "--band": ("minmax", "none"),
         "--panels": _setting_names(),
         "--sort": [*_setting_names(), *SOURCES],

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sgdlab.figures import FigureSpec, draw
+from sgdlab.figures import draw, read_spec
 from sgdlab.records import Run
 
 NOTES = "Optimizer-{optimizer:upper} lr-{lr:g} mt-{momentum} bs-{batch_size}"
@@ -16,7 +16,7 @@ NOTES = "Optimizer-{optimizer:upper} lr-{lr:g} mt-{momentum} bs-{batch_size}"
 
 def figure_of(runs: list[Run], **keys: Any) -> Figure:
     """The runs as drawn with a spec of these keys."""
-    return draw(runs, FigureSpec(**keys)).figure
+    return draw(runs, read_spec(keys)).figure
 
 
 def one_panel(runs: list[Run], **keys: Any) -> Axes:

@@ -69,7 +69,7 @@ def config_of(settings: Mapping[str, Any]) -> dict[str, Any]:
         section = config
         for group in groups:
             section = section[group]
-        if isinstance(section.get(last), dict):
+        if isinstance(section.get(last), dict) and not isinstance(value, Mapping):
             section[last]["name"] = value
         else:
             section[last] = value
@@ -188,7 +188,7 @@ def _info(
         "data": {"sha256": "0" * 64},
         "parameters": 669_706,
         "train_size": TRAIN_SIZE,
-        "batches_per_epoch": math.ceil(TRAIN_SIZE / config["batch_size"]),
+        "batches_per_epoch": 1 if (size := config["batch_size"]) == "full" else math.ceil(TRAIN_SIZE / size),
         "metrics": metrics,
     }
 

@@ -13,7 +13,7 @@ from fake_runs import fake_run
 from matplotlib.figure import Figure
 
 from sgdlab.errors import UsageError, UserError
-from sgdlab.figures import FigureSpec, draw, read_spec, save
+from sgdlab.figures import Curves, draw, read_spec, save
 
 # The spec
 
@@ -21,14 +21,14 @@ from sgdlab.figures import FigureSpec, draw, read_spec, save
 def test_a_spec_is_read_over_another_and_normalised() -> None:
     base = read_spec({"panels": "lr", "smooth": 5})
     spec = read_spec({"smooth": 1, "size": [7, 4]}, base=base)
-    assert spec == FigureSpec(panels="lr", size=(7.0, 4.0))
-    assert read_spec({}) == FigureSpec()
+    assert spec == Curves(panels="lr", size=(7.0, 4.0))
+    assert read_spec({}) == Curves()
 
 
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"smoth": 3}, "figure.smoth: no such key of a figure; did you mean smooth?"),
+        ({"smoth": 3}, "figure.smoth: no such key of a figure of kind curves; did you mean smooth?"),
         ({"kind": "curve"}, "figure.kind=curve: did you mean curves?"),
         ({"x": "sample"}, "figure.x=sample: did you mean samples? One of: epochs, samples, seconds, steps"),
         ({"y": "los"}, "figure.y=los: did you mean loss?"),
@@ -63,7 +63,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path: Path, ending: str) -> None:
         for path, width in zip(paths, (1, 9), strict=True):
             matplotlib.rcParams["axes.linewidth"] = width  # a user's matplotlibrc has no say
             before = dict(matplotlib.rcParams)
-            save(draw(runs, FigureSpec()).figure, path)
+            save(draw(runs, Curves()).figure, path)
             assert dict(matplotlib.rcParams) == before
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert paths[0].read_bytes().startswith(SIGNATURES[ending])
@@ -75,14 +75,14 @@ def test_another_process_gives_the_same_bytes_without_pyplot_or_torch(tmp_path: 
     code = f"""
 import hashlib, sys
 from pathlib import Path
-from sgdlab.figures import FigureSpec, draw, save
+from sgdlab.figures import Curves, draw, save
 from sgdlab.records import read_run
 assert not {{"matplotlib", "pandas", "numpy"}} & set(sys.modules)
-save(draw([read_run(Path({str(run.folder)!r}))], FigureSpec()).figure, Path({str(tmp_path / "b.svg")!r}))
+save(draw([read_run(Path({str(run.folder)!r}))], Curves()).figure, Path({str(tmp_path / "b.svg")!r}))
 assert not {{"matplotlib.pyplot", "torch"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
-    save(draw([run], FigureSpec()).figure, tmp_path / "a.svg")
+    save(draw([run], Curves()).figure, tmp_path / "a.svg")
     digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.svg", "b.svg")}
     assert len(digests) == 1
 
@@ -92,7 +92,7 @@ def test_a_figure_replaces_an_old_one_whole_or_leaves_it(
 ) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
-    figure = draw([fake_run(tmp_path / "runs")], FigureSpec()).figure
+    figure = draw([fake_run(tmp_path / "runs")], Curves()).figure
 
     def full(self: Path, content: bytes) -> int:
         raise OSError(28, "No space left on device")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgdlab.errors import UsageError, UserError
-from sgdlab.figures import FigureSpec, draw
+from sgdlab.figures import Curves, draw
 from sgdlab.figures.series import _smooth
 
 # One panel
@@ -88,7 +88,7 @@ def test_points_after_the_last_known_time_are_left_out(tmp_path: Path) -> None:
 
 def test_seconds_without_recorded_times_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no times to draw against"):
-        draw([fake_run(tmp_path, times=False)], FigureSpec(x="seconds"))
+        draw([fake_run(tmp_path, times=False)], Curves(x="seconds"))
 
 
 def test_an_evaluated_column_shows_its_points_and_accuracy_is_in_percent(tmp_path: Path) -> None:
@@ -130,13 +130,13 @@ def test_a_logarithmic_axis_leaves_out_what_is_not_above_zero(tmp_path: Path) ->
     assert len(curves(evals)[0].get_xdata()) == 10  # all but the one before the first update
     below = fake_run(tmp_path, {"lr": 2.0}, rows=[(1, 1, 64, 0.1, 0.0), (2, 1, 128, 0.1, -1.0)])
     with pytest.raises(UserError, match=r"no value above 0, as a logarithmic axis needs, of loss"):
-        draw([below], FigureSpec(logy=True))
+        draw([below], Curves(logy=True))
 
 
 def test_a_size_that_leaves_no_room_is_refused(tmp_path: Path) -> None:
     runs = rates(tmp_path, *(0.1 * (1 + i) for i in range(8)))
     with pytest.raises(UsageError, match="size: too small for these panels and their words"):
-        draw(runs, FigureSpec(panels="lr", size=(2, 2)))
+        draw(runs, Curves(panels="lr", size=(2, 2)))
     figure = figure_of(runs[:1], size=(3, 2))
     assert tuple(figure.get_size_inches()) == (3, 2)
 
@@ -300,18 +300,18 @@ def test_unfinished_runs_say_so(tmp_path: Path) -> None:
 
 def test_runs_without_rows_are_handed_back_or_refused(tmp_path: Path) -> None:
     good, bare = fake_run(tmp_path), fake_run(tmp_path, {"lr": 1.0}, status="failed", rows=[], evals=[])
-    drawing = draw([bare, good], FigureSpec())
+    drawing = draw([bare, good], Curves())
     assert drawing.drawn == (good,) and drawing.empty == (bare,)
     assert drawing.figure.axes[0].get_title().startswith("fashion_mnist, mlp, sgd, lr=0.1")
     with pytest.raises(UserError, match=r"no value of loss in train\.csv of .* \(failed\)"):
-        draw([bare], FigureSpec())
+        draw([bare], Curves())
     with pytest.raises(UserError, match=r"no value of loss in train\.csv of any of 2 runs"):
-        draw([bare, bare], FigureSpec())
+        draw([bare, bare], Curves())
     with pytest.raises(UserError, match="no run was recorded"):
-        draw([], FigureSpec())
+        draw([], Curves())
 
 
 def test_accuracy_of_a_regression_is_refused(tmp_path: Path) -> None:
     run = fake_run(tmp_path, evals=[(0, 0, 0, 2.0, 2.1, None), (1, 938, 60000, 1.0, 1.1, None)])
     with pytest.raises(UserError, match="only classification has one"):
-        draw([run], FigureSpec(y="test_accuracy"))
+        draw([run], Curves(y="test_accuracy"))

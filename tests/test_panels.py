@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from sgdlab.errors import UsageError
-from sgdlab.figures import FigureSpec, draw
+from sgdlab.figures import Curves, draw
 from sgdlab.figures.style import DASHES, line_styles
 
 # Panels
@@ -104,7 +104,7 @@ def test_panels_of_several_runs_name_the_diverged_one_in_each(tmp_path: Path) ->
 )
 def test_panels_that_cannot_be_are_refused(tmp_path: Path, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as refused:
-        draw(rates(tmp_path, 0.1, 0.2), FigureSpec(**keys))
+        draw(rates(tmp_path, 0.1, 0.2), Curves(**keys))
     assert message in str(refused.value)
 
 
@@ -112,7 +112,7 @@ def test_too_many_panels_are_refused(tmp_path: Path) -> None:
     rows = [(1, 1, 64, 0.1, 2.3)]
     runs = [fake_run(tmp_path, {"seed": seed}, rows=rows) for seed in range(37)]
     with pytest.raises(UsageError, match="37 values"):
-        draw(runs, FigureSpec(panels="seed"))
+        draw(runs, Curves(panels="seed"))
 
 
 # The legend's place

@@ -6,7 +6,7 @@ import pytest
 from fake_runs import fake_run, fake_sweep
 
 from sgdlab.cli import main
-from sgdlab.figures import FigureSpec
+from sgdlab.figures import Curves
 from sgdlab.figures import curves as figure_curves
 
 PNG = b"\x89PNG"
@@ -21,12 +21,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def specs(monkeypatch: pytest.MonkeyPatch) -> list[FigureSpec]:
+def specs(monkeypatch: pytest.MonkeyPatch) -> list[Curves]:
     """The specs with which figures are drawn, in their order."""
-    seen: list[FigureSpec] = []
+    seen: list[Curves] = []
     draw = figure_curves.draw_curves
 
-    def spy(runs: object, spec: FigureSpec) -> object:
+    def spy(runs: object, spec: Curves) -> object:
         seen.append(spec)
         return draw(runs, spec)  # type: ignore[arg-type]
 
@@ -53,7 +53,7 @@ def test_the_newest_run_is_drawn_below_the_runs_folder(
 
 
 def test_a_sweep_is_drawn_as_it_says_and_options_overrule(
-    home: Path, specs: list[FigureSpec], capsys: pytest.CaptureFixture[str]
+    home: Path, specs: list[Curves], capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [fake_run(home / "runs", {"lr": rate}) for rate in (10.0, 0.1)]
     fake_sweep(home / "runs", "notes/rates", runs, figure={"panels": "lr", "smooth": 3})
@@ -61,12 +61,12 @@ def test_a_sweep_is_drawn_as_it_says_and_options_overrule(
     assert capsys.readouterr().out == "runs/figures/notes-rates.png (2 runs)\n"
     assert main(["plot", "notes/rates", "--panels", "null", "--smooth", "7", "--logy"]) == 0
     assert specs == [
-        FigureSpec(panels="lr", smooth=3),
-        FigureSpec(smooth=7, logy=True),
+        Curves(panels="lr", smooth=3),
+        Curves(smooth=7, logy=True),
     ]
 
 
-def test_every_option_reaches_the_figure(home: Path, specs: list[FigureSpec]) -> None:
+def test_every_option_reaches_the_figure(home: Path, specs: list[Curves]) -> None:
     for rate in (0.1, 0.2):
         fake_run(home / "runs", {"lr": rate})
     options = (
@@ -75,7 +75,7 @@ def test_every_option_reaches_the_figure(home: Path, specs: list[FigureSpec]) ->
     words = ["--title", "2024", "--panel-title", "lr-{lr}", "-o", "made/here.svg"]
     assert main(["plot", "fashion_mnist", *options.split(), *words]) == 0
     assert specs == [
-        FigureSpec(
+        Curves(
             x="epochs",
             y="test_loss",
             panels="lr",
@@ -175,7 +175,8 @@ def test_an_option_that_cannot_be_meant(
 def test_a_key_of_a_recorded_figure_that_is_unknown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fake_sweep(home / "runs", "s", [fake_run(home / "runs")], figure={"pannels": "lr"})
     code, message = refused(capsys, "s")
-    assert code == 2 and message.startswith("figure.pannels: no such key of a figure; did you mean panels?")
+    said = "figure.pannels: no such key of a figure of kind curves; did you mean panels?"
+    assert code == 2 and message.startswith(said)
 
 
 def test_a_file_that_cannot_be_written(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines
 # below. `commands` and `completion` are reached by name, through the table in `cli`.
 ORDER = (
     ("errors",),
-    ("checks", "surfaces"),
+    ("checks", "surfaces", "theory"),
     ("schema",),
     ("config",),
     ("options", "device", "machine", "problem", "optim", "records"),
@@ -52,6 +52,7 @@ APART = {
     "schema": {"torch", "hydra", "omegaconf", "yaml"},
     "surfaces": {"torch", "numpy", "sgdlab"},
     "checks": {"torch", "hydra", "omegaconf", "yaml"},
+    "theory": {"torch", "numpy", "pandas", "matplotlib"},
     "options": {"torch", "hydra", "omegaconf", "yaml"},
     "completion": {"torch", "pandas", "matplotlib", "hydra"},
 }
@@ -63,7 +64,8 @@ AT_ONCE += ["schema.py", "surfaces.py"]
 AT_ONCE += ["flags.py", "manual.py", "completion.py", "optim/__init__.py", "optim/build.py"]
 AT_ONCE += ["optim/table.py", "optim/schedule.py", "problem/__init__.py", "problem/specs.py"]
 AT_ONCE += ["records/__init__.py", "records/read.py", "records/find.py", "figures/__init__.py"]
-AT_ONCE += ["figures/spec.py", *(f"commands/{path.name}" for path in (ROOT / "sgdlab/commands").glob("*.py"))]
+AT_ONCE += ["theory.py", "figures/keys.py", "figures/spec.py"]
+AT_ONCE += [*(f"commands/{path.name}" for path in (ROOT / "sgdlab/commands").glob("*.py"))]
 
 
 def tree(path: Path) -> ast.Module:

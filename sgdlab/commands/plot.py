@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:
-    from sgdlab.figures.curves import Drawing
+    from sgdlab.figures.layout import Drawing
     from sgdlab.records import Selection
 
 _DESCRIPTION = """\
 Draw recorded runs. A sweep is drawn as its experiment says, options overrule it; the legend names the
 settings in which the runs differ. Prints the path of the picture.
+
+Kinds of figures: curves (a column against progress), grid (several columns, a panel each).
 """
 
 _EXAMPLES = """\
@@ -27,6 +29,35 @@ examples:
   sgdlab plot 3fa8c2d1 77d0 --y test_accuracy --x epochs -o two.pdf
 """
 
+# The keys of figures as options: name, metavar (None: a flag), meaning.
+_OPTIONS: tuple[tuple[str, str | None, str], ...] = (
+    ("--kind", "KIND", "curves (default) or grid"),
+    ("--x", "AXIS", "curves, grid: samples (default), steps, epochs or seconds"),
+    ("--y", "COLUMN", "curves: loss (default), test_accuracy, gap, w0 or another column, or regret"),
+    ("--columns", "A,B,...", "grid: columns, a panel each"),
+    ("--panels", "KEY", "one panel for each value of this setting or of case (null: one panel)"),
+    ("--smooth", "N", "mean over the last N logged points; the raw curve stays, faint"),
+    ("--band", "MODE", "seeds: minmax (default), a quantile such as 0.1, or none: single lines"),
+    ("--from-epoch", "E", "curves: leave out what comes before"),
+    ("--baseline", "LOSS", "regret: the comparator's mean loss (default: the least value, where known)"),
+    ("--logx", None, "logarithmic x axis"),
+    ("--logy", None, "logarithmic y axis"),
+    ("--ylim", "LOW,HIGH", "ends of the y axis, in its unit"),
+    ("--title", "TEXT", "default: the settings that the runs share; '' for none"),
+    ("--panel-title", "TEXT", "such as 'lr-{lr:g} mt-{momentum}'; default: KEY=value"),
+    ("--x-title", "TEXT", "what the x axis says"),
+    ("--y-title", "TEXT", "what the y axis says"),
+    ("--size", "WxH", "inches, such as 7x4; a legend outside is added to it"),
+)
+_PAIRS = (
+    ("--rates", "curves of gap or distance: factor a step of the line LABEL in theory, dashed"),
+    ("--levels", "a dotted line at this y, in the colour of the line LABEL"),
+)
+_NUMBERS = ("smooth", "band", "from_epoch", "baseline")
+_MAYBE = ("panels", "baseline")
+_LISTS = ("columns",)
+_ENDS = {"size": ("[x,]", "7x4"), "ylim": (",", "0,2.5")}
+
 
 def main(argv: list[str]) -> int:
     """Draw what argv names; exit code 0. Raises UserError when it cannot be drawn or written."""
@@ -35,11 +66,11 @@ def main(argv: list[str]) -> int:
     runs_dir = Path(options.pop("runs_dir"))
     keys = _spec_keys(options)
 
-    from sgdlab.figures import draw, read_spec, save
+    from sgdlab.figures import check_options, draw, read_spec, save
     from sgdlab.figures.output import check_path
     from sgdlab.records import select
 
-    read_spec(keys, name=_option)  # an option that cannot be meant is refused before any run is read
+    check_options(keys, name=_option)  # an option that cannot be meant is refused before any run is read
     if output:
         check_path(Path(output))
     selection = select(targets, runs_dir)
@@ -47,7 +78,7 @@ def main(argv: list[str]) -> int:
     drawing = draw(selection.runs, spec)
     path = Path(output) if output else runs_dir / "figures" / f"{_file_name(selection.name)}.png"
     save(drawing.figure, path)
-    _report(path, drawing, selection, spec.y)
+    _report(path, drawing, selection)
     return 0
 
 
@@ -69,21 +100,13 @@ def _parser() -> argparse.ArgumentParser:
         help="experiment, sweep, folder or hash (default: the newest)",
     )
     add("-o", "--output", metavar="FILE", default=None, help="ending in .png, .svg or .pdf")
-    add("--x", metavar="AXIS", help="samples (default), steps, epochs or seconds")
-    add("--y", metavar="COLUMN", help="loss (default), lr, train_loss, test_loss, test_accuracy or seconds")
-    add("--panels", metavar="KEY", help="one panel for each value of this setting (null: one panel)")
-    add("--smooth", metavar="N", help="mean over the last N logged points; the raw curve stays, faint")
-    add(
-        "--band",
-        metavar="MODE",
-        help="seeds: minmax (default), a quantile such as 0.1, or none: single lines",
-    )
-    add("--logx", action=argparse.BooleanOptionalAction, help="logarithmic x axis")
-    add("--logy", action=argparse.BooleanOptionalAction, help="logarithmic y axis")
-    add("--ylim", metavar="LOW,HIGH", help="ends of the y axis, in its unit")
-    add("--title", metavar="TEXT", help="default: the settings that the runs share; '' for none")
-    add("--panel-title", metavar="TEXT", help="such as 'lr-{lr:g} mt-{momentum}'; default: KEY=value")
-    add("--size", metavar="WxH", help="inches, such as 7x4; a legend beside the curves is added to it")
+    for name, metavar, meaning in _OPTIONS:
+        if metavar:
+            add(name, metavar=metavar, help=meaning)
+        else:
+            add(name, action=argparse.BooleanOptionalAction, help=meaning)
+    for name, meaning in _PAIRS:
+        add(name, metavar="LABEL=NUMBER", action="append", help=meaning)
     add(
         "--runs-dir",
         metavar="DIR",
@@ -98,18 +121,29 @@ def _option(key: str) -> str:
 
 
 def _spec_keys(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as a figure's keys: numbers as numbers, `7x4` and `0,1` as lists."""
+    """The options as a figure's keys: numbers as numbers, `7x4` and `0,1` as lists, LABEL=NUMBER as pairs."""
     keys = dict(options)
-    for key in ("smooth", "band", "panels"):
-        if key in keys and (key != "panels" or keys[key] == "null"):
+    for key in keys:
+        if key in _NUMBERS or (key in _MAYBE and keys[key] == "null"):
             keys[key] = _scalar(keys[key])
-    for key, separator, example in (("size", "[x,]", "7x4"), ("ylim", ",", "0,2.5")):
-        if key in keys:
+        elif key in _LISTS:
+            keys[key] = keys[key].split(",")
+        elif key in _ENDS:
+            separator, example = _ENDS[key]
             parts = re.split(separator, keys[key])
             if len(parts) != 2:
                 raise UsageError(f"{_option(key)}={keys[key]}: write it like {example}")
             keys[key] = [_scalar(part) for part in parts]
+        elif _option(key) in dict(_PAIRS):
+            keys[key] = dict(_pair(key, text) for text in keys[key])
     return keys
+
+
+def _pair(key: str, text: str) -> tuple[str, Any]:
+    label, equals, number = text.rpartition("=")
+    if not equals or not label:
+        raise UsageError(f'{_option(key)}={text}: write it like "gradient descent=0.98"')
+    return label, _scalar(number)
 
 
 def _scalar(text: str) -> Any:
@@ -126,10 +160,10 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w.+=,-]+", "-", name).strip(".-") or "runs"
 
 
-def _report(path: Path, drawing: "Drawing", selection: "Selection", y: str) -> None:
+def _report(path: Path, drawing: "Drawing", selection: "Selection") -> None:
     count = len(drawing.drawn)
     print(f"{path} ({count} run{'' if count == 1 else 's'})")
     for run in drawing.empty:
-        print(f"not drawn: {run.folder}: no value of {y} ({run.status})")
+        print(f"not drawn: {run.folder}: no value of {drawing.lacking} ({run.status})")
     for missing in selection.missing:
         print(f"not drawn: {missing}")

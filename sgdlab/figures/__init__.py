@@ -1,9 +1,12 @@
 """Figures of recorded runs: from what `sgdlab.records` reads to a picture. Nothing here imports torch.
 
-    spec     FigureSpec: what a figure shows, as a `figure:` in YAML and the options of `sgdlab plot` say it
+    spec     KINDS: what a figure of each kind shows, as a `figure:` in YAML and the options of `sgdlab plot`
+             say it                              keys     what their keys may hold
+    labels   what a legend calls a run, which panel it is in
     series   runs -> curves -> one series for runs that differ by seed alone
     titles   the words around the panels        axes     panels, limits, ticks
-    legend   the legend, and where it is put    curves   figures of kind `curves`
+    legend   the legend, and where it is put    guides   lines of theory over curves
+    curves   figures of kinds `curves`, `grid`  layout   room for all words
     style    colours, line styles, sizes        output   PNG, SVG, PDF
 
 Reading a spec is cheap; `draw` and `save` import matplotlib when they are called. They touch none of
@@ -14,15 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgdlab.figures.spec import FigureSpec, read_spec
+from sgdlab.figures.spec import Curves, FigureSpec, Grid, check_options, read_spec
 from sgdlab.records import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sgdlab.figures.curves import Drawing
+    from sgdlab.figures.layout import Drawing
 
-__all__ = ["FigureSpec", "draw", "read_spec", "save"]
+__all__ = ["Curves", "FigureSpec", "Grid", "check_options", "draw", "read_spec", "save"]
 
 
 def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
@@ -32,11 +35,16 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
     """
     import matplotlib.style
 
-    from sgdlab.figures.curves import draw_curves
+    from sgdlab.figures.curves import draw_curves, draw_grid
     from sgdlab.figures.style import RC
 
     with matplotlib.style.context(["default", RC]):
-        return {"curves": draw_curves}[spec.kind](runs, spec)
+        match spec:
+            case Curves():
+                return draw_curves(runs, spec)
+            case Grid():
+                return draw_grid(runs, spec)
+    raise AssertionError(spec.kind)
 
 
 def save(figure: "Figure", path: Path) -> None:

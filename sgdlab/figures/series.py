@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from sgdlab.config import show
 from sgdlab.errors import UserError
-from sgdlab.figures.spec import PERCENT, SOURCES, FigureSpec
-from sgdlab.records import Run, label
+from sgdlab.figures.keys import PERCENT, REGRET, SOURCES
+from sgdlab.figures.labels import Labels
+from sgdlab.figures.spec import Curves
+from sgdlab.records import Run
 
 Values = NDArray[np.float64]
 LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
-_TABLES = {
+TABLES = {
     "train.csv": Run.train,
     "eval.csv": Run.eval,
     "time.csv": Run.time,
@@ -53,13 +55,15 @@ class Series:
     """One entry of a legend: a run, or runs that differ by seed alone; `settings` are those it names.
 
     The line `x`, `y` (points,) is the run, or the mean of those that did not diverge, where all of them
-    have a value; `low` and `high` bound the band around it. Each of `lost` diverged and is drawn by itself.
+    have a value, after `step` updates; `low` and `high` bound the band around it. Each of `lost` diverged
+    and is drawn by itself.
     """
 
     label: str
     settings: Mapping[str, str]
     band: str
     fate: str
+    step: Values
     x: Values
     y: Values
     low: Values | None
@@ -67,25 +71,60 @@ class Series:
     raw: Values | None
     lost: tuple[Curve, ...]
 
-    def text(self, *, fate: bool) -> str:
+    def text(self, *, fate: bool, more: str = "") -> str:
         """The entry: the settings, then in parentheses what is drawn and, if asked for, what became of it."""
-        notes = "; ".join(part for part in (self.band, self.fate if fate else "") if part)
+        notes = "; ".join(part for part in (self.band, self.fate if fate else "", more) if part)
         return f"{self.label} ({notes})" if self.label and notes else self.label or notes
 
 
-def read_curve(run: Run, spec: FigureSpec) -> Curve:
-    """A run's values of `spec.y` against `spec.x`. Raises UserError when `spec.x` cannot be had."""
-    frame = _TABLES[SOURCES[spec.y]](run)
+def source(y: str) -> str:
+    """The file that the column `y` is in, or is made from."""
+    return "train.csv" if y == REGRET.name else SOURCES.get(y, "trajectory.csv")
+
+
+def read_curve(run: Run, spec: Curves) -> Curve:
+    """A run's values of `spec.y` against `spec.x`. Raises UserError when `spec.x` cannot be had, or regret
+    is not known."""
+    frame = TABLES[source(spec.y)](run)
     step = frame["step"].to_numpy(dtype=np.float64)
-    y = frame[spec.y].to_numpy(dtype=np.float64) * (100 if spec.y in PERCENT else 1)
+    y = _y(run, frame, spec)
     x = _x(run, frame, spec.x) if len(frame) else step
     keep = np.isfinite(x) & np.isfinite(y)
     raw = np.clip(y[keep], -LARGEST, LARGEST)
     curve = Curve(run=run, step=step[keep], x=x[keep], y=_smooth(raw, spec.smooth), raw=raw)
+    if spec.from_epoch > 0 and len(frame):
+        curve = _where(curve, _x(run, frame, "epochs")[keep] >= spec.from_epoch)
     return _on_log_axes(curve, spec) if spec.logx or spec.logy else curve
 
 
-def _on_log_axes(curve: Curve, spec: FigureSpec) -> Curve:
+def _y(run: Run, frame: pd.DataFrame, spec: Curves) -> Values:
+    if spec.y == REGRET.name:
+        return _regret(run, frame, spec.baseline)
+    if spec.y not in frame:
+        return np.full(len(frame), np.nan)  # a weight that this run does not have
+    return frame[spec.y].to_numpy(dtype=np.float64) * (100 if spec.y in PERCENT else 1)
+
+
+def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
+    """Mean of the losses up to each update, minus the comparator's: 1/t sum f_s(w_s) - baseline."""
+    least = (run.info.get("objective") or {}).get("least") if baseline is None else baseline
+    if least is None:
+        raise UserError(
+            f"{run.folder}: the least value of its function is not known;\n"
+            f"give the comparator's mean loss as baseline, or choose y=loss"
+        )
+    count = np.arange(1, len(frame) + 1)
+    if not np.array_equal(frame["step"], count):
+        raise UserError(f"{run.folder}: y=regret needs the loss of every update: train with log_every=1")
+    return np.asarray(np.cumsum(frame["loss"].to_numpy(dtype=np.float64)) / count - least)
+
+
+def _where(curve: Curve, keep: "NDArray[np.bool_]") -> Curve:
+    """The points of a curve that are kept: (points,) of bool."""
+    return Curve(run=curve.run, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
+
+
+def _on_log_axes(curve: Curve, spec: Curves) -> Curve:
     """The points that a logarithmic axis can show: those above 0."""
     least = 1 / LARGEST
     keep = np.ones(len(curve.x), dtype=bool)
@@ -93,7 +132,7 @@ def _on_log_axes(curve: Curve, spec: FigureSpec) -> Curve:
         keep &= curve.x > least
     if spec.logy:
         keep &= (curve.y > least) & (curve.raw > least)
-    return Curve(run=curve.run, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
+    return _where(curve, keep)
 
 
 def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
@@ -104,17 +143,28 @@ def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
         return _seconds(run, step)
     if x == "epochs" and "train_loss" in frame:
         return frame["epoch"].to_numpy(dtype=np.float64)
-    if "samples" in frame:
-        samples = frame["samples"].to_numpy(dtype=np.float64)
-    else:
-        train = run.train()
-        samples = _between(step, train["step"], train["samples"])
+    known = "samples" in frame
+    samples = frame["samples"].to_numpy(dtype=np.float64) if known else _samples(run, step)
     if x == "samples":
         return samples
     size = run.info.get("train_size")
     if not size:
         raise UserError(f"{run.folder}: run.json lacks train_size, without which x=epochs is not known")
     return samples / float(size)
+
+
+def _samples(run: Run, step: Values) -> Values:
+    """Training examples used after each of `step` updates: as train.csv says, beyond its last row counted.
+
+    The last batch of an epoch is smaller where the batch size does not divide the number of examples.
+    """
+    size, per_epoch = run.info.get("train_size"), run.info.get("batches_per_epoch")
+    if not size or not per_epoch:
+        train = run.train()
+        return _between(step, train["step"], train["samples"])
+    batch = run.settings.get("batch_size")
+    batch = float(size if batch == "full" or batch is None else batch)
+    return np.asarray(step // per_epoch * min(per_epoch * batch, size) + step % per_epoch * batch)
 
 
 def _seconds(run: Run, step: Values) -> Values:
@@ -146,26 +196,21 @@ def _smooth(y: Values, points: int) -> Values:
     return np.concatenate([start, np.lib.stride_tricks.sliding_window_view(y, points).mean(axis=1)])
 
 
-def series(curves: Sequence[Curve], keys: Sequence[str], spec: FigureSpec) -> list[Series]:
-    """The curves as entries of a legend that names the settings `keys`, in the order of the curves."""
+def series(curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth: int = 1) -> list[Series]:
+    """The curves as entries of a legend, in their order; seeds together, unless `band` is none."""
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
-        settings = {k: show(v) for k, v in curve.run.settings.items() if k != "seed" or spec.band == "none"}
-        groups.setdefault(str((curve.run.case, sorted(settings.items()))), []).append(curve)
+        settings = {k: show(v) for k, v in curve.run.settings.items() if k != "seed" or band == "none"}
+        groups.setdefault(str([curve.run.case, *sorted(settings.items())]), []).append(curve)
     found = []
     for group in groups.values():
         seeds = {curve.run.settings.get("seed") for curve in group}
         if len(group) > 1 and len(seeds) == len(group):
-            found.append(_of_seeds(group, [key for key in keys if key != "seed"], spec))
+            found.append(_of_seeds(group, labels, band, smooth))
         else:
-            found += _one_by_one(group, keys, spec)
+            tails = _tails([curve.run.folder for curve in group])  # the same settings recorded twice
+            found += [_alone(*each, labels, smooth) for each in zip(group, tails, strict=True)]
     return found
-
-
-def _one_by_one(group: Sequence[Curve], keys: Sequence[str], spec: FigureSpec) -> list[Series]:
-    """Each curve as itself. The same settings recorded twice are told apart by their folders."""
-    tails = _tails([curve.run.folder for curve in group])
-    return [_alone(curve, keys, tail, spec) for curve, tail in zip(group, tails, strict=True)]
 
 
 def _tails(folders: Sequence[Path]) -> list[str]:
@@ -178,62 +223,59 @@ def _tails(folders: Sequence[Path]) -> list[str]:
     return tails
 
 
-def _shown(run: Run, keys: Sequence[str]) -> dict[str, str]:
-    case = {} if run.case is None else {"case": run.case}
-    return case | {key: show(run.settings[key]) for key in keys if key in run.settings}
-
-
-def _alone(curve: Curve, keys: Sequence[str], folder: str, spec: FigureSpec) -> Series:
+def _alone(curve: Curve, folder: str, labels: Labels, smooth: int) -> Series:
     empty = np.empty(0)
     return Series(
-        label=", ".join(part for part in (label(curve.run, keys), folder) if part),
-        settings=_shown(curve.run, keys),
+        label=labels.text(curve.run, seed=True, more=folder),
+        settings=labels.settings(curve.run, seed=True),
         band="",
         fate=curve.fate,
+        step=empty if curve.diverged else curve.step,
         x=empty if curve.diverged else curve.x,
         y=empty if curve.diverged else curve.y,
         low=None,
         high=None,
-        raw=curve.raw if spec.smooth > 1 and not curve.diverged else None,
+        raw=curve.raw if smooth > 1 and not curve.diverged else None,
         lost=(curve,) if curve.diverged else (),
     )
 
 
-def _of_seeds(group: Sequence[Curve], keys: Sequence[str], spec: FigureSpec) -> Series:
+def _of_seeds(group: Sequence[Curve], labels: Labels, band: str | float, smooth: int) -> Series:
     alive = [curve for curve in group if not curve.diverged]
     lost = tuple(curve for curve in group if curve.diverged)
-    x, values = _common(alive)
-    low, high = _bounds(values, spec.band) if len(alive) > 1 and len(x) else (None, None)
+    step, x, values = _common(alive)
+    low, high = bounds(values, band) if len(alive) > 1 and len(x) else (None, None)
     return Series(
-        label=label(group[0].run, keys),
-        settings=_shown(group[0].run, keys),
-        band=_band_text(alive, spec.band),
+        label=labels.text(group[0].run, seed=False),
+        settings=labels.settings(group[0].run, seed=False),
+        band=_band_text(alive, band),
         fate=_fates(group),
+        step=step,
         x=x,
         y=values.mean(axis=0) if alive else np.empty(0),
         low=low,
         high=high,
-        raw=alive[0].raw if spec.smooth > 1 and len(alive) == 1 else None,
+        raw=alive[0].raw if smooth > 1 and len(alive) == 1 else None,
         lost=lost,
     )
 
 
-def _common(curves: Sequence[Curve]) -> tuple[Values, Values]:
-    """x (points,) and y (curves, points) at the steps that every curve has.
+def _common(curves: Sequence[Curve]) -> tuple[Values, Values, Values]:
+    """Steps (points,), x (points,) and y (curves, points) at the steps that every curve has.
 
     Where the runs' x differ, as seconds do, x is their mean.
     """
     if not curves:
-        return np.empty(0), np.empty((0, 0))
+        return np.empty(0), np.empty(0), np.empty((0, 0))
     steps = curves[0].step
     for curve in curves[1:]:
         steps = np.intersect1d(steps, curve.step)
     rows = [np.isin(curve.step, steps) for curve in curves]
     x = np.stack([curve.x[row] for curve, row in zip(curves, rows, strict=True)]).mean(axis=0)
-    return x, np.stack([curve.y[row] for curve, row in zip(curves, rows, strict=True)])
+    return steps, x, np.stack([curve.y[row] for curve, row in zip(curves, rows, strict=True)])
 
 
-def _bounds(values: Values, band: str | float) -> tuple[Values, Values]:
+def bounds(values: Values, band: str | float) -> tuple[Values, Values]:
     """The band's ends (points,) over `values` (seeds, points)."""
     if isinstance(band, str):
         return values.min(axis=0), values.max(axis=0)

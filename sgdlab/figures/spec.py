@@ -1,87 +1,239 @@
-"""What a figure shows: one frozen `FigureSpec`, filled by an experiment's `figure:` and by options."""
+"""What a figure shows: one frozen spec for each kind, filled by an experiment's `figure:` and by options."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, ClassVar
 
-from sgdlab.checks import Check, Choice, Each, Either, Flag, Number, Optional, Text, Whole
+from sgdlab.checks import Anything, Choice, Each, Either, Flag, Number, Optional, Text, Whole
 from sgdlab.config import show
 from sgdlab.errors import UsageError, did_you_mean
-from sgdlab.records import FILES
+from sgdlab.figures.keys import (
+    SHRINKING,
+    X_AXES,
+    Drawn,
+    Interval,
+    Labelled,
+    Names,
+    Title,
+    checks_of,
+    normalise,
+)
+from sgdlab.theory import METHODS
 
-X_AXES = ("samples", "steps", "epochs", "seconds")
-# A column of whole numbers counts (step, epoch, samples): it is an x axis, nothing to draw against one.
-SOURCES: dict[str, str] = {
-    column.name: file for file, columns in FILES.items() for column in columns if not column.whole
-}
-PERCENT = ("test_accuracy",)  # recorded as fractions, drawn as percentages
-
-
-class Title:
-    """A text that may be empty: an empty title is no title."""
-
-    def __call__(self, value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValueError("must be a text")
-        return value
+MOST_PANES = 20  # of a grid
 
 
-class Interval:
-    """Two numbers, the lower one first."""
+class Panes:
+    """The columns of a grid: each a name, or a mapping such as {y: test_loss, from_epoch: 5}."""
 
-    def __call__(self, value: Any) -> tuple[float, float]:
-        low, high = Each(Number(), length=2)(value)
-        if low >= high:
-            raise ValueError("must be a list of two numbers, the lower one first")
-        return low, high
+    def __call__(self, value: Any) -> tuple["Pane", ...]:
+        members = Each(Anything())(value)
+        if not 0 < len(members) <= MOST_PANES:
+            raise ValueError(f"must be a list of 1 to {MOST_PANES} columns")
+        return tuple(member if isinstance(member, Pane) else self._pane(member) for member in members)
+
+    def _pane(self, member: Any) -> "Pane":
+        raw = {"y": member} if isinstance(member, str) else member
+        if not isinstance(raw, Mapping):
+            raise ValueError(
+                f"{show(member)}: each must be a column, or like {{y: test_loss, from_epoch: 5}}"
+            )
+        for key in raw:
+            if key not in checks_of(Pane):
+                raise ValueError(f"{key}: no such key of a column; {did_you_mean(key, checks_of(Pane))}")
+        return Pane(**raw)
+
+
+BAND = Annotated[
+    str | float,
+    Either("minmax", Either("none", Number(low=0, low_open=True, high=0.5, high_open=True))),
+]
+LIMITS = Annotated[tuple[float, float] | None, Optional(Interval())]
+NAME = Annotated[str | None, Optional(Text())]
+FLAG = Annotated[bool, Flag()]
+LEVELS = Annotated[tuple[tuple[str, float], ...], Labelled(inner=Number())]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureSpec:
-    """How runs are drawn. A value that is not legal raises ValueError naming its key.
+    """How runs are drawn; what every kind of figure knows. An illegal value raises ValueError naming its key.
 
-    kind         curves: a recorded column against progress, one line a run
-    x            samples, steps, epochs or seconds
-    y            a column of train.csv, eval.csv or time.csv
-    panels       a setting: one panel for each of its values; null: one panel
-    title        null: the settings that all runs share; empty: none
-    panel_title  a template such as "lr-{lr:g} mt-{momentum}" (sgdlab.figures.titles); null: "KEY=value"
-    smooth       mean over the last so many logged points; 1: none
-    band         runs that differ by seed alone become their mean with a band: minmax, or a quantile q in
-                 (0, 0.5) for the q to 1-q band; none: each is a line of its own
-    logx, logy   logarithmic axes
-    ylim         lower and upper end of the y axis, in its unit; null: what the runs need
-    size         width and height in inches, to which a legend beside the curves is added; null: as needed
+    title             null: the settings that all runs share; empty: none
+    x_title, y_title  what the axes say; null: what they show, with its unit
+    size              width and height in inches, to which a legend outside is added; null: as needed
     """
 
-    kind: Annotated[str, Choice(("curves",))] = "curves"
-    x: Annotated[str, Choice(X_AXES)] = "samples"
-    y: Annotated[str, Choice(tuple(SOURCES))] = "loss"
-    panels: Annotated[str | None, Optional(Text())] = None
+    kind: ClassVar[str]
     title: Annotated[str | None, Optional(Title())] = None
-    panel_title: Annotated[str | None, Optional(Text())] = None
-    smooth: Annotated[int, Whole(low=1)] = 1
-    band: Annotated[
-        str | float,
-        Either("minmax", Either("none", Number(low=0, low_open=True, high=0.5, high_open=True))),
-    ] = "minmax"
-    logx: Annotated[bool, Flag()] = False
-    logy: Annotated[bool, Flag()] = False
-    ylim: Annotated[tuple[float, float] | None, Optional(Interval())] = None
+    x_title: NAME = None
+    y_title: NAME = None
     size: Annotated[
         tuple[float, float] | None,
         Optional(Each(Number(low=2, high=50), length=2)),  # below 2 inches the words leave no room
     ] = None
 
     def __post_init__(self) -> None:
-        for key, check in _checks().items():
-            value = getattr(self, key)
-            try:
-                object.__setattr__(self, key, check(value))
-            except ValueError as err:
-                raise ValueError(f"{key}={show(value)}: {err}") from None
-        if self.logy and self.ylim is not None and self.ylim[0] <= 0:
-            raise ValueError(f"ylim={show(self.ylim)}: must be above 0, as the axis is logarithmic")
+        normalise(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panelled(FigureSpec):
+    """A figure that may have several panels.
+
+    panels       a setting, or `case`: one panel for each of its values; null: one panel
+    panel_title  a template such as "lr-{lr:g} mt-{momentum}" (sgdlab.figures.titles); null: "KEY=value"
+    """
+
+    panels: NAME = None
+    panel_title: NAME = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Curves(Panelled):
+    """A recorded column against progress, one line a run.
+
+    x           samples, steps, epochs or seconds
+    y           a column of train.csv, eval.csv, time.csv or trajectory.csv (a weight too: w0), or regret
+    baseline    the comparator's mean loss, which regret is counted from; null: f* of run.json
+    from_epoch  what comes before is left out
+    smooth      mean over the last so many logged points; 1: none
+    band        runs that differ by seed alone become their mean with a band: minmax, or a quantile q in
+                (0, 0.5) for the q to 1-q band; none: each is a line of its own
+    logx, logy  logarithmic axes
+    ylim        lower and upper end of the y axis, in its unit; null: what the runs need
+    rates       label of the legend -> factor of the error a step, as theory has it; dashed (y: gap, distance)
+    levels      label -> value of y at which a dotted line is drawn, in the colour of the line of that label
+    """
+
+    kind = "curves"
+    x: Annotated[str, Choice(X_AXES)] = "samples"
+    y: Annotated[str, Drawn()] = "loss"
+    baseline: Annotated[float | None, Optional(Number())] = None
+    from_epoch: Annotated[float, Number(low=0)] = 0.0
+    smooth: Annotated[int, Whole(low=1)] = 1
+    band: BAND = "minmax"
+    logx: FLAG = False
+    logy: FLAG = False
+    ylim: LIMITS = None
+    rates: Annotated[tuple[tuple[str, float], ...], Labelled(inner=Number(low=0, low_open=True, high=2))] = ()
+    levels: LEVELS = ()
+
+    def __post_init__(self) -> None:
+        normalise(self)
+        _above_zero(self, ylim=self.logy)
+        if self.rates and self.y not in SHRINKING:
+            raise ValueError(f"y={self.y}: rates shrink an error: draw {' or '.join(SHRINKING)} with them")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pane:
+    """One panel of a grid: a column, and what of it is shown (see `Curves`)."""
+
+    y: Annotated[str, Drawn()]
+    from_epoch: Annotated[float, Number(low=0)] = 0.0
+    logy: FLAG = False
+    ylim: LIMITS = None
+    title: NAME = None
+
+    def __post_init__(self) -> None:
+        normalise(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grid(FigureSpec):
+    """Several columns of the same runs, a panel each; the rest as in `Curves`.
+
+    columns  each a name, or {y: NAME, from_epoch: 5, logy: true, ylim: [0, 1], title: TEXT}
+    """
+
+    kind = "grid"
+    columns: Annotated[tuple[Pane, ...], Panes()] = (Pane(y="train_loss"), Pane(y="test_loss"))
+    x: Annotated[str, Choice(X_AXES)] = "epochs"
+    smooth: Annotated[int, Whole(low=1)] = 1
+    band: BAND = "minmax"
+    logx: FLAG = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trajectories(Panelled):
+    """The paths of runs with two weights over contours of what they minimise.
+
+    x_title, y_title  the names of the weights; null: w0, w1
+    lengths           the legend says how long each path is, and the straight line to the minimum
+    contours          lines of equal height, each the same factor above the one before; 0: none
+    xlim, ylim        ends of the axes; null: what the paths and the minimum need
+    """
+
+    kind = "trajectories"
+    lengths: FLAG = False
+    contours: Annotated[int, Whole(high=60)] = 18
+    xlim: LIMITS = None
+    ylim: LIMITS = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sweep(Panelled):
+    """A number of each run against a setting, one line for each value of another.
+
+    x           a setting that is a number; null: the x that measured quantities have in measure.csv
+    value       a number of run.json (loss, test_accuracy, ...), a column of trajectory.csv, `rate` (the
+                factor of the distance a step), or a quantity of measure.csv; or a list of these
+    tail        the mean of the value's column over the last part of the run, in (0, 1]; null: its end
+    lines       a setting or `case`; null: all settings in which the runs differ, but for x
+    theory      a quantity of measure.csv that is drawn dashed beside each line
+    band        as in curves      logx, logy  logarithmic axes      ylim  ends of the y axis
+    levels      label -> value at which a dotted line is drawn
+    """
+
+    kind = "sweep"
+    x: NAME = None
+    value: Annotated[tuple[str, ...], Names()] = ("loss",)
+    tail: Annotated[float | None, Optional(Number(low=0, low_open=True, high=1))] = None
+    lines: NAME = None
+    theory: NAME = None
+    band: BAND = "minmax"
+    logx: FLAG = True
+    logy: FLAG = True
+    ylim: LIMITS = None
+    levels: LEVELS = ()
+
+    def __post_init__(self) -> None:
+        normalise(self)
+        _above_zero(self, ylim=self.logy)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heatmap(Panelled):
+    """A number of each run as a colour, over two settings.
+
+    x, y        settings that are numbers
+    value       `rate`: the factor of the distance a step over the second half of a run's path; or as in sweep
+    theory      a method of sgdlab.theory whose optimum and limit of stability are drawn in
+    curvature   least and largest eigenvalue, for `theory`; null: those of the Hessian in run.json
+    logx, logy  logarithmic axes      xlim, ylim  ends of the axes      clim  ends of the colour scale
+    """
+
+    kind = "heatmap"
+    x: NAME = None
+    y: NAME = None
+    value: Annotated[str, Text()] = "rate"
+    theory: Annotated[str | None, Optional(Choice(tuple(METHODS)))] = None
+    curvature: LIMITS = None
+    logx: FLAG = False
+    logy: FLAG = False
+    clim: LIMITS = None
+
+    def __post_init__(self) -> None:
+        normalise(self)
+        _above_zero(self, curvature=True)
+
+
+KINDS: dict[str, type[FigureSpec]] = {
+    "curves": Curves,
+    "grid": Grid,
+}
+# What a figure keeps when an option makes it one of another kind.
+KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")
 
 
 def read_spec(
@@ -94,17 +246,41 @@ def read_spec(
 
     `name` says how the person wrote a key: `figure.smooth` in YAML, `--smooth` as an option.
     """
-    checks = _checks()
-    for key in raw:
+    base = base or Curves()
+    kind = raw.get("kind", base.kind)
+    if kind not in KINDS:
+        raise UsageError(f"{name('kind')}={show(kind)}: {did_you_mean(str(kind), KINDS)}")
+    checks = checks_of(KINDS[kind])
+    for key in (str(key) for key in raw if key != "kind"):
         if key not in checks:
-            raise UsageError(f"{name(str(key))}: no such key of a figure; {did_you_mean(str(key), checks)}")
+            hint = did_you_mean(key, [*checks, "kind"])
+            raise UsageError(f"{name(key)}: no such key of a figure of kind {kind}; {hint}")
+    before = checks_of(type(base))
+    kept = [key for key in checks if key in before and (base.kind == kind or key in KEPT)]
+    given = {key: value for key, value in raw.items() if key != "kind"}
     try:
-        return dataclasses.replace(base or FigureSpec(), **raw)
+        return KINDS[kind](**{key: getattr(base, key) for key in kept} | given)
     except ValueError as err:
         key, _, rest = str(err).partition("=")
         raise UsageError(f"{name(key)}={rest}") from None
 
 
-def _checks() -> dict[str, Check]:
-    hints = get_type_hints(FigureSpec, include_extras=True)
-    return {key: hint.__metadata__[0] for key, hint in hints.items()}
+def check_options(raw: Mapping[str, Any], *, name: Callable[[str], str]) -> None:
+    """Raise UsageError when no figure can have these keys: before it is known which one they change."""
+    kinds = [raw["kind"]] if "kind" in raw else list(KINDS)
+    refusals = []
+    for kind in kinds:
+        try:
+            read_spec({**raw, "kind": kind}, name=name)
+        except UsageError as err:
+            refusals.append(err)
+    if len(refusals) == len(kinds):
+        raise next((err for err in refusals if "no such key" not in str(err)), refusals[0])
+
+
+def _above_zero(spec: FigureSpec, **wanted: bool) -> None:
+    for key, must in wanted.items():
+        limits = getattr(spec, key)
+        if must and limits is not None and limits[0] <= 0:
+            why = ", as the axis is logarithmic" if key.endswith("lim") else ""
+            raise ValueError(f"{key}={show(limits)}: must be above 0{why}")

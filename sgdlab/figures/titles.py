@@ -6,8 +6,10 @@ from typing import Any
 
 from sgdlab.config import show
 from sgdlab.errors import UsageError
-from sgdlab.figures.spec import PERCENT, SOURCES, FigureSpec
-from sgdlab.records import FILES, Run, resolve
+from sgdlab.figures.keys import PERCENT, REGRET, SOURCES
+from sgdlab.figures.labels import CASE
+from sgdlab.figures.spec import Curves, Panelled
+from sgdlab.records import FILES, Column, Run, resolve
 
 X_TITLES = {
     "samples": "# of samples",
@@ -18,11 +20,14 @@ X_TITLES = {
 
 # What a title says of the settings that all runs share, in this order, and the value of each that goes
 # without saying: the one in conf/, or None for a setting that is always said.
-_SAID: dict[str, Any] = {
-    "dataset": None,
+_SAID: dict[str, str | None] = {
+    "dataset": "exact",
     "dataset.scaling": "unit",
     "dataset.limit": "null",
+    "dataset.samples": None,
+    "dataset.std": None,
     "model": None,
+    "model.condition": None,
     "loss": "cross_entropy",
     "loss.label_smoothing": "0",
     "optimizer": None,
@@ -45,17 +50,31 @@ def common_title(runs: Sequence[Run]) -> str:
     for key, unsaid in _SAID.items():
         values = {show(run.settings.get(key)) if key in run.settings else None for run in runs}
         value = values.pop()
-        if values or value is None or value == unsaid:
+        if values or value is None or value == unsaid or (key, value) == ("loss", "value"):
             continue
         parts.append(value if key in _BARE else f"{key.rpartition('.')[2]}={value}")
     return ", ".join(parts)
 
 
-def y_title(spec: FigureSpec) -> str:
-    """What the y axis measures, with its unit and how it was smoothed."""
-    column = next(column for column in FILES[SOURCES[spec.y]] if column.name == spec.y)
-    unit = "%" if spec.y in PERCENT else column.unit
-    text = f"{column.title} ({unit})" if unit else column.title
+def column(name: str) -> Column:
+    """What is known of a recorded column, a weight (w0, w1, ...) or a quantity made of columns."""
+    if name == REGRET.name:
+        return REGRET
+    if name not in SOURCES:
+        return Column(name=name, title=f"Weight {name}", meaning="a weight, in the model's order")
+    return next(column for column in FILES[SOURCES[name]] if column.name == name)
+
+
+def axis_title(name: str) -> str:
+    """What an axis of a column measures, with its unit."""
+    known = column(name)
+    unit = "%" if name in PERCENT else known.unit
+    return f"{known.title} ({unit})" if unit else known.title
+
+
+def y_title(spec: Curves) -> str:
+    """What the y axis of curves measures, with its unit and how it was smoothed."""
+    text = spec.y_title or axis_title(spec.y)
     return text if spec.smooth == 1 else f"{text},\nmean of the last {spec.smooth} logged points"
 
 
@@ -66,7 +85,7 @@ def panel_title(template: str, runs: Sequence[Run], every: Sequence[Run]) -> str
     {momentum:.1f}) or upper, lower, title ({optimizer:upper}). A float is written as Python writes it.
     Raises UsageError for a setting that none of `every`, the figure's runs, has, or a broken template.
     """
-    names = {key: None for run in every for key in run.settings}
+    names = {key: None for run in every for key in _settings(run)}
     try:
         pieces = list(string.Formatter().parse(template))
     except ValueError as err:
@@ -78,8 +97,24 @@ def panel_title(template: str, runs: Sequence[Run], every: Sequence[Run]) -> str
         text += literal
         if name is not None:
             key = resolve(name, names, said=f"panel_title={template}")
-            text += _values([run.settings for run in runs], key, form or "")
+            text += _values([_settings(run) for run in runs], key, form or "")
     return text
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return run.settings if run.case is None else {CASE: run.case, **run.settings}
+
+
+def title_of_panel(
+    spec: Panelled, value: str, key: Sequence[str], group: Sequence[Run], every: Sequence[Run]
+) -> str:
+    """The title of the panel of `group`, which has this `value` of the setting `key`; of the only panel
+    (no key), what the spec says."""
+    if spec.panel_title is not None:
+        return panel_title(spec.panel_title, group, every)
+    if not key or key[0] == CASE:
+        return value
+    return f"{key[0].rpartition('.')[2]}={value}"
 
 
 def _values(settings: Sequence[Mapping[str, Any]], key: str, form: str) -> str:
