@@ -83,7 +83,7 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
     turned = [_turned_back(column, rotation) for column in columns]  # turned[i][k]: z_k of the i-th axis
     hessian = tuple(
         tuple(
-            math.fsum(value * a * b for value, a, b in zip(eigenvalues, left, right, strict=True))
+            math.fsum(value * (a * b) for value, a, b in zip(eigenvalues, left, right, strict=True))
             for right in turned
         )
         for left in turned

@@ -6,9 +6,10 @@ import pytest
 import torch
 from plain_loop import plain_loop
 from torch import nn
-from training import SMALL, TINY, configure, train
+from training import SMALL, TINY, composed, configure, train
 
 from sgdlab import device, runner
+from sgdlab.config import read
 from sgdlab.engine import serial
 from sgdlab.engine.evaluate import evaluate
 from sgdlab.engine.sampling import Batches
@@ -191,9 +192,13 @@ def watch(*, size, batch_size, epochs, loss=None, drop_last=False, steps=None, *
         sha256="",
         source="",
     )
-    spec = Spec(features=(1,), outputs=1, classification=False, train_size=size, test_size=2)
     problem = Problem(
-        spec=spec, data=data, model=OneWeight(), loss=lambda out, y: (loss or torch.square)(out)
+        config=read(composed()),
+        spec=Spec(features=(1,), classes=0, outputs=1, train_size=size, test_size=2, weights=1),
+        data=data,
+        model=OneWeight(),
+        loss=lambda out, y: (loss or torch.square)(out),
+        roles={},
     )
     batches = Batches(
         size=size, batch_size=batch_size, sampling="sequential", drop_last=drop_last, seed=0, device=CPU

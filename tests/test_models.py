@@ -33,10 +33,18 @@ def count(model):
         (("model=cnn", "dataset=cifar10"), 2_432 + 51_264 + 4_195_328 + 10_250),
         (("dataset=linear_regression", "model=linear", "loss=mse"), 11),
         (("dataset=logistic_regression", "model=mlp", "model.hidden=[4]"), 10 * 4 + 4 + 4 * 2 + 2),
+        (("dataset=logistic_regression", "model=linear", "loss=logistic"), 11),
+        (("problem=logistic_regression",), 10),
+        (("problem=least_squares",), 2),
+        (("problem=rosenbrock",), 2),
+        (("problem=lessard",), 1),
+        (("problem=quadratic", "model.dimension=7"), 7),
+        (("problem=quadratic", "model.eigenvalues=[1,2,3]"), 3),
     ],
 )
 def test_the_number_of_weights(overrides, weights):
     assert count(build(*overrides)) == weights
+    assert specs.spec(read(composed(*overrides))).weights == weights  # known without a model
 
 
 @pytest.mark.parametrize(
@@ -131,3 +139,56 @@ def test_building_leaves_the_random_state_alone():
     before = torch.get_rng_state()
     build("model.init.name=truncated_normal", seed=5)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def role(*overrides):
+    net = build(*overrides)
+    found = models.roles(net)
+    assert list(found) == [name for name, _ in net.named_parameters()]
+    return list(found.values())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ((), ["input", "vector", "matrix", "vector", "head", "vector"]),
+        (("model.hidden=[4]",), ["input", "vector", "head", "vector"]),
+        (("model.hidden=[]",), ["head", "vector"]),
+        (("model=linear",), ["head", "vector"]),
+        (("problem=logistic_regression",), ["head"]),
+        (("model=cnn",), ["kernel", "vector", "kernel", "vector", "matrix", "vector", "head", "vector"]),
+        (("problem=beale",), ["point"]),
+    ],
+)
+def test_roles(overrides, expected):
+    assert role(*overrides) == expected
+
+
+def test_given_weights_fill_the_layers_in_order():
+    words = ("dataset=logistic_regression", "dataset.features=2", "model.hidden=[3]")
+    numbers = [0.1 * n for n in range(1, 6 + 3 + 6 + 2 + 1)]
+    start = f"model.init.start=[{','.join(map(repr, numbers))}]"
+    net = build(*words, "model.init.name=given", start, dtype=torch.float64)
+    found = [net[1].weight, net[1].bias, net[3].weight, net[3].bias]
+    assert [each.shape for each in found] == [(3, 2), (3,), (2, 3), (2,)]
+    assert torch.cat([each.flatten() for each in found]).tolist() == numbers  # none was a float32
+
+
+def test_the_weights_of_least_squares_are_slope_and_bias():
+    net = build("problem=least_squares", dtype=torch.float64)
+    assert (net[1].weight.item(), net[1].bias.item()) == (5.5, 1.5)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_surface_adds_the_slopes_of_its_examples(batch):
+    net = build("problem=rosenbrock", dtype=torch.float64)
+    xi = torch.randn(batch, 2, dtype=torch.float64)
+    out = net(xi)
+    assert out.shape == (batch,) and out.dtype == torch.float64
+    expected = 2.2**2 + 100 * (1 - 1.2**2) ** 2 + xi @ torch.tensor([-1.2, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(out, expected, rtol=1e-14, atol=1e-13)
+
+
+def test_a_surface_begins_where_it_is_told():
+    net = build("problem=rosenbrock", "model.start=[0.1,0.7]", dtype=torch.float64)
+    assert net.w.tolist() == [0.1, 0.7]

@@ -1,5 +1,7 @@
 """Learning-rate schedules against torch's own schedulers, and as a run applies them."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -41,11 +43,14 @@ def torch_main(scheduler, rest):
         return lambda opt: lr_scheduler.LinearLR(
             opt, start_factor=1.0, end_factor=scheduler.end_factor, total_iters=rest
         )
+    if isinstance(scheduler, config.InverseSqrt):
+        return lambda opt: lr_scheduler.LambdaLR(opt, lambda t: (t + 1) ** -0.5)
     return lambda opt: lr_scheduler.ConstantLR(opt, factor=1.0)
 
 
 SCHEDULERS = st.one_of(
     st.builds(config.Constant, name=st.just("constant"), **{k: st.just(v) for k, v in COMMON.items()}),
+    st.builds(config.InverseSqrt, name=st.just("inverse_sqrt"), **{k: st.just(v) for k, v in COMMON.items()}),
     st.builds(
         config.Step,
         name=st.just("step"),
@@ -141,6 +146,16 @@ def test_a_run_of_so_many_steps_is_as_long_for_its_schedule(tmp_path):
     assert rates == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1], rel=1e-8)
 
 
+def test_inverse_sqrt_counts_updates_from_1(tmp_path):
+    rates = lr_column(tmp_path, "scheduler=inverse_sqrt")
+    assert rates == pytest.approx([0.5 / math.sqrt(t) for t in range(1, 41)], rel=1e-8)
+
+
+def test_inverse_sqrt_in_epochs(tmp_path):
+    rates = lr_column(tmp_path, "scheduler=inverse_sqrt", "scheduler.unit=epochs")
+    assert rates == pytest.approx([0.5] * 20 + [0.5 / math.sqrt(2)] * 20, rel=1e-8)
+
+
 def test_constant_warm_up_in_steps(tmp_path):
     rates = lr_column(
         tmp_path, "scheduler.unit=steps", "scheduler.warmup=4", "scheduler.warmup_start=0.2", "epochs=1"
@@ -152,8 +167,9 @@ def test_without_a_schedule_the_rate_is_the_given_one(tmp_path):
     assert set(lr_column(tmp_path)) == {0.5}
 
 
-@pytest.mark.parametrize("name", ["constant", "step", "cosine", "linear"])
+@pytest.mark.parametrize("name", config.GROUPS["scheduler"])
 def test_every_yaml_composes_with_a_warm_up(tmp_path, name):
     made = configure(tmp_path, *TINY, f"scheduler={name}", "scheduler.warmup=1").scheduler
-    assert made.name == name and made.warmup == 1 and made.unit == "epochs"
+    unit = "steps" if name == "inverse_sqrt" else "epochs"
+    assert made.name == name and made.warmup == 1 and made.unit == unit
     assert optim.factor(made, 10)(1) == 1

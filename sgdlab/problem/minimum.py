@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.functional import hessian as second_derivatives
 
 from sgdlab import schema, surfaces
 from sgdlab.problem import Problem
@@ -75,18 +76,22 @@ def _by_newton(problem: Problem) -> Minimum:
     A step is halved until it makes the gradient smaller, which a strictly convex function always allows.
     """
     value = _objective(problem)
-    gradient, second = torch.func.grad(value), torch.func.hessian(value)
+
+    def gradient(w: Tensor) -> Tensor:
+        w = w.detach().requires_grad_()
+        return torch.autograd.grad(value(w), w)[0]
+
     w = torch.zeros(problem.spec.weights, dtype=torch.float64)
-    first = gradient(w).norm()
+    first = float(gradient(w).norm())
     for _ in range(ITERATIONS):
-        slope, hessian = gradient(w), second(w)
+        slope, hessian = gradient(w), second_derivatives(value, w)  # type: ignore[no-untyped-call]
         if torch.linalg.eigvalsh(hessian)[0] <= 1e-12 * hessian.diagonal().max():
             return Minimum()  # flat in some direction: no single minimum
         step = torch.linalg.solve(hessian, slope)
         points = (w - step * 0.5**halvings for halvings in range(10))
         better = next((point for point in points if gradient(point).norm() < slope.norm()), None)
         if better is None:
-            if slope.norm() > 1e-10 * max(first, 1):
+            if slope.norm() > 1e-10 * max(first, 1.0):
                 return Minimum()
             return Minimum(least=float(value(w)), minima=(tuple(w.tolist()),), hessian=_rows(hessian))
         w = better
