@@ -13,6 +13,7 @@ from sgdlab import surfaces
 from sgdlab.records import Run, RunWriter
 
 Values = NDArray[np.float64]
+GROUPS = ("model", "dataset", "loss")
 Gradient = Callable[[Values], Values]
 
 
@@ -62,7 +63,7 @@ def fake_path(
 
     A path shorter than `steps` + 1 belongs to a run that diverged.
     """
-    model = {"name": surface or "quadratic", "start": None}
+    names = (surface, "exact", "value") if surface else ("linear", "least_squares", "half_mse")
     known = surfaces.SURFACES[surface] if surface else None
     minima = [list(each) for each in known.minima] if known else [list(minimum or [0.0] * path.shape[1])]
     least = known.least if known else 0.0
@@ -74,11 +75,12 @@ def fake_path(
         away = [float(np.linalg.norm(w - np.array(each))) for each in minima]
         gap = None if least is None else value - least
         rows.append((step, value, gap, min(away) if away else None, *map(float, w)))
-    changes = {"model": model, "dataset": {"name": "exact"}, "loss": {"name": "value"}, "batch_size": "full"}
+    changes: dict[str, Any] = {key: {"name": name} for key, name in zip(GROUPS, names, strict=True)}
+    changes |= {"batch_size": "full", "steps": len(path) - 1, "precision": "float64", "log_every": 1}
     lost = steps is not None and len(path) < steps + 1
     run = fake_run(
         runs_dir,
-        {**changes, "steps": len(path) - 1, "precision": "float64", "log_every": 1, **(settings or {})},
+        {**changes, **(settings or {})},
         name=surface or "quadratic",
         status="diverged" if lost else "done",
         rows=[(i + 1, i + 1, i + 1, 0.1, value) for i, value in enumerate(values[:-1])],

@@ -18,7 +18,8 @@ _DESCRIPTION = """\
 Draw recorded runs. A sweep is drawn as its experiment says, options overrule it; the legend names the
 settings in which the runs differ. Prints the path of the picture.
 
-Kinds of figures: curves (a column against progress), grid (several columns, a panel each).
+Kinds of figures: curves (a column against progress), grid (several columns, a panel each), trajectories
+(paths of runs with two weights over contours).
 """
 
 _EXAMPLES = """\
@@ -31,7 +32,7 @@ examples:
 
 # The keys of figures as options: name, metavar (None: a flag), meaning.
 _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
-    ("--kind", "KIND", "curves (default) or grid"),
+    ("--kind", "KIND", "curves (default), grid or trajectories"),
     ("--x", "AXIS", "curves, grid: samples (default), steps, epochs or seconds"),
     ("--y", "COLUMN", "curves: loss (default), test_accuracy, gap, w0 or another column, or regret"),
     ("--columns", "A,B,...", "grid: columns, a panel each"),
@@ -40,8 +41,11 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--band", "MODE", "seeds: minmax (default), a quantile such as 0.1, or none: single lines"),
     ("--from-epoch", "E", "curves: leave out what comes before"),
     ("--baseline", "LOSS", "regret: the comparator's mean loss (default: the least value, where known)"),
+    ("--lengths", None, "trajectories: say how long each path is"),
+    ("--contours", "N", "trajectories: lines of equal height (default 18; 0: none)"),
     ("--logx", None, "logarithmic x axis"),
     ("--logy", None, "logarithmic y axis"),
+    ("--xlim", "LOW,HIGH", "trajectories: ends of the x axis"),
     ("--ylim", "LOW,HIGH", "ends of the y axis, in its unit"),
     ("--title", "TEXT", "default: the settings that the runs share; '' for none"),
     ("--panel-title", "TEXT", "such as 'lr-{lr:g} mt-{momentum}'; default: KEY=value"),
@@ -53,10 +57,10 @@ _PAIRS = (
     ("--rates", "curves of gap or distance: factor a step of the line LABEL in theory, dashed"),
     ("--levels", "a dotted line at this y, in the colour of the line LABEL"),
 )
-_NUMBERS = ("smooth", "band", "from_epoch", "baseline")
+_NUMBERS = ("smooth", "band", "from_epoch", "baseline", "contours")
 _MAYBE = ("panels", "baseline")
 _LISTS = ("columns",)
-_ENDS = {"size": ("[x,]", "7x4"), "ylim": (",", "0,2.5")}
+_ENDS = {"size": ("[x,]", "7x4"), "xlim": (",", "0,2.5"), "ylim": (",", "0,2.5")}
 
 
 def main(argv: list[str]) -> int:

@@ -6,6 +6,7 @@
     series   runs -> curves -> one series for runs that differ by seed alone
     titles   the words around the panels        axes     panels, limits, ticks
     legend   the legend, and where it is put    guides   lines of theory over curves
+    trajectories  paths of two weights          contours the function below them
     curves   figures of kinds `curves`, `grid`  layout   room for all words
     style    colours, line styles, sizes        output   PNG, SVG, PDF
 
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgdlab.figures.spec import Curves, FigureSpec, Grid, check_options, read_spec
+from sgdlab.figures.spec import Curves, FigureSpec, Grid, Trajectories, check_options, read_spec
 from sgdlab.records import Run
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from sgdlab.figures.layout import Drawing
 
-__all__ = ["Curves", "FigureSpec", "Grid", "check_options", "draw", "read_spec", "save"]
+__all__ = ["Curves", "FigureSpec", "Grid", "Trajectories", "check_options", "draw", "read_spec", "save"]
 
 
 def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
@@ -37,6 +38,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
 
     from sgdlab.figures.curves import draw_curves, draw_grid
     from sgdlab.figures.style import RC
+    from sgdlab.figures.trajectories import draw_trajectories
 
     with matplotlib.style.context(["default", RC]):
         match spec:
@@ -44,6 +46,8 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
                 return draw_curves(runs, spec)
             case Grid():
                 return draw_grid(runs, spec)
+            case Trajectories():
+                return draw_trajectories(runs, spec)
     raise AssertionError(spec.kind)
 
 

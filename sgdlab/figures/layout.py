@@ -37,14 +37,15 @@ class Drawing:
     growing: tuple[Growing, ...] = ()
 
 
-def laid_out(draw: Callable[[], Figure]) -> Figure:
-    """The figure that `draw` draws, with its places fixed. UsageError when its words leave the panels no
-    room."""
+def laid_out(draw: Callable[[], Figure], layouts: int = 1) -> Figure:
+    """The figure that `draw` draws, with its places fixed after so many layouts: panels of fixed proportions
+    find their places at the second. UsageError when its words leave the panels no room."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
             figure = draw()
-            figure.draw_without_rendering()
+            for _ in range(layouts):
+                figure.draw_without_rendering()
             figure.set_layout_engine("none")  # what was measured is what is saved
         except UserWarning:
             raise UsageError("size: too small for these panels and their words; give a larger one") from None

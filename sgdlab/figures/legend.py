@@ -31,6 +31,7 @@ FINE = 8  # points looked at on each stretch of a curve: a steep one between two
 MOST_BESIDE, MOST_BELOW = 3, 6  # columns of a legend beside the panel, and below several
 
 
+BACKGROUND = "background"  # gid of what a legend may cover
 Signs = Sequence[tuple[Artist, ...]]
 
 
@@ -44,9 +45,18 @@ class Entry:
     marked: bool
     band: bool
     cross: bool
+    sign: Artist | None = None
+
+    @classmethod
+    def of(cls, text: str, sign: Artist) -> "Entry":
+        """An entry with a sign of its own."""
+        look = LineStyle(color="black", dash="solid", marker="", marked=False)
+        return cls(text=text, look=look, line=False, marked=False, band=False, cross=False, sign=sign)
 
     def handles(self) -> tuple[Artist, ...]:
         """The signs, one over the other."""
+        if self.sign is not None:
+            return (self.sign,)
         color = self.look.color
         signs: list[Artist] = []
         if self.band:
@@ -148,7 +158,8 @@ def _remove_legend(ax: Axes) -> None:
 def _curve_points(ax: Axes) -> np.ndarray:
     """Points (n, 2) on the panel's curves and bands' edges, in pixels, dense enough to test for overlap."""
     lines = [line.get_transform().transform(np.column_stack(line.get_data())) for line in ax.lines]
-    bands = [ax.transData.transform(path.vertices) for each in ax.collections for path in each.get_paths()]
+    shown = [each for each in ax.collections if each.get_gid() != BACKGROUND]
+    bands = [ax.transData.transform(path.vertices) for each in shown for path in each.get_paths()]
     return np.concatenate(
         [np.empty((0, 2)), *(_finely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands)]
     )

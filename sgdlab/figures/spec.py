@@ -231,6 +231,7 @@ class Heatmap(Panelled):
 KINDS: dict[str, type[FigureSpec]] = {
     "curves": Curves,
     "grid": Grid,
+    "trajectories": Trajectories,
 }
 # What a figure keeps when an option makes it one of another kind.
 KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")

@@ -1,0 +1,92 @@
+"""The function below a path, from a surface's formula or a recorded Hessian, and its contours."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from sgdlab import surfaces
+from sgdlab.figures.legend import BACKGROUND
+from sgdlab.figures.series import Values
+from sgdlab.records import Run
+
+POINTS = 161  # a side of the grid on which the function is evaluated
+LOWEST = 0.002  # share of the panel that lies inside the lowest contour
+DEEPEST = 1e-9  # of the greatest height: no contour lies below
+LINE = "#8d99a8"
+SHADES = LinearSegmentedColormap.from_list("height", ["#ffffff", "#dfe5ed"])
+EXACT_DATA = ("exact", "noise")  # data sets that leave a surface's function what it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A function of two weights: `height` takes arrays x, y of one shape and gives such an array.
+
+    least: its least value; None where it is not known. minima: (n, 2), may be none.
+    exact: false where it is the quadratic that touches the function at its minimum.
+    """
+
+    height: Callable[[Values, Values], Values]
+    minima: Values
+    least: float | None
+    exact: bool
+
+
+def field_of(run: Run) -> Field | None:
+    """What the run minimised, as far as its records say; None where they do not."""
+    config, known = run.info["config"], run.info.get("objective") or {}
+    minima = np.array(known.get("minima") or np.empty((0, 2)), dtype=np.float64)
+    least, model = known.get("least"), config["model"]
+    is_surface = model["name"] in (*surfaces.SURFACES, surfaces.QUADRATIC)
+    if is_surface and config["dataset"]["name"] in EXACT_DATA and not config.get("ridge"):
+        formula = surfaces.function(model)
+        return Field(
+            height=lambda x, y: np.asarray(formula([x, y], np)), minima=minima, least=least, exact=True
+        )
+    if known.get("hessian") is None or not len(minima):
+        return None
+    hessian, center = np.array(known["hessian"], dtype=np.float64), minima[0]
+    squared = config["loss"]["name"] in ("half_mse", "mse", "value")
+
+    def height(x: Values, y: Values) -> Values:
+        away = np.stack([x - center[0], y - center[1]])
+        return np.asarray(least + np.einsum("i...,ij,j...->...", away, hessian, away) / 2)
+
+    return Field(height=height, minima=minima, least=least, exact=squared)
+
+
+def draw_contours(ax: Axes, field: Field, count: int) -> None:
+    """Fill the panel with `count` contours, each the same factor higher above the minimum, light below."""
+    x = np.linspace(*ax.get_xlim(), POINTS)
+    y = np.linspace(*ax.get_ylim(), POINTS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        heights = field.height(*np.meshgrid(x, y))
+    finite = heights[np.isfinite(heights)]
+    if not count or len(finite) < 2 or finite.min() == finite.max():
+        return
+    least = min(field.least if field.least is not None else finite.min(), finite.min())
+    levels = _levels(finite - least, count)
+    above = np.where(np.isfinite(heights), heights - least, levels[-1])
+    fill = ax.contourf(
+        x,
+        y,
+        np.clip(above, levels[0], None),
+        levels=levels,
+        cmap=SHADES,
+        norm="log",
+        extend="both",
+        zorder=0.3,
+    )
+    fill.set_rasterized(True)  # an SVG of many small areas would be large
+    lines = ax.contour(x, y, above, levels=levels, colors=LINE, linewidths=0.6, zorder=0.4)
+    for each in (fill, lines):
+        each.set_gid(BACKGROUND)
+
+
+def _levels(above: Values, count: int) -> Sequence[float]:
+    """Heights above the minimum, in a geometric sequence: even in a narrow valley, and around a bowl."""
+    top = float(above.max())
+    lowest = max(float(np.quantile(above, LOWEST)), DEEPEST * top)
+    return [float(level) for level in np.geomspace(lowest, top, count + 1)[:-1]]
