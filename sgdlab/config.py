@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -120,6 +121,7 @@ class Config:
     log_every: Annotated[int, COUNT]
     eval_every: Annotated[int, Whole()]
     eval_train: Annotated[int | None, Optional(COUNT)]
+    trajectory_every: Annotated[int, Whole()]
     name: Annotated[str, Folder(reserved=("sweeps",))]
     runs_dir: Annotated[str, Text()]
     data_dir: Annotated[str | None, Optional(Text())]
@@ -133,6 +135,7 @@ class Config:
 # lack them, and at that value they are no part of a run's identity.
 LATER: dict[str, Any] = {
     "ridge": 0.0,
+    "trajectory_every": 0,
     "model.bias": True,
     "model.init.start": None,
     "optimizer.impl": "auto",
@@ -213,6 +216,7 @@ def _refuse_unknown(raw: Mapping[str, Any], known: Any, prefix: str) -> None:
             raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(str(key), known)}")
 
 
+@cache
 def _checks(kind: type) -> dict[str, Check]:
     hints = get_type_hints(kind, include_extras=True)
     return {key: hint.__metadata__[0] for key, hint in hints.items() if "__metadata__" in dir(hint)}

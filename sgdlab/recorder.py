@@ -8,13 +8,14 @@ from typing import Any
 
 from sgdlab.engine import checkpoint
 from sgdlab.engine.evaluate import Evaluation
-from sgdlab.engine.serial import Row
+from sgdlab.engine.serial import Row, Visit
 from sgdlab.progress import Display
 from sgdlab.records import RunWriter
 
 FLUSH_SECONDS = 1.0  # rows stay in memory at most about so long
 
 EVALUATED = ("train_loss", "test_loss", "test_accuracy")
+VISITED = ("objective", "gap", "distance")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -98,9 +99,14 @@ class Recorder:
         self._show.evaluated(epoch, result)
         self.flush()
 
+    def visited(self, visit: Visit) -> None:
+        numbers = (visit.objective, visit.gap, visit.distance)
+        self._add("trajectory.csv", visit.step, *numbers, *visit.weights)
+        self.metrics |= dict(zip(VISITED, numbers, strict=True))
+
     def forget_evaluation(self) -> None:
         """Keep only the last finite loss as final numbers: a diverged run's last evaluation is an old one."""
-        for name in EVALUATED:
+        for name in (*EVALUATED, *VISITED):
             self.metrics.pop(name, None)
 
     def due(self) -> bool:

@@ -12,7 +12,7 @@ import filelock
 import torch
 from omegaconf import OmegaConf
 
-from sgdlab import device, optim, problem
+from sgdlab import device, optim, problem, small
 from sgdlab.config import Config, as_mapping, identity, slug
 from sgdlab.engine import checkpoint
 from sgdlab.engine.sampling import Batches
@@ -35,7 +35,7 @@ class Result:
 
 
 def prepare(config: Config) -> Config:
-    """The configuration with every check made that needs no data, and its device resolved.
+    """The configuration with its device resolved and every check made that needs no data.
 
     Raises UsageError.
     """
@@ -43,6 +43,7 @@ def prepare(config: Config) -> Config:
     optimizer = optim.check(config.optimizer)
     if optimizer.name == optim.CUSTOM:
         optim.custom_class(optimizer.hypers["target"])
+    small.check(config)
     return replace(config, optimizer=optimizer, device=device.resolve(config.device))
 
 
@@ -78,12 +79,14 @@ def _train(
     config: Config, made: problem.Problem, folder: Path, show: Display, experiment: str | None
 ) -> None:
     trainer, batches, plan = _trainer(config, made)
-    writer = RunWriter(folder, digits=device.DIGITS[config.precision])
+    weights = made.spec.weights
+    digits = device.DIGITS[config.precision]
+    writer = RunWriter(folder, digits=digits, trajectory=weights if config.trajectory_every else None)
     state = _begin(config, writer, trainer)
     length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
-    weights = sum(weight.numel() for weight in made.model.parameters())
     writer.update(
         **_about(config, folder, experiment),
+        **small.objective(made),
         data={"name": config.dataset.name, "sha256": made.data.sha256, "source": made.data.source},
         parameters=weights,
         train_size=made.spec.train_size,
@@ -156,6 +159,7 @@ def _trainer(config: Config, made: problem.Problem) -> tuple[Trainer, Batches, P
         log_every=config.log_every,
         eval_every=config.eval_every,
         eval_train=config.eval_train,
+        visit_every=config.trajectory_every,
     )
     optimizer = optim.build(config.optimizer, config.lr, made.model.parameters())
     by_epoch = config.scheduler.unit == "epochs"
@@ -213,6 +217,7 @@ def _about(config: Config, folder: Path, experiment: str | None) -> dict[str, An
         "started": now(),
         "finished": None,
         "seconds": None,
+        "engine": "serial",
         **facts(config.device),
         "threads": config.threads,
         "optimizer": {"impl": optim.implementation(config.optimizer)},

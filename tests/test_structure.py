@@ -32,7 +32,7 @@ ORDER = (
     ("engine", "figures", "claims", "flags", "manual", "overrides", "refusals"),
     ("cases",),
     ("accept", "progress", "summary"),
-    ("recorder",),
+    ("recorder", "small"),
     ("runner",),
     ("sweep",),
     ("launcher",),

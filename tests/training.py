@@ -10,9 +10,10 @@ from typing import Any
 
 import hydra
 import pytest
+import torch
 from omegaconf import OmegaConf
 
-from sgdlab import runner
+from sgdlab import device, problem, runner
 from sgdlab.config import Config, conf_dir, read
 from sgdlab.launcher import register
 from sgdlab.progress import Length, display
@@ -112,4 +113,12 @@ def interrupt(config: Config, at: int, number: int = signal.SIGINT) -> Path:
 
 def curves(folder: Path) -> dict[str, bytes]:
     """The bytes of the files that must be the same whenever the same run is made."""
-    return {name: (folder / name).read_bytes() for name in ("train.csv", "eval.csv")}
+    names = ("train.csv", "eval.csv", "trajectory.csv")
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+
+
+def problem_of(runs_dir: Path, *overrides: str) -> problem.Problem:
+    """The problem of a configuration, on the CPU."""
+    config = configure(runs_dir, *overrides)
+    dtype = device.DTYPES[config.precision]
+    return problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)

@@ -31,6 +31,20 @@ class Row:
     loss: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """The weights (flattened, in the model's order) after `step` updates, and f there.
+
+    gap: f(w) - f*; distance: |w - w*| to the nearest minimum; None where f* or w* is not known.
+    """
+
+    step: int
+    objective: float
+    gap: float | None
+    distance: float | None
+    weights: list[float]
+
+
 class Watch(Protocol):
     """Who follows a run. Every method is called between updates, never during one."""
 
@@ -39,6 +53,9 @@ class Watch(Protocol):
 
     def evaluated(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
         """The weights were evaluated after `step` updates, in which `epoch` epochs were completed."""
+
+    def visited(self, visit: Visit) -> None:
+        """Where the run was after some update, or at the start; all numbers are finite."""
 
     def due(self) -> bool:
         """Whether to checkpoint now. Asked after each update, so it must be cheap."""
@@ -57,12 +74,16 @@ class Diverged(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How long a run is and what it reports: all in updates, but eval_every in epochs (0: ends only)."""
+    """How long a run is and what it reports: all in updates, but eval_every in epochs (0: ends only).
+
+    visit_every: updates between reports of the weights; 0: none.
+    """
 
     total: int
     log_every: int
     eval_every: int
     eval_train: int | None
+    visit_every: int = 0
 
 
 class Trainer:
@@ -90,6 +111,7 @@ class Trainer:
         self._last: Row | None = None
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
+        self._visits: list[tuple[int, Tensor]] = []
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, as tensors, numbers and plain containers."""
@@ -123,10 +145,12 @@ class Trainer:
         """Train to the end. Raises Diverged when a loss stops being finite; all before it is reported."""
         if self.step == 0:
             self._evaluate(watch)
+            self._visit()
         while self.step < self._plan.total:
             epoch, done = divmod(self.step, self._batches.per_epoch)
             for index in self._batches.epoch(epoch)[done:]:
                 self._update(index)
+                self._visit()
                 if self._ends_epoch() or self.step == self._plan.total:
                     self._fetch(watch)
                     if self._wants_evaluation():
@@ -162,6 +186,30 @@ class Trainer:
         if self._scheduler is not None and (not self._by_epoch or self._ends_epoch()):
             self._scheduler.step()
 
+    def _visit(self) -> None:
+        """Note f(w) and w where they are wanted; like losses, they stay on the device until fetched."""
+        every = self._plan.visit_every
+        if not every or (self.step % every and self.step != self._plan.total):
+            return
+        with torch.no_grad():
+            weights = [weight.reshape(-1) for weight in self._problem.model.parameters()]
+            self._visits.append((self.step, torch.cat([self._problem.objective().reshape(1), *weights])))
+
+    def _report_visits(self, watch: Watch, before: float = math.inf) -> None:
+        """Report the noted places up to, but not with, the update `before`, those that are finite."""
+        if not self._visits:
+            return
+        steps, values = zip(*self._visits, strict=True)
+        self._visits = []
+        known = self._problem.facts
+        for step, (objective, *weights) in zip(steps, torch.stack(values).tolist(), strict=True):
+            gap = None if known.least is None else objective - known.least
+            distance = min((math.dist(weights, minimum) for minimum in known.minima or ()), default=None)
+            if step < before and all(map(math.isfinite, (objective, gap or 0, distance or 0, *weights))):
+                watch.visited(
+                    Visit(step=step, objective=objective, gap=gap, distance=distance, weights=weights)
+                )
+
     def _closure(self, index: Index, losses: list[Tensor]) -> Callable[[], Tensor]:
         def closure() -> Tensor:
             self._optimizer.zero_grad(set_to_none=True)
@@ -185,6 +233,7 @@ class Trainer:
         rows: list[Row] = []
         for step, (loss, lr) in enumerate(zip(values, self._lrs, strict=True), start=first):
             if not math.isfinite(loss):
+                self._report_visits(watch, before=step)
                 self._diverge(watch, rows, f"the training loss is {loss} at step {step}")
             self._last = self._row(step, lr, loss)
             if self._logged(step):
@@ -192,6 +241,7 @@ class Trainer:
         self._losses, self._lrs = [], []
         assert self._last is not None
         watch.losses(rows, self._last)
+        self._report_visits(watch)
 
     def _diverge(self, watch: Watch, rows: list[Row], what: str) -> None:
         """Report up to the last finite loss, which is recorded even where log_every would skip it."""
