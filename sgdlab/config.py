@@ -140,6 +140,9 @@ LATER: dict[str, Any] = {
     "model.init.start": None,
     "optimizer.impl": "auto",
     "optimizer.maximize": False,
+    "optimizer.eps_inside_root": False,
+    "optimizer.bias_correction": True,
+    "optimizer.box": None,
 }
 
 # What cannot change a run's numbers, and so is no part of its identity.

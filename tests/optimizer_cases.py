@@ -3,7 +3,7 @@
 A new optimizer is one more row here; tests/test_optim.py then holds it to all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,18 @@ import optimizer_formulas as formulas
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """lr: a step size under which the test problems converge. variants: what differs from the YAML's
-    defaults; between them they set every hyperparameter to something else than its default. hessian: the
-    formula is of all weights as one vector, and its state has the problem's `hessian` there."""
+    defaults; between them they set every hyperparameter to something else than its default.
+
+    coupled: weight_decay, where there is one, is part of the gradient unless a setting says otherwise.
+    ahead: where the formula takes its gradient, when not at the weights: (w, state, hypers) -> point.
+    hessian: the formula is of all weights as one vector, and its state has the problem's `hessian` there.
+    """
 
     formula: formulas.Formula
     lr: float
     variants: tuple[Mapping[str, Any], ...]
+    ahead: Callable[..., Any] | None = None
+    coupled: bool = True
     hessian: bool = False
 
 
@@ -30,6 +36,17 @@ _ADAM: tuple[Mapping[str, Any], ...] = (
     {"weight_decay": 0.1},
     {"amsgrad": True},
     {"amsgrad": True, "betas": (0.8, 0.8), "weight_decay": 0.01, "eps": 1e-3},
+    {"eps_inside_root": True, "eps": 1e-3},
+    {"bias_correction": False, "betas": (0.5, 0.9)},
+    {"bias_correction": False, "amsgrad": True, "betas": (0.5, 0.9), "eps_inside_root": True, "eps": 1e-4},
+)
+_MOMENTS: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"betas": (0.5, 0.9)},
+    {"betas": (0.8, 0.99), "eps": 1e-3},
+    {"eps_inside_root": True, "eps": 1e-3},
+    {"weight_decay": 0.1},
+    {"weight_decay": 0.1, "decoupled_weight_decay": True},
 )
 
 ROWS: dict[str, Row] = {
@@ -48,8 +65,31 @@ ROWS: dict[str, Row] = {
             {"maximize": True, "momentum": 0.5},
         ),
     ),
-    "adam": Row(formula=formulas.adam, lr=0.05, variants=_ADAM),
-    "adamw": Row(formula=formulas.adamw, lr=0.05, variants=(*_ADAM, {"weight_decay": 0.0})),
+    "polyak": Row(formula=formulas.polyak, lr=0.05, variants=({}, {"momentum": 0.5}, {"momentum": 0.0})),
+    "nesterov": Row(
+        formula=formulas.nesterov,
+        ahead=formulas.look_ahead,
+        lr=0.05,
+        variants=({}, {"momentum": 0.5}, {"momentum": 0.0}),
+    ),
+    "adam": Row(
+        formula=formulas.adam,
+        lr=0.02,
+        variants=(*_ADAM, {"box": (-0.5, 0.5)}, {"box": (-1.0, 0.25), "amsgrad": True, "betas": (0.0, 0.9)}),
+    ),
+    "nadam": Row(formula=formulas.nadam, lr=0.02, variants=(*_MOMENTS, {"momentum_decay": 0.1})),
+    "radam": Row(formula=formulas.radam, lr=0.02, variants=(*_MOMENTS, {"betas": (0.9, 0.6)})),
+    "signsgd": Row(
+        formula=formulas.signsgd,
+        lr=0.01,
+        variants=(
+            {},
+            {"momentum": 0.9},
+            {"momentum": 0.5, "weight_decay": 0.1},
+            {"momentum": 0.5, "weight_decay": 0.1, "decoupled_weight_decay": True},
+        ),
+    ),
+    "adamw": Row(formula=formulas.adamw, lr=0.02, variants=(*_ADAM, {"weight_decay": 0.0}), coupled=False),
     "adagrad": Row(
         formula=formulas.adagrad,
         lr=0.3,
@@ -58,6 +98,7 @@ ROWS: dict[str, Row] = {
             {"lr_decay": 0.01},
             {"initial_accumulator_value": 0.5},
             {"eps": 0.1},
+            {"eps": 0.1, "eps_inside_root": True},
             {"weight_decay": 0.1},
         ),
     ),
@@ -68,6 +109,7 @@ ROWS: dict[str, Row] = {
             {},
             {"alpha": 0.9},
             {"eps": 0.1},
+            {"eps": 0.1, "eps_inside_root": True, "centered": True},
             {"momentum": 0.5},
             {"centered": True},
             {"weight_decay": 0.1},

@@ -25,19 +25,54 @@ def sgd(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[st
     return w - lr * (g + mu * b if h["nesterov"] else b)
 
 
+def polyak(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """w_{t+1} = w_t - a_t g(w_t) + b (w_t - w_{t-1}), with w_{-1} = w_0."""
+    before = state.get("before", w)
+    state["before"] = w
+    return w - lr * g + h["momentum"] * (w - before)
+
+
+def look_ahead(w: Array, state: dict[str, Any], h: dict[str, Any]) -> Array:
+    """w_t + b (w_t - w_{t-1}), where nesterov takes its gradient."""
+    return w + h["momentum"] * (w - state.get("before", w))
+
+
+# As the notes write it, but that g is g(w_t + b (w_t - w_{t-1})).
+nesterov = polyak
+
+
+def _root(square: Array, h: dict[str, Any]) -> Array:
+    """Epsilon inside the root, or outside."""
+    return np.sqrt(square + h["eps"]) if h["eps_inside_root"] else np.sqrt(square) + h["eps"]
+
+
+def _averages(g: Array, state: dict[str, Any], h: dict[str, Any]) -> tuple[Array, Array]:
+    b1, b2 = h["betas"]
+    state["m"] = b1 * state.get("m", 0.0) + (1 - b1) * g
+    state["v"] = b2 * state.get("v", 0.0) + (1 - b2) * g**2
+    return state["m"], state["v"]
+
+
+def _decayed(w: Array, g: Array, lr: float, h: dict[str, Any]) -> tuple[Array, Array]:
+    if h["decoupled_weight_decay"]:
+        return w * (1 - lr * h["weight_decay"]), g
+    return w, g + h["weight_decay"] * w
+
+
 def _adam_step(g: Array, state: dict[str, Any], t: int, h: dict[str, Any]) -> Array:
     b1, b2 = h["betas"]
-    m = b1 * state.get("m", 0.0) + (1 - b1) * g
-    v = b2 * state.get("v", 0.0) + (1 - b2) * g**2
-    top = np.maximum(state.get("top", 0.0), v)
-    state.update(m=m, v=v, top=top)
-    corrected = (top if h["amsgrad"] else v) / (1 - b2**t)
-    return m / (1 - b1**t) / (np.sqrt(corrected) + h["eps"])
+    m, v = _averages(g, state, h)
+    top = state["top"] = np.maximum(state.get("top", 0.0), v)
+    square = top if h["amsgrad"] else v
+    if not h["bias_correction"]:
+        return m / _root(square, h)
+    return m / (1 - b1**t) / _root(square / (1 - b2**t), h)
 
 
 def adam(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
-    """Weight decay is part of the gradient."""
-    return w - lr * _adam_step(g + h["weight_decay"] * w, state, t, h)
+    """Weight decay is part of the gradient; a box cuts the weights off after the step."""
+    new = w - lr * _adam_step(g + h["weight_decay"] * w, state, t, h)
+    return new if h["box"] is None else np.clip(new, *h["box"])
 
 
 def adamw(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
@@ -45,21 +80,56 @@ def adamw(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[
     return w - lr * (_adam_step(g, state, t, h) + h["weight_decay"] * w)
 
 
+def nadam(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """The look-ahead average of the gradient, with a momentum that rises."""
+
+    def mu(t: int) -> float:
+        return float(h["betas"][0] * (1 - 0.96 ** (t * h["momentum_decay"]) / 2))
+
+    w, g = _decayed(w, g, lr, h)
+    m, v = _averages(g, state, h)
+    products = [np.prod([mu(i) for i in range(1, last + 1)]) for last in (t, t + 1)]
+    ahead = (1 - mu(t)) * g / (1 - products[0]) + mu(t + 1) * m / (1 - products[1])
+    return w - lr * ahead / _root(v / (1 - h["betas"][1] ** t), h)
+
+
+def radam(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """Momentum alone until the variance of 1/sqrt(v) is finite; epsilon before the bias correction."""
+    w, g = _decayed(w, g, lr, h)
+    m, v = _averages(g, state, h)
+    b1, b2 = h["betas"]
+    end = 2 / (1 - b2) - 1
+    length = end - 2 * t * b2**t / (1 - b2**t)
+    step = m / (1 - b1**t)
+    if length > 5:
+        r = np.sqrt((length - 4) * (length - 2) * end / ((end - 4) * (end - 2) * length))
+        step = step * r * np.sqrt(1 - b2**t) / _root(v, h)
+    return w - lr * step
+
+
+def signsgd(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """The sign of the gradient, or of its average (Signum)."""
+    w, g = _decayed(w, g, lr, h)
+    b = h["momentum"]
+    state["m"] = b * state.get("m", 0.0) + (1 - b) * g
+    return w - lr * np.sign(state["m"])
+
+
 def adagrad(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
-    """v += g^2; epsilon outside the root, as in torch."""
+    """v += g^2."""
     g = g + h["weight_decay"] * w
     v = state.get("v", h["initial_accumulator_value"]) + g**2
     state["v"] = v
-    return w - lr / (1 + (t - 1) * h["lr_decay"]) * g / (np.sqrt(v) + h["eps"])
+    return w - lr / (1 + (t - 1) * h["lr_decay"]) * g / _root(v, h)
 
 
 def rmsprop(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
-    """v = c v + (1 - c) g^2, less the squared mean where centered; epsilon outside the root, as in torch."""
+    """v = c v + (1 - c) g^2, less the squared mean where centered."""
     g = g + h["weight_decay"] * w
     c = h["alpha"]
     v = c * state.get("v", 0.0) + (1 - c) * g**2
     mean = c * state.get("mean", 0.0) + (1 - c) * g
-    step = g / (np.sqrt(v - mean**2 if h["centered"] else v) + h["eps"])
+    step = g / _root(v - mean**2 if h["centered"] else v, h)
     b = h["momentum"] * state.get("b", 0.0) + step
     state.update(v=v, mean=mean, b=b)
     return w - lr * b

@@ -13,7 +13,15 @@ from sgdlab.errors import UsageError, UserError
 from sgdlab.optim import OPTIMIZERS
 
 SGD = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0, "maximize": False}
-ADAM = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
+ADAM = {
+    "betas": (0.9, 0.999),
+    "eps": 1e-8,
+    "eps_inside_root": False,
+    "weight_decay": 0.0,
+    "amsgrad": False,
+    "bias_correction": True,
+    "box": None,
+}
 
 
 def check(name, **hypers):

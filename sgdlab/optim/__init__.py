@@ -6,6 +6,7 @@ class: `from sgdlab.optim import SGD` (see `sgdlab.optim.adapter`).
 
 from typing import Any
 
+from sgdlab.errors import did_you_mean
 from sgdlab.optim.build import CUSTOM, build, check, custom_class, implementation
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
@@ -17,10 +18,15 @@ def __getattr__(name: str) -> Any:
     """The torch.optim.Optimizer of a rule, made when it is asked for, as that imports torch."""
     names = {} if name.startswith("_") else class_names()
     if name not in names:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        hint = "" if name.startswith("_") else f"; {did_you_mean(name, names)}"
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     from sgdlab.optim.adapter import optimizer_class
 
     return optimizer_class(names[name])
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *class_names()])
 
 
 def class_names() -> dict[str, str]:

@@ -15,6 +15,7 @@
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -22,6 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sgdlab.checks import Check, Number
+from sgdlab.config import show
 from sgdlab.errors import did_you_mean
 from sgdlab.optim.rule import HessianRule, LookAheadRule, Parameter, Rule
 from sgdlab.optim.table import OPTIMIZERS, Entry
@@ -45,14 +48,31 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __init__(self, params: Iterable[Any], **hypers: Any) -> None:
         defaults = {field.name: field.default for field in fields(self.rule)}
-        super().__init__(params, {**defaults, **hypers, "role": None})
+        super().__init__(params, {"role": None, **defaults, **hypers})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, with hyperparameters and a role of their own where given."""
         _check(type(self).__name__, self.entry, {**self.defaults, **param_group})
         super().add_param_group(param_group)
-        for w in self.param_groups[-1]["params"]:
-            self._parameter(self.param_groups[-1], w)
+        try:
+            for w in self.param_groups[-1]["params"]:
+                if w.is_complex():
+                    raise ValueError("a parameter is complex: give its real and imaginary part apart")
+                self._parameter(self.param_groups[-1], w)
+        except ValueError:
+            self.param_groups.pop()
+            raise
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken, with the same bits: torch would cast all of the state to the
+        parameter's dtype, a rule's counts and products keep theirs."""
+        super().load_state_dict(state_dict)
+        numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
+        owners = [(group, w) for group in self.param_groups for w in group["params"]]
+        for number, (group, w) in zip(numbers, owners, strict=True):
+            saved = state_dict["state"].get(number, {})
+            for key, fresh in self._parameter(group, w).init(w).items() if saved else ():
+                self.state[w][key] = saved[key].to(device=fresh.device, dtype=fresh.dtype, copy=True)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
@@ -66,6 +86,8 @@ class RuleOptimizer(torch.optim.Optimizer):
             for w in group["params"]:
                 if w.grad is None:
                     continue
+                if w.grad.layout is not torch.strided:
+                    raise ValueError(f"{type(self).__name__}.step: a gradient is sparse; make it dense")
                 parameter = self._parameter(group, w)
                 state = self._state(parameter, w)
                 new, state = parameter.update(w.grad, state, w)
@@ -186,24 +208,28 @@ def _flat(parts: Sequence[Tensor | None], weights: Sequence[Tensor], lead: tuple
 
 
 def _check(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
+    legal: dict[str, Check] = {"lr": Number(low=0), **entry.hypers}
     for key, value in group.items():
         if key in (*_OWN, "initial_lr"):
             continue
-        if key == "lr":
-            if not value >= 0:
-                raise ValueError(f"lr={value}: must be a number >= 0")
-            continue
-        if key not in entry.hypers:
-            raise ValueError(f"{key}: {name} has no such hyperparameter; {did_you_mean(key, entry.hypers)}")
+        if key not in legal:
+            raise ValueError(f"{key}: {name} has no such hyperparameter; {did_you_mean(key, legal)}")
         try:
-            entry.hypers[key](value)
+            legal[key](_plain(value))
         except ValueError as err:
-            raise ValueError(f"{key}={value}: {err}") from None
+            raise ValueError(f"{key}={show(_plain(value))}: {err}") from None
+    refused = entry.refuse({key: group[key] for key in entry.hypers})
+    if refused:
+        raise ValueError(refused.replace("optimizer.", ""))
+
+
+def _plain(value: Any) -> Any:
+    """A number that was given as a tensor of one element, as torch's own optimizers allow."""
+    return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
 
 
 def _hashable(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return float(value)
+    value = _plain(value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -223,11 +249,20 @@ def rule_class(entry: Entry) -> type[Any]:
     return found
 
 
+def _signature(rule: type[Any]) -> inspect.Signature:
+    """What `help` shows: the parameters, then the rule's hyperparameters with their defaults."""
+    hypers = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+        for field in fields(rule)
+    ]
+    return inspect.Signature([inspect.Parameter("params", inspect.Parameter.POSITIONAL_OR_KEYWORD), *hypers])
+
+
 @functools.cache
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """The torch.optim.Optimizer that computes the rule of OPTIMIZERS[name]."""
     entry = OPTIMIZERS[name]
     rule = rule_class(entry)
     base: type = HessianOptimizer if issubclass(rule, HessianRule) else RuleOptimizer
-    inner = {"__doc__": rule.__doc__, "__module__": "sgdlab.optim", "entry": entry, "rule": rule}
-    return type(rule.__name__, (base,), inner)
+    inner = {"__doc__": rule.__doc__, "__module__": "sgdlab.optim", "__signature__": _signature(rule)}
+    return type(rule.__name__, (base,), {**inner, "entry": entry, "rule": rule})

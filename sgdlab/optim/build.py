@@ -76,7 +76,9 @@ def implementation(optimizer: Optimizer) -> str:
         raise UsageError(f"optimizer.impl=torch: {why}; use optimizer.impl=rule or auto")
     if optimizer.impl == "rule" and entry.rule is None:
         raise UsageError(f"optimizer.impl=rule: {optimizer.name} is torch's alone; use optimizer.impl=torch")
-    return "rule" if why or optimizer.impl == "rule" else "torch"
+    if optimizer.impl == "auto":
+        return "rule" if why or entry.rounds else "torch"
+    return optimizer.impl
 
 
 def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:

@@ -114,6 +114,26 @@ def with_decay(g: Tensor, weight_decay: Hyper, w: Tensor) -> Tensor:
     return g
 
 
+def decayed(
+    g: Tensor, w: Tensor, weight_decay: Hyper, lr: Hyper, *, decoupled: bool
+) -> tuple[Tensor, Tensor]:
+    """The gradient and the parameter with weight decay in the one or, decoupled, in the other."""
+    if decoupled:
+        return g, w - like(lr * weight_decay, w) * w
+    return with_decay(g, weight_decay, w), w
+
+
+def corrected(average: Tensor, decay: Hyper, t: Tensor) -> Tensor:
+    """An average after t updates without the weight of its start at zero: average / (1 - decay^t)."""
+    return average / like(1 - decay**t, average)
+
+
+def divisor(square: Tensor, eps: Hyper, inside: bool) -> Tensor:
+    """The root of an average v of squares, kept from zero: sqrt(v + eps) if `inside`, else sqrt(v) + eps."""
+    small = like(eps, square)
+    return (square + small).sqrt() if inside else square.sqrt() + small
+
+
 def shaped(rule: Any, axes: int) -> Any:
     """The rule for parameters of `axes` axes: a hyperparameter of one value a run, (*runs,), gets
     so many axes of length 1 at its end."""

@@ -18,7 +18,7 @@ class SGD(Rule):
         symbols   a: lr, mu: momentum, tau: dampening, lambda: weight_decay
         state     b_0 = 0
         update    g_t <- g_t + lambda w   (of -g_t where `maximize`)
-                  b_1 = g_1, b_t = mu b_{t-1} + (1 - tau) g_t
+                  b_1 = g_1, b_t = mu b_{t-1} + (1 - tau) g_t   (tau = 0 where mu = 0)
                   w <- w - a b_t, or with nesterov w <- w - a (g_t + mu b_t)
 
     lr: change of a weight per unit of gradient. momentum in [0, 1); dampening in [0, 1]; weight_decay in
@@ -42,7 +42,8 @@ class SGD(Rule):
     def update(self, g: Tensor, state: State, w: Tensor) -> tuple[Tensor, State]:
         g = with_decay(-g if self.maximize else g, self.weight_decay, w)
         mu = like(self.momentum, w)
-        share = 1.0 if state["step"] == 0 else like(1 - self.dampening, w)
+        # Without momentum there is no sum to dampen.
+        share = 1.0 if state["step"] == 0 else like(1 - self.dampening * (self.momentum != 0), w)
         b = mu * state["momentum_buffer"] + share * g
         direction = g + mu * b if self.nesterov else b
         return w - like(self.lr, w) * direction, {"step": state["step"] + 1, "momentum_buffer": b}

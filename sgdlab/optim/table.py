@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sgdlab.checks import Check, Choice, Each, Flag, Number
+from sgdlab.checks import Check, Choice, Each, Flag, Number, Optional
+from sgdlab.config import show
 
 _NONNEGATIVE = Number(low=0)
 _FRACTION = Number(low=0, high=1, high_open=True)
@@ -23,6 +24,7 @@ class Entry:
     rule: `package.module:Class` of a rule (sgdlab.optim.rule).
     torch: `package.module:Class` of a torch.optim.Optimizer.
     fused: that class has a fused implementation, of the same numbers to rounding, for CPU and CUDA.
+    rounds: where that class is less exact than the rule, which `auto` then prefers; empty when nowhere.
     renamed: hyperparameters that torch's class calls otherwise, {ours: torch's}.
     only: settings of ours that torch's class does not have, {name: the one value it computes}.
     hypers: the legal hyperparameters besides lr.
@@ -36,6 +38,7 @@ class Entry:
     rule: str | None = None
     torch: str | None = None
     fused: bool = False
+    rounds: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, Any] = field(default_factory=dict)
     hypers: Mapping[str, Check] = field(default_factory=dict)
@@ -44,17 +47,26 @@ class Entry:
     serial: str = ""
 
 
-_ADAM: dict[str, Check] = {
+_MOMENTS: dict[str, Check] = {
     "betas": _BETAS,
     "eps": _NONNEGATIVE,
+    "eps_inside_root": Flag(),
     "weight_decay": _NONNEGATIVE,
-    "amsgrad": Flag(),
 }
+_ADAM: dict[str, Check] = {**_MOMENTS, "amsgrad": Flag(), "bias_correction": Flag()}
+_TORCHS_ADAM = {"eps_inside_root": False, "bias_correction": True}
 
 
 def _nesterov(hypers: Mapping[str, Any]) -> str:
     if hypers["nesterov"] and not (hypers["momentum"] > 0 and hypers["dampening"] == 0):
         return "optimizer.nesterov=true: needs optimizer.momentum > 0 and optimizer.dampening=0"
+    return ""
+
+
+def _empty_box(hypers: Mapping[str, Any]) -> str:
+    box = hypers["box"]
+    if box is not None and not box[0] < box[1]:
+        return f"optimizer.box={show(box)}: must be [low,high] with low < high, or null"
     return ""
 
 
@@ -86,35 +98,39 @@ OPTIMIZERS: dict[str, Entry] = {
         },
         refuse=_nesterov,
     ),
-    "adam": Entry(
-        formula="m, v <- averages of g, g^2;  w <- w - lr m^ / (sqrt(v^) + eps)",
-        torch="torch.optim:Adam",
-        fused=True,
-        hypers=_ADAM,
+    "polyak": Entry(
+        formula="w_t+1 = w_t - lr g(w_t) + momentum (w_t - w_t-1)",
+        rule="sgdlab.optim.momentum:Polyak",
+        hypers={"momentum": _FRACTION},
     ),
-    "adamw": Entry(
-        formula="Adam;  w <- w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)",
-        torch="torch.optim:AdamW",
-        fused=True,
-        hypers=_ADAM,
+    "nesterov": Entry(
+        formula="y = w_t + momentum (w_t - w_t-1);  w_t+1 = y - lr g(y)",
+        rule="sgdlab.optim.momentum:Nesterov",
+        hypers={"momentum": _FRACTION},
     ),
     "adagrad": Entry(
         formula="v <- v + g^2;  w <- w - lr g / (sqrt(v) + eps)",
+        rule="sgdlab.optim.adagrad:AdaGrad",
         torch="torch.optim:Adagrad",
         fused=True,
+        only={"eps_inside_root": False},
         hypers={
             "lr_decay": _NONNEGATIVE,
             "initial_accumulator_value": _NONNEGATIVE,
             "eps": _NONNEGATIVE,
+            "eps_inside_root": Flag(),
             "weight_decay": _NONNEGATIVE,
         },
     ),
     "rmsprop": Entry(
         formula="v <- alpha v + (1 - alpha) g^2;  w <- w - lr g / (sqrt(v) + eps)",
+        rule="sgdlab.optim.rmsprop:RMSProp",
         torch="torch.optim:RMSprop",
+        only={"eps_inside_root": False},
         hypers={
             "alpha": _FRACTION,
             "eps": _NONNEGATIVE,
+            "eps_inside_root": Flag(),
             "momentum": _FRACTION,
             "centered": Flag(),
             "weight_decay": _NONNEGATIVE,
@@ -122,8 +138,46 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "adadelta": Entry(
         formula="s = sqrt(d + eps) / sqrt(v + eps) g;  w <- w - lr s;  d, v averages of s^2, g^2",
+        rule="sgdlab.optim.adadelta:Adadelta",
         torch="torch.optim:Adadelta",
         hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, "weight_decay": _NONNEGATIVE},
+    ),
+    "adam": Entry(
+        formula="m, v <- averages of g, g^2;  w <- w - lr m^ / (sqrt(v^) + eps)",
+        rule="sgdlab.optim.adam:Adam",
+        torch="torch.optim:Adam",
+        fused=True,
+        only={**_TORCHS_ADAM, "box": None},
+        hypers={**_ADAM, "box": Optional(Each(Number(), 2))},
+        refuse=_empty_box,
+    ),
+    "adamw": Entry(
+        formula="Adam;  w <- w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)",
+        rule="sgdlab.optim.adam:AdamW",
+        torch="torch.optim:AdamW",
+        fused=True,
+        only=_TORCHS_ADAM,
+        hypers=_ADAM,
+    ),
+    "nadam": Entry(
+        formula="Adam with m~, the average one update ahead;  w <- w - lr m~ / (sqrt(v^) + eps)",
+        rule="sgdlab.optim.nadam:NAdam",
+        torch="torch.optim:NAdam",
+        rounds="keeps a factor in torch's default dtype, float32, whatever the precision of the run",
+        only={"eps_inside_root": False},
+        hypers={**_MOMENTS, "momentum_decay": _NONNEGATIVE, "decoupled_weight_decay": Flag()},
+    ),
+    "radam": Entry(
+        formula="Adam times r_t, which rises to 1;  w <- w - lr m^ at first, while v is uncertain",
+        rule="sgdlab.optim.radam:RAdam",
+        torch="torch.optim:RAdam",
+        only={"eps_inside_root": False},
+        hypers={**_MOMENTS, "decoupled_weight_decay": Flag()},
+    ),
+    "signsgd": Entry(
+        formula="m <- momentum m + (1 - momentum) g;  w <- w - lr sign(m)",
+        rule="sgdlab.optim.signsgd:SignSGD",
+        hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Flag()},
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
