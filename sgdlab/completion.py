@@ -68,6 +68,7 @@ def _option_values(option: str) -> Iterable[str]:
     """The values of an option where they are names; for others the shell offers files."""
     from sgdlab.figures.keys import REGRET, SOURCES, X_AXES
     from sgdlab.figures.spec import KINDS
+    from sgdlab.theory import METHODS
 
     known: Mapping[str, Iterable[str]] = {
         "--x": X_AXES,
@@ -76,6 +77,8 @@ def _option_values(option: str) -> Iterable[str]:
         "--kind": KINDS,
         "--band": ("minmax", "none"),
         "--panels": _setting_names(),
+        "--lines": _setting_names(),
+        "--theory": METHODS,
         "--sort": [*_setting_names(), *SOURCES],
         "--only": [name.rpartition("/")[2] for name in options.experiments()],
     }

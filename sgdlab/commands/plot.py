@@ -19,7 +19,8 @@ Draw recorded runs. A sweep is drawn as its experiment says, options overrule it
 settings in which the runs differ. Prints the path of the picture.
 
 Kinds of figures: curves (a column against progress), grid (several columns, a panel each), trajectories
-(paths of runs with two weights over contours).
+(paths of runs with two weights over contours), sweep (a number of each run against a setting), heatmap (it
+as a colour over two settings).
 """
 
 _EXAMPLES = """\
@@ -32,9 +33,15 @@ examples:
 
 # The keys of figures as options: name, metavar (None: a flag), meaning.
 _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
-    ("--kind", "KIND", "curves (default), grid or trajectories"),
-    ("--x", "AXIS", "curves, grid: samples (default), steps, epochs or seconds"),
-    ("--y", "COLUMN", "curves: loss (default), test_accuracy, gap, w0 or another column, or regret"),
+    ("--kind", "KIND", "curves (default), grid, trajectories, sweep or heatmap"),
+    ("--x", "AXIS", "curves, grid: samples (default), steps, epochs, seconds; sweep, heatmap: a setting"),
+    ("--y", "COLUMN", "curves: loss (default), gap, w0 or another column, or regret; heatmap: a setting"),
+    ("--value", "NAME,...", "sweep, heatmap: loss, gap, rate or another number, or a measured quantity"),
+    ("--tail", "PART", "sweep: mean over the last PART of the run, such as 0.5 (default: the end)"),
+    ("--lines", "KEY", "sweep: one line for each value of this setting or of case"),
+    ("--theory", "NAME", "sweep: a measured quantity, dashed; heatmap: heavy_ball or another method"),
+    ("--curvature", "M,L", "heatmap: least and largest eigenvalue, for --theory (default: as recorded)"),
+    ("--clim", "LOW,HIGH", "heatmap: ends of the scale of colours"),
     ("--columns", "A,B,...", "grid: columns, a panel each"),
     ("--panels", "KEY", "one panel for each value of this setting or of case (null: one panel)"),
     ("--smooth", "N", "mean over the last N logged points; the raw curve stays, faint"),
@@ -57,10 +64,16 @@ _PAIRS = (
     ("--rates", "curves of gap or distance: factor a step of the line LABEL in theory, dashed"),
     ("--levels", "a dotted line at this y, in the colour of the line LABEL"),
 )
-_NUMBERS = ("smooth", "band", "from_epoch", "baseline", "contours")
-_MAYBE = ("panels", "baseline")
-_LISTS = ("columns",)
-_ENDS = {"size": ("[x,]", "7x4"), "xlim": (",", "0,2.5"), "ylim": (",", "0,2.5")}
+_NUMBERS = ("smooth", "band", "from_epoch", "baseline", "contours", "tail")
+_MAYBE = ("panels", "baseline", "tail", "lines", "theory")
+_LISTS = ("columns", "value")
+_ENDS = {
+    "size": ("[x,]", "7x4"),
+    "xlim": (",", "0,2.5"),
+    "ylim": (",", "0,2.5"),
+    "clim": (",", "0.8,1"),
+    "curvature": (",", "1,100"),
+}
 
 
 def main(argv: list[str]) -> int:
@@ -131,7 +144,8 @@ def _spec_keys(options: Mapping[str, Any]) -> dict[str, Any]:
         if key in _NUMBERS or (key in _MAYBE and keys[key] == "null"):
             keys[key] = _scalar(keys[key])
         elif key in _LISTS:
-            keys[key] = keys[key].split(",")
+            parts = keys[key].split(",")
+            keys[key] = parts if len(parts) > 1 or key != "value" else parts[0]
         elif key in _ENDS:
             separator, example = _ENDS[key]
             parts = re.split(separator, keys[key])

@@ -6,6 +6,8 @@
     series   runs -> curves -> one series for runs that differ by seed alone
     titles   the words around the panels        axes     panels, limits, ticks
     legend   the legend, and where it is put    guides   lines of theory over curves
+    sweep    a number of each run               heatmap  it as a colour over two settings
+    values   which number
     trajectories  paths of two weights          contours the function below them
     curves   figures of kinds `curves`, `grid`  layout   room for all words
     style    colours, line styles, sizes        output   PNG, SVG, PDF
@@ -18,7 +20,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sgdlab.figures.spec import Curves, FigureSpec, Grid, Trajectories, check_options, read_spec
+from sgdlab.figures.spec import (
+    Curves,
+    FigureSpec,
+    Grid,
+    Heatmap,
+    Sweep,
+    Trajectories,
+    check_options,
+    read_spec,
+)
 from sgdlab.records import Run
 
 if TYPE_CHECKING:
@@ -26,7 +37,17 @@ if TYPE_CHECKING:
 
     from sgdlab.figures.layout import Drawing
 
-__all__ = ["Curves", "FigureSpec", "Grid", "Trajectories", "check_options", "draw", "read_spec", "save"]
+__all__ = [
+    "Curves",
+    "FigureSpec",
+    "Grid",
+    "Sweep",
+    "Trajectories",
+    "check_options",
+    "draw",
+    "read_spec",
+    "save",
+]
 
 
 def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
@@ -37,7 +58,9 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
     import matplotlib.style
 
     from sgdlab.figures.curves import draw_curves, draw_grid
+    from sgdlab.figures.heatmap import draw_heatmap
     from sgdlab.figures.style import RC
+    from sgdlab.figures.sweep import draw_sweep
     from sgdlab.figures.trajectories import draw_trajectories
 
     with matplotlib.style.context(["default", RC]):
@@ -46,6 +69,10 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
                 return draw_curves(runs, spec)
             case Grid():
                 return draw_grid(runs, spec)
+            case Heatmap():
+                return draw_heatmap(runs, spec)
+            case Sweep():
+                return draw_sweep(runs, spec)
             case Trajectories():
                 return draw_trajectories(runs, spec)
     raise AssertionError(spec.kind)

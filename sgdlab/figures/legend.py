@@ -20,6 +20,7 @@ from sgdlab.figures.style import LineStyle
 INSIDE = 6  # a legend of more entries is put outside whatever room there is
 MOST = 60  # entries of a legend; of more, the others are counted
 LINE_LENGTH = 46  # characters of a legend's line, about half the width of a single panel
+LONG_LINE = 70  # characters of a line below the panels
 NOTE_LENGTHS = (32, 20)  # characters of a note's line in one of several panels; shorter where that helps
 # Where a legend may stand inside a panel, as fractions of the room that it leaves: corners come first.
 PLACES = sorted(
@@ -99,6 +100,12 @@ def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -
         if _put_inside(figure, axes[0], signs, texts) > 0:
             _remove_legend(axes[0])
             _beside(figure, signs, texts)
+
+
+def add_below(figure: Figure, entries: Sequence[Entry]) -> None:
+    """A legend below all panels, whatever room there is in them."""
+    if entries:
+        _below(figure, *_cut(*_written(entries, LONG_LINE), MOST))
 
 
 def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[Entry]]]) -> None:

@@ -210,7 +210,7 @@ class Heatmap(Panelled):
     value       `rate`: the factor of the distance a step over the second half of a run's path; or as in sweep
     theory      a method of sgdlab.theory whose optimum and limit of stability are drawn in
     curvature   least and largest eigenvalue, for `theory`; null: those of the Hessian in run.json
-    logx, logy  logarithmic axes      xlim, ylim  ends of the axes      clim  ends of the colour scale
+    logx, logy  logarithmic axes      clim  ends of the scale of colours
     """
 
     kind = "heatmap"
@@ -232,6 +232,8 @@ KINDS: dict[str, type[FigureSpec]] = {
     "curves": Curves,
     "grid": Grid,
     "trajectories": Trajectories,
+    "sweep": Sweep,
+    "heatmap": Heatmap,
 }
 # What a figure keeps when an option makes it one of another kind.
 KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")

@@ -1,5 +1,6 @@
 """How every figure looks: colours, line styles, sizes. The one place to change any of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.2, 1, 1.2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "*")
-MOST_NAMED = 2 * len(COLORS)  # lines that colours and dashes keep apart; more are shaded by their order
+MOST_NAMED = 2 * len(COLORS)  # lines that colours and dashes keep apart; more are shaded by their order,
+MOST_NAMES = 4 * len(COLORS)  # but lines of names, which have no order, only from here on
 
 PANEL = (3.3, 2.9)  # inches, of one panel among several
 SINGLE = (7.2, 4.4)  # inches, of a figure with one panel
@@ -63,12 +65,23 @@ def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
     crossed = _crossed(lines)
     if crossed:
         return [_style(COLORS[i], j) for i, j in crossed]
-    if count <= MOST_NAMED:
-        return [_style(COLORS[i % len(COLORS)], i // len(COLORS)) for i in range(count)]
+    if count <= (MOST_NAMED if _ordered(lines) else MOST_NAMES):
+        return [_named(i) for i in range(count)]
     from matplotlib import colormaps
 
     last = 0.92  # viridis ends in a yellow that is too light for a line
     return [_style(colormaps["viridis"](last * i / (count - 1)), i % len(DASHES)) for i in range(count)]
+
+
+def _named(i: int) -> LineStyle:
+    """The i-th of lines that start again with the first colour; those of one colour have other marks too."""
+    kind = i // len(COLORS)
+    return _style(COLORS[i % len(COLORS)], kind, MARKERS[(i + kind) % len(MARKERS)])
+
+
+def _ordered(lines: Sequence[Mapping[str, str]]) -> bool:
+    """Whether all that tells the lines apart is numbers."""
+    return all(re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", value) for line in lines for value in line.values())
 
 
 def _style(color: Any, kind: int, marker: str = "") -> LineStyle:

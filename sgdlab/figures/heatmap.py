@@ -1,0 +1,196 @@
+"""Figures of kind `heatmap`: a number of each run as a colour over two settings, with lines of theory."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
+
+from sgdlab.config import show
+from sgdlab.errors import UsageError, UserError
+from sgdlab.figures.axes import grid, plain_decades
+from sgdlab.figures.labels import resolve_setting, split
+from sgdlab.figures.layout import Drawing, laid_out, set_titles
+from sgdlab.figures.legend import Entry, add_below
+from sgdlab.figures.series import Values
+from sgdlab.figures.spec import Heatmap
+from sgdlab.figures.titles import common_title, title_of_panel
+from sgdlab.figures.values import RATE, check_known, number, place, setting_key, setting_title, value_title
+from sgdlab.records import Run, differing
+from sgdlab.theory import METHODS, Method
+
+LOST = "#bdbdbd"  # of a run that diverged or whose error grows; grey is no colour of the scale
+SINGLE = (6.4, 5.0)  # inches, of one panel
+POINTS = 200  # on a line of theory
+STEP = ("lr",)  # settings that are a step size
+_EDGE = [Stroke(linewidth=3.4, foreground="black"), Normal()]
+_LINE: dict[str, Any] = {"color": "white", "linewidth": 1.8, "path_effects": _EDGE}
+_STAR: dict[str, Any] = {
+    **{"linestyle": "none", "marker": "*", "markersize": 15, "markerfacecolor": "white"},
+    **{"markeredgecolor": "black", "markeredgewidth": 1.0},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One panel: its title, the places of its columns and rows, and a number for each cell (rows, columns).
+
+    A number is inf where a run diverged, NaN where there is no run.
+    """
+
+    title: str
+    x: Values
+    y: Values
+    values: Values
+    runs: tuple[Run, ...]
+
+
+def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
+    """Draw a number of each run. Raises UserError when there is none, UsageError when it cannot be so."""
+    numbers = {id(run): number(run, spec.value) for run in runs}
+    drawn = [run for run in runs if not math.isnan(numbers[id(run)])]
+    check_known([spec.value], runs, any(math.isfinite(each) for each in numbers.values()))
+    keys = [setting_key(getattr(spec, axis), drawn, key=axis, kind="heatmap") for axis in ("x", "y")]
+    groups = split(drawn, spec.panels)
+    key = [resolve_setting(spec.panels, drawn, said=f"panels={spec.panels}")] if spec.panels else []
+    panels = []
+    for value, group in groups.items():
+        title = title_of_panel(spec, value, key, group, drawn)
+        panels.append(_panel(title, group, [numbers[id(run)] for run in group], keys))
+    if spec.theory and sum(each in STEP for each in keys) != 1:
+        raise UsageError(
+            f"theory={spec.theory}: one axis must be lr, the other the momentum; not {', '.join(keys)}"
+        )
+    title = common_title(drawn) if spec.title is None else spec.title
+    figure = laid_out(lambda: _draw(panels, title, keys, spec))
+    empty = tuple(run for run in runs if math.isnan(numbers[id(run)]))
+    return Drawing(figure=figure, drawn=tuple(drawn), empty=empty, lacking=spec.value)
+
+
+def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str]) -> Panel:
+    """The cells; several runs of one cell, which may differ by seed alone, are their mean."""
+    cells: dict[tuple[float, float], list[int]] = {}
+    for i, run in enumerate(runs):
+        at = (place(run, keys[0], said=f"x={keys[0]}"), place(run, keys[1], said=f"y={keys[1]}"))
+        cells.setdefault(at, []).append(i)
+    x, y = (sorted({cell[axis] for cell in cells}) for axis in (0, 1))
+    for axis, places in zip("xy", (x, y), strict=True):
+        if len(places) < 2:
+            raise UsageError(
+                f"{axis}={keys['xy'.index(axis)]}: all these runs have the same; a map needs two"
+            )
+    values = np.full((len(y), len(x)), np.nan)
+    for (column, row), members in cells.items():
+        other = [each for each in differing([runs[i] for i in members]) if each != "seed"]
+        if other:
+            where = f"{keys[0]}={show(column)} {keys[1]}={show(row)}"
+            raise UsageError(f"panels: the runs at {where} differ in {', '.join(other)}; choose panels by it")
+        values[y.index(row), x.index(column)] = np.mean([numbers[i] for i in members])
+    return Panel(title=title, x=np.array(x), y=np.array(y), values=values, runs=tuple(runs))
+
+
+def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatmap) -> Figure:
+    x_title = spec.x_title or setting_title(keys[0])
+    size = spec.size or (SINGLE if len(panels) == 1 else None)
+    figure, axes = grid(len(panels), size, x_title, [spec.y_title or setting_title(keys[1])])
+    set_titles(figure, axes, [panel.title for panel in panels], title)
+    norm, colors = _scale(panels, spec)
+    signs: dict[str, Artist] = {}
+    for ax, panel in zip(axes, panels, strict=True):
+        ax.set_xscale("log" if spec.logx else "linear")
+        ax.set_yscale("log" if spec.logy else "linear")
+        ends = [_ends(panel.x, log=spec.logx), _ends(panel.y, log=spec.logy)]
+        values = np.where(
+            np.isfinite(panel.values), panel.values, np.where(np.isnan(panel.values), np.nan, 1e300)
+        )
+        mesh = ax.pcolormesh(*ends, np.ma.masked_invalid(values), norm=norm, cmap=colors, rasterized=True)
+        mesh.set_gid("background")
+        ax.set(xlim=ends[0][[0, -1]], ylim=ends[1][[0, -1]])
+        ax.grid(visible=False)
+        plain_decades(ax)
+        if spec.theory:
+            signs |= _draw_theory(ax, panel, METHODS[spec.theory], spec, swapped=keys[0] not in STEP)
+    bar = figure.colorbar(ScalarMappable(norm, colors), ax=axes, pad=0.02)
+    bar.set_label(value_title([spec.value], None))
+    finite = np.concatenate([panel.values[~np.isnan(panel.values)] for panel in panels])
+    if (finite > norm.vmax).any():
+        lost = (
+            "diverged or growing"
+            if spec.value == RATE
+            else "diverged"
+            if spec.clim is None
+            else "above the scale"
+        )
+        signs[lost] = Patch(color=LOST)
+    add_below(figure, [Entry.of(text, sign) for text, sign in signs.items()])
+    return figure
+
+
+def _scale(panels: Sequence[Panel], spec: Heatmap) -> tuple[Normalize, Colormap]:
+    """The scale of colours: of a rate up to 1, from where it grows; grey above."""
+    finite = np.concatenate([panel.values[np.isfinite(panel.values)] for panel in panels])
+    rate = spec.value == RATE
+    low, high = float(finite.min()), 1.0 if rate else float(finite.max())
+    low, high = spec.clim or (low if low < high else high - 1, high)
+    wide = not rate and low > 0 and high > 100 * low
+    colors = colormaps["viridis"].with_extremes(over=LOST, bad="white")
+    return (LogNorm if wide else Normalize)(low, high), colors
+
+
+def _ends(places: Values, *, log: bool) -> Values:
+    """The edges (n + 1,) of cells around places (n,): halfway between neighbours."""
+    at = np.log(places) if log else places
+    middle = (at[1:] + at[:-1]) / 2
+    ends = np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]])
+    return np.exp(ends) if log else ends
+
+
+def _draw_theory(
+    ax: Axes, panel: Panel, method: Method, spec: Heatmap, *, swapped: bool
+) -> dict[str, Artist]:
+    """The limit of stability, the best momentum at each step size, and the optimum; their entries."""
+    low, high = spec.curvature or _curvature(panel.runs)
+    steps, momenta = (panel.y, panel.x) if swapped else (panel.x, panel.y)
+    b = np.linspace(*_range(momenta), POINTS)
+    a = np.geomspace(max(_range(steps)[0], 1e-12 * _range(steps)[1]), _range(steps)[1], POINTS)
+    tuned = method.tuned(low, high)
+    limit = np.array([method.limit(each, high) for each in b])
+    lines: dict[str, tuple[Values, Values, Any]] = {"stability limit": (limit, b, "solid")}
+    if method.best_momentum is not None:
+        best = np.array([method.best_momentum(each, low, high) for each in a])
+        below = best < 1
+        lines["best momentum at each step size"] = (a[below], best[below], "dashed")
+    signs: dict[str, Artist] = {}
+    for text, (x, y, dash) in lines.items():
+        ax.plot(*((y, x) if swapped else (x, y)), linestyle=dash, gid="theory", **_LINE)
+        signs[text] = Line2D([], [], linestyle=dash, **_LINE)
+    star = (tuned.momentum, tuned.lr) if swapped else (tuned.lr, tuned.momentum)
+    ax.plot(*star, gid="theory", zorder=5, **_STAR)
+    name = f"optimum of theory: rate {tuned.rate:.4f} at lr {tuned.lr:.4g}, momentum {tuned.momentum:.4g}"
+    return {name: Line2D([], [], **_STAR), **signs}
+
+
+def _range(places: Values) -> tuple[float, float]:
+    return float(places.min()), float(places.max())
+
+
+def _curvature(runs: Sequence[Run]) -> tuple[float, float]:
+    """Least and largest eigenvalue of the Hessian of what the runs minimised."""
+    hessians = {
+        str(hessian): hessian for run in runs if (hessian := (run.info.get("objective") or {}).get("hessian"))
+    }
+    if len(hessians) != 1:
+        why = "the runs have several" if hessians else "run.json has no Hessian"
+        raise UserError(f"theory: {why}; give the least and largest eigenvalue as curvature=[m,L]")
+    eigenvalues = np.linalg.eigvalsh(np.array(next(iter(hessians.values())), dtype=np.float64))
+    return float(eigenvalues[0]), float(eigenvalues[-1])
