@@ -248,7 +248,7 @@ def test_diverged_cells_are_grey_and_missing_ones_white(tmp_path: Path) -> None:
     [
         (
             {"y": None},
-            "y: a figure of kind heatmap needs a setting here; these runs differ in: optimizer.momentum, lr, ",
+            "y: a figure of kind heatmap needs a setting here; these runs differ in: optimizer.momentum",
         ),
         ({"y": "seed"}, "y=seed: all these runs have the same; a map needs two"),
         (
