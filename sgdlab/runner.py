@@ -161,7 +161,9 @@ def _trainer(config: Config, made: problem.Problem) -> tuple[Trainer, Batches, P
         eval_train=config.eval_train,
         visit_every=config.trajectory_every,
     )
-    optimizer = optim.build(config.optimizer, config.lr, made.model.parameters())
+    names, weights = zip(*made.model.named_parameters(), strict=True)
+    roles = [made.roles[name] for name in names]
+    optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
     by_epoch = config.scheduler.unit == "epochs"
     units = -(-plan.total // batches.per_epoch) if by_epoch else plan.total
     scheduler = None

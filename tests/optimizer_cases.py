@@ -121,6 +121,20 @@ ROWS: dict[str, Row] = {
         lr=1.0,
         variants=({"eps": 1e-2}, {"rho": 0.5, "eps": 1e-2}, {"weight_decay": 0.1, "eps": 1e-3}, {}),
     ),
+    "shampoo": Row(
+        formula=formulas.shampoo,
+        lr=0.02,
+        variants=(
+            {},
+            {"beta": 0.5, "grafting": "none", "update_interval": 1},
+            {"beta": 0.9, "grafting": "none", "update_interval": 1, "momentum": 0.5},
+            {"accumulation": "sum", "grafting": "none", "update_interval": 1, "weight_decay": 0.1},
+            {"root": "newton", "eps": 1e-6, "update_interval": 2, "grafting": "sgd"},
+            {"exponent": 2, "max_size": 2, "update_interval": 3, "eps": 1e-3},
+            {"max_size": 0, "beta": 0.8, "graft_betas": (0.8, 0.9), "graft_eps": 1e-3},
+            {"weight_decay": 0.1, "decoupled_weight_decay": True, "momentum": 0.5},
+        ),
+    ),
     "newton": Row(
         formula=formulas.newton,
         lr=0.2,  # with 1 there would be nothing to compare after three updates

@@ -149,3 +149,41 @@ def adadelta(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: di
 def newton(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
     """Of all weights (n,) at once: w - lr (H + damping I)^-1 g."""
     return w - lr * np.linalg.inv(state["hessian"] + h["damping"] * np.eye(len(w))) @ g
+
+
+def shampoo(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """D = L^{-1/p} G R^{-1/p}, its length that of SGD's or Adam's step; then momentum. A vector's weights
+    are matrices of one entry."""
+    decay = h["weight_decay"] * w
+    g = g if h["decoupled_weight_decay"] else g + decay
+    rooted = (t - 1) % h["update_interval"] == 0
+    if g.ndim == 1:
+        v = _gathered(state, "squares", g**2, h)
+        state["root"] = (v * (1 + h["eps"])) ** (-2 / h["exponent"]) if rooted else state["root"]
+        step = state["root"] * g
+    else:
+        for side, square in (("L", g @ g.T), ("R", g.T @ g)):
+            if len(square) > h["max_size"]:
+                square = np.diag(np.diag(square))
+            gathered = _gathered(state, side, square, h)
+            if rooted:
+                state[f"{side} root"] = _inverse_root(gathered, h)
+        step = state["L root"] @ g @ state["R root"]
+    plain = {"amsgrad": False, "bias_correction": True, "eps_inside_root": False}
+    adams = _adam_step(g, state, t, {"betas": h["graft_betas"], "eps": h["graft_eps"], **plain})
+    size = {"none": step, "sgd": g, "adam": adams}[h["grafting"]]
+    step = step * np.sqrt((size**2).sum() / (step**2).sum())
+    state["b"] = h["momentum"] * state.get("b", 0.0) + step
+    return w - lr * (state["b"] + (decay if h["decoupled_weight_decay"] else 0.0))
+
+
+def _gathered(state: dict[str, Any], key: str, new: Array, h: dict[str, Any]) -> Array:
+    old = state.get(key, np.zeros_like(new))
+    state[key] = old + new if h["accumulation"] == "sum" else h["beta"] * old + (1 - h["beta"]) * new
+    return state[key]
+
+
+def _inverse_root(a: Array, h: dict[str, Any]) -> Array:
+    values, vectors = np.linalg.eigh(a)
+    powers = (np.maximum(values, 0) + h["eps"] * values.mean()) ** (-1 / h["exponent"])
+    return vectors @ np.diag(powers) @ vectors.T

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sgdlab.checks import Check, Choice, Each, Flag, Number, Optional
+from sgdlab.checks import Check, Choice, Each, Flag, Number, Optional, Whole
 from sgdlab.config import show
 
 _NONNEGATIVE = Number(low=0)
@@ -178,6 +178,25 @@ OPTIMIZERS: dict[str, Entry] = {
         formula="m <- momentum m + (1 - momentum) g;  w <- w - lr sign(m)",
         rule="sgdlab.optim.signsgd:SignSGD",
         hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Flag()},
+    ),
+    "shampoo": Entry(
+        formula="L, R <- averages of G G^T, G^T G;  W <- W - lr L^(-1/4) G R^(-1/4)",
+        rule="sgdlab.optim.shampoo:Shampoo",
+        hypers={
+            "beta": _FRACTION,
+            "accumulation": Choice(("ema", "sum")),
+            "exponent": Whole(low=1),
+            "eps": _NONNEGATIVE,
+            "root": Choice(("eigh", "newton")),
+            "update_interval": Whole(low=1),
+            "max_size": Whole(),
+            "grafting": Choice(("none", "sgd", "adam")),
+            "graft_betas": _BETAS,
+            "graft_eps": _NONNEGATIVE,
+            "momentum": _FRACTION,
+            "weight_decay": _NONNEGATIVE,
+            "decoupled_weight_decay": Flag(),
+        },
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
