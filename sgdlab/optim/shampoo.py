@@ -41,8 +41,8 @@ class Shampoo(_Settings, MatrixRule):
         symbols   a: lr, b: beta, p: exponent, mu: momentum, lambda: weight_decay
         state     L_0 = 0 (out, out), R_0 = 0 (in, in), B_0 = 0; with Adam grafting its m_0 = v_0 = 0
         update    G <- G + lambda W
-                  L = b L + (1 - b) G G^T,  R = b R + (1 - b) G^T G     (ema)
-                  L = L + G G^T,            R = R + G^T G               (sum)
+                  L = b L + (1 - b) G G^T,  R = b R + (1 - b) G^T G     with accumulation ema,
+                  L = L + G G^T,            R = R + G^T G               or sum
                   D = L^{-1/p} G R^{-1/p}
                   D <- D |S| / |D|  with grafting, S the step of SGD (G) or Adam, | | Frobenius' norm
                   B = mu B + D
