@@ -29,7 +29,7 @@ ORDER = (
     ("schema",),
     ("config",),
     ("options", "device", "machine", "problem", "optim", "records"),
-    ("engine", "figures", "claims", "flags", "manual", "overrides", "refusals"),
+    ("engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
     ("cases",),
     ("accept", "progress", "summary"),
     ("recorder", "small"),
@@ -42,7 +42,7 @@ ORDER = (
 RANKS = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
 # Finer than the order: these read what a run wrote, or know nothing of each other, whatever their place.
-READERS = ("records", "figures", "claims")
+READERS = ("records", "figures", "claims", "report")
 APART = {
     **{name: {"torch", "problem", "optim", "engine", "runner", "sweep"} for name in READERS},
     "optim": {"problem", "engine", "records"},

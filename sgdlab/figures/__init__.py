@@ -41,10 +41,12 @@ __all__ = [
     "Curves",
     "FigureSpec",
     "Grid",
+    "Heatmap",
     "Sweep",
     "Trajectories",
     "check_options",
     "draw",
+    "inline_svg",
     "read_spec",
     "save",
 ]
@@ -86,3 +88,10 @@ def save(figure: "Figure", path: Path) -> None:
     from sgdlab.figures.output import save_figure
 
     save_figure(figure, path)
+
+
+def inline_svg(figure: "Figure", name: str, label: str) -> str:
+    """A figure as an <svg> element of a page; `name` is its own there, `label` says what it shows."""
+    from sgdlab.figures import output
+
+    return output.inline_svg(figure, name, label)
