@@ -146,9 +146,7 @@ def test_it_is_accessible(report: Report) -> None:
     assert labels == ["Loss & more", "The same again", "Paths"]
     assert all(each["role"] == "img" for each in page.attributes if each["tag"] == "svg")
     levels = [int(tag[1]) for tag in page.tags if tag in ("h1", "h2", "h3")]
-    assert levels[0] == 1 and all(
-        later <= earlier + 1 for earlier, later in zip(levels, levels[1:], strict=False)
-    )
+    assert levels[0] == 1 and all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels))
     assert any(each.get("name") == "viewport" for each in page.attributes)
 
 
