@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sgdlab.accept import accept
 from sgdlab.cases import expand, read_cases
+from sgdlab.compose import Composer
 from sgdlab.errors import UsageError
 from sgdlab.refusals import HYDRA_ERRORS, reword
 
@@ -93,14 +94,15 @@ class SerialLauncher(Launcher):
 
     def _checked(self, every: list[list[str]]) -> "list[Job]":
         """The jobs, once all of them are known to make sense; torch is imported only then."""
-        assert self._config is not None
+        assert self._context is not None and self._config is not None
+        composer = Composer(self._context.config_loader, self._config)
         raw = OmegaConf.to_container(self._config, resolve=False)
         cases = read_cases(raw.get("cases") if isinstance(raw, dict) else None)
         configs, labels = [], []
         for overrides in every:
             with _named(overrides):
                 words, label = expand(overrides, cases)
-                configs.append(accept(self._composed(words)))
+                configs.append(accept(composer.compose(words)))
                 labels.append(label)
         from sgdlab import runner
         from sgdlab.sweep import Job
@@ -111,13 +113,6 @@ class SerialLauncher(Launcher):
                 ready = runner.prepare(config)
                 jobs.append(Job(overrides=_words(overrides), config=ready, label=label))
         return jobs
-
-    def _composed(self, overrides: list[str]) -> DictConfig:
-        assert self._context is not None and self._config is not None
-        composed = self._context.config_loader.load_sweep_config(self._config, overrides)
-        OmegaConf.set_struct(composed, False)
-        del composed["hydra"], composed["cases"]
-        return composed
 
 
 def _words(overrides: list[str]) -> list[str]:

@@ -31,7 +31,7 @@ ORDER = (
     ("options", "device", "machine", "problem", "optim", "records"),
     ("engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
     ("cases",),
-    ("accept", "progress", "summary"),
+    ("accept", "compose", "progress", "summary"),
     ("recorder", "small"),
     ("runner",),
     ("sweep",),
