@@ -14,7 +14,7 @@ from sgdlab.records import RunWriter
 
 FLUSH_SECONDS = 1.0  # rows stay in memory at most about so long
 
-EVALUATED = ("train_loss", "test_loss", "test_accuracy")
+EVALUATED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 VISITED = ("objective", "gap", "distance")
 
 
@@ -92,7 +92,7 @@ class Recorder:
             self.flush()
 
     def evaluated(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
-        numbers = (result.train_loss, result.test_loss, result.test_accuracy)
+        numbers = (result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy)
         self._add("eval.csv", epoch, step, samples, *numbers)
         self._add("time.csv", step, self.seconds())
         self.metrics |= dict(zip(EVALUATED, numbers, strict=True))

@@ -129,11 +129,13 @@ def test_evaluation_does_not_depend_on_its_chunks(tmp_path, monkeypatch):
     parts = evaluate(made, train_limit=333)
     assert parts.train_loss == pytest.approx(whole.train_loss, rel=1e-13)
     assert parts.test_loss == pytest.approx(whole.test_loss, rel=1e-13)
-    assert parts.test_accuracy == whole.test_accuracy
+    assert parts.test_accuracy == whole.test_accuracy and parts.train_accuracy == whole.train_accuracy
     assert made.model.training
     with torch.no_grad():
         out = made.model(made.data.prepare(made.data.test_x))
+        seen = made.model(made.data.prepare(made.data.train_x[:333]))
     assert whole.test_accuracy == (out.argmax(1) == made.data.test_y).double().mean().item()
+    assert whole.train_accuracy == (seen.argmax(1) == made.data.train_y[:333]).double().mean().item()
     assert whole.test_loss == pytest.approx(made.loss(out, made.data.test_y).item(), rel=1e-13)
 
 

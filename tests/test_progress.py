@@ -12,8 +12,8 @@ from sgdlab.engine.evaluate import Evaluation
 from sgdlab.progress import Length, Live, Plain, Quiet
 from sgdlab.summary import report
 
-RESULT = Evaluation(train_loss=0.5, test_loss=0.456, test_accuracy=0.836)
-REGRESSION = Evaluation(train_loss=0.5, test_loss=0.456, test_accuracy=None)
+RESULT = Evaluation(train_loss=0.5, train_accuracy=0.9, test_loss=0.456, test_accuracy=0.836)
+REGRESSION = Evaluation(train_loss=0.5, train_accuracy=None, test_loss=0.456, test_accuracy=None)
 
 
 def console(**more):

@@ -58,11 +58,11 @@ def disk_full_at(size: int) -> Iterator[None]:
 def test_rows_are_appended_under_a_header_and_none_is_an_empty_cell(tmp_path: Path) -> None:
     made = writer(tmp_path)
     made.append("train.csv", [ROW, (101, 1, 6464, 0.1, 1.25)])
-    made.append("eval.csv", [(0, 0, 0, 2.25, 2.5, None)])
+    made.append("eval.csv", [(0, 0, 0, 2.25, None, 2.5, None)])
     assert (
         tmp_path / "train.csv"
     ).read_text() == "step,epoch,samples,lr,loss\n1,1,64,0.1,2.3\n101,1,6464,0.1,1.25\n"
-    assert (tmp_path / "eval.csv").read_text().splitlines()[1] == "0,0,0,2.25,2.5,"
+    assert (tmp_path / "eval.csv").read_text().splitlines()[1] == "0,0,0,2.25,,2.5,"
 
 
 @given(value=st.floats(width=32, allow_nan=False))
@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_the_rows_that_were_there(tmp_path: Path) -> None:
 def test_truncating_to_an_offset_takes_later_rows_back(tmp_path: Path) -> None:
     made = writer(tmp_path)
     made.append("train.csv", [ROW])
-    made.append("eval.csv", [(0, 0, 0, 2.25, 2.5, 0.5)])
+    made.append("eval.csv", [(0, 0, 0, 2.25, 0.4, 2.5, 0.5)])
     offsets = made.offsets()
     before = {name: (tmp_path / name).read_bytes() for name in offsets}
     made.append("train.csv", [ROW, ROW])
@@ -142,6 +142,18 @@ def test_tables_come_back_as_written(tmp_path: Path) -> None:
     assert evals["test_loss"].tolist() == [2.5, 0.6]
     assert evals["test_accuracy"].isna().tolist() == [True, False]
     assert run.time().columns.tolist() == ["step", "seconds"]
+
+
+def test_a_column_that_came_later_reads_as_empty(tmp_path: Path) -> None:
+    run = fake_run(tmp_path)
+    header = "epoch,step,samples,train_loss,test_loss,test_accuracy\n"
+    (run.folder / "eval.csv").write_text(header + "0,0,0,2.25,2.5,0.5\n")
+    evals = run.eval()
+    assert evals.columns.tolist()[3:] == ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
+    assert evals["train_accuracy"].isna().all() and evals["test_accuracy"].tolist() == [0.5]
+    (run.folder / "eval.csv").write_text(header.replace(",test_loss", "") + "0,0,0,2.25,0.5\n")
+    with pytest.raises(UserError, match=r"eval\.csv is not a table that sgdlab wrote"):
+        run.eval()
 
 
 def test_a_line_that_was_cut_short_is_no_row(tmp_path: Path) -> None:

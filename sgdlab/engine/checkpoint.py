@@ -10,7 +10,7 @@ import torch
 
 from sgdlab.errors import UserError
 
-FORMAT = 1
+FORMAT = 2  # raised when a run begun by the version before could not be gone on with by this one
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

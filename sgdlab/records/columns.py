@@ -38,6 +38,12 @@ EVAL = (
         title="Training loss (evaluated)",
         meaning="mean loss over the first eval_train training examples",
     ),
+    Column(
+        name="train_accuracy",
+        title="Training accuracy",
+        meaning="fraction of those examples whose largest output is the label; empty for regression",
+        later=True,
+    ),
     Column(name="test_loss", title="Test loss", meaning="mean loss over the test set"),
     Column(
         name="test_accuracy",

@@ -9,7 +9,8 @@ from sgdlab.records.read import Run
 # What `fields` says of a run apart from its settings; the metrics are in the order of a table's columns.
 INFO = ("hash", "name", "status", "reason", "experiment", "started", "finished", "seconds", "parameters")
 METRICS = (
-    *("step", "epoch", "samples", "loss", "train_loss", "test_loss", "test_accuracy"),
+    *("step", "epoch", "samples", "loss"),
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
     *("objective", "gap", "distance"),
 )
 

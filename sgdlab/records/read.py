@@ -50,7 +50,8 @@ class Run:
 
     @property
     def metrics(self) -> Mapping[str, float | int | None]:
-        """The last recorded numbers: step, epoch, samples, loss, train_loss, test_loss, test_accuracy."""
+        """The last recorded numbers: step, epoch, samples, loss, train_loss, train_accuracy, test_loss,
+        test_accuracy; objective, gap, distance where a trajectory was kept."""
         return dict(self.info.get("metrics") or {})
 
     @cached_property
