@@ -11,6 +11,7 @@ from sgdlab.commands import runs as runs_command
 from sgdlab.commands.train import main
 from sgdlab.errors import UsageError
 from sgdlab.figures import Curves
+from sgdlab.figures.labels import Labels
 from sgdlab.figures.series import read_curve, series
 from sgdlab.records import differing, fields, label, matching, parse_filter, read_run, read_sweep, select
 
@@ -196,12 +197,11 @@ def test_two_cases_that_are_one_run_are_both_there(tmp_path):
 def test_seeds_of_a_case_are_one_series(tmp_path):
     swept(tmp_path)
     runs = select(["pair"], tmp_path).runs
-    spec = Curves()
-    found = series([read_curve(run, spec) for run in runs], differing(runs), spec)
+    curves = [read_curve(run, Curves()) for run in runs]
+    found = series(curves, Labels(runs), band="minmax")
     assert [each.label for each in found] == ["gradient descent", "heavy ball"]
     assert all("mean of 2 seeds" in each.text(fate=True) for each in found)
-    alone = Curves(band="none")
-    texts = [each.label for each in series([read_curve(run, alone) for run in runs], ["seed"], alone)]
+    texts = [each.label for each in series(curves, Labels(runs), band="none")]
     assert texts[-1] == "heavy ball, seed=1" and len(texts) == 4
 
 
