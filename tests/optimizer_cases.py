@@ -135,6 +135,20 @@ ROWS: dict[str, Row] = {
             {"weight_decay": 0.1, "decoupled_weight_decay": True, "momentum": 0.5},
         ),
     ),
+    "muon": Row(
+        formula=formulas.muon,
+        lr=0.02,
+        variants=(
+            {},
+            {"momentum": 0.5, "nesterov": False, "adjust_lr": "match_rms_adamw"},
+            {"ns_coefficients": (1.875, -1.25, 0.375), "ns_steps": 12, "weight_decay": 0.1},
+            {"orthogonalizer": "svd", "adjust_lr": "spectral_unclamped", "momentum": 0.8},
+            {"orthogonalizer": "svd", "ns_dtype": "bfloat16"},  # NumPy has none; tests/test_muon.py does
+            {"eps": 10.0, "roles": ("matrix", "head")},  # above the norm of the momentum
+            {"adamw_lr_ratio": 0.5, "adamw_betas": (0.8, 0.9), "adamw_eps": 0.1, "adamw_weight_decay": 0.1},
+        ),
+        coupled=False,
+    ),
     "newton": Row(
         formula=formulas.newton,
         lr=0.2,  # with 1 there would be nothing to compare after three updates

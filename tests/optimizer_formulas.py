@@ -146,6 +146,32 @@ def adadelta(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: di
     return w - lr * step
 
 
+def muon(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """Of a matrix: momentum with its singular values s replaced, by 1 or by k1 s + k2 s^3 + k3 s^5 over and
+    over. Of a vector: AdamW."""
+    if g.ndim == 1:
+        plain = {"amsgrad": False, "bias_correction": True, "eps_inside_root": False}
+        settings = {key: h[f"adamw_{key}"] for key in ("betas", "eps", "weight_decay")}
+        return adamw(w, g, state, t, lr * h["adamw_lr_ratio"], settings | plain)
+    mu = h["momentum"]
+    b = state["b"] = mu * state.get("b", 0.0) + (1 - mu) * g
+    u, s, vh = np.linalg.svd(mu * b + (1 - mu) * g if h["nesterov"] else b, full_matrices=False)
+    if h["orthogonalizer"] == "svd":
+        s = np.ones_like(s)
+    else:
+        k1, k2, k3 = h["ns_coefficients"]
+        s = s / max(np.sqrt((s**2).sum()), h["eps"])
+        for _ in range(h["ns_steps"]):
+            s = k1 * s + k2 * s**3 + k3 * s**5
+    out, into = w.shape
+    adjusted = {
+        "original": np.sqrt(max(1, out / into)),
+        "match_rms_adamw": 0.2 * np.sqrt(max(out, into)),
+        "spectral_unclamped": np.sqrt(out / into),
+    }
+    return w - lr * h["weight_decay"] * w - lr * adjusted[h["adjust_lr"]] * u @ np.diag(s) @ vh
+
+
 def newton(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
     """Of all weights (n,) at once: w - lr (H + damping I)^-1 g."""
     return w - lr * np.linalg.inv(state["hessian"] + h["damping"] * np.eye(len(w))) @ g

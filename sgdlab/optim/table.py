@@ -83,6 +83,17 @@ def _too_large(hypers: Mapping[str, Any], roles: Sequence[str], weights: int) ->
     )
 
 
+def _no_matrix(hypers: Mapping[str, Any], roles: Sequence[str], weights: int) -> str:
+    if set(roles) & set(hypers["roles"]):
+        return ""
+    others = [role for role in dict.fromkeys(roles) if role not in ("vector", "point")]
+    choice = f"choose with optimizer.roles={show(others)}, or " if others else ""
+    return (
+        f"this model has no matrices of the roles {', '.join(hypers['roles']) or 'that are chosen'}; "
+        f"it has {', '.join(dict.fromkeys(roles))}; {choice}use optimizer=adamw"
+    )
+
+
 OPTIMIZERS: dict[str, Entry] = {
     "sgd": Entry(
         formula="b <- momentum b + (1 - dampening) g;  w <- w - lr b",
@@ -197,6 +208,27 @@ OPTIMIZERS: dict[str, Entry] = {
             "weight_decay": _NONNEGATIVE,
             "decoupled_weight_decay": Flag(),
         },
+    ),
+    "muon": Entry(
+        formula="M <- average of G;  W <- W - lr U V^T, where M = U S V^T;  AdamW for what is no matrix",
+        rule="sgdlab.optim.muon:Muon",
+        hypers={
+            "momentum": _FRACTION,
+            "nesterov": Flag(),
+            "orthogonalizer": Choice(("newton_schulz", "svd")),
+            "ns_coefficients": Each(Number(), 3),
+            "ns_steps": Whole(low=1, high=100),
+            "ns_dtype": Choice(("weights", "bfloat16")),
+            "eps": Number(low=0, low_open=True),
+            "weight_decay": _NONNEGATIVE,
+            "adjust_lr": Choice(("original", "match_rms_adamw", "spectral_unclamped")),
+            "roles": Each(Choice(("matrix", "input", "head", "kernel"))),
+            "adamw_lr_ratio": _NONNEGATIVE,
+            "adamw_betas": _BETAS,
+            "adamw_eps": _NONNEGATIVE,
+            "adamw_weight_decay": _NONNEGATIVE,
+        },
+        unfit=_no_matrix,
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
