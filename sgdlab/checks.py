@@ -193,3 +193,26 @@ class Anything:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return tuple(self(member) for member in value)
         return value
+
+
+def legal(check: Check) -> str:
+    """What a check allows in a few words: `>= 0`, `in [0, 1)`, `true or false`; empty for anything."""
+    if isinstance(check, Number):
+        if check.low > -math.inf and check.high < math.inf:
+            ends = "(["[not check.low_open], ")]"[not check.high_open]
+            return f"in {ends[0]}{check.low:g}, {check.high:g}{ends[1]}"
+        return check.range
+    if isinstance(check, Whole):
+        return f"whole, >= {check.low}" + (f" and <= {check.high}" if check.high < LARGEST else "")
+    if isinstance(check, Flag):
+        return "true or false"
+    if isinstance(check, Choice):
+        return " or ".join(check.names)
+    if isinstance(check, Optional):
+        return f"null, or {legal(check.inner)}"
+    if isinstance(check, Either):
+        return f"{check.word}, or {legal(check.inner)}"
+    if isinstance(check, Each):
+        size = "a list" if check.length is None else f"{check.length} numbers"
+        return f"{size}, each {legal(check.inner)}" if legal(check.inner) else size
+    return ""

@@ -12,6 +12,7 @@ COMMANDS = {
     "plot": ("sgdlab.commands.plot", "draw runs, sweeps and experiments"),
     "reproduce": ("sgdlab.commands.reproduce", "run, draw and check everything in the lecture notes"),
     "runs": ("sgdlab.commands.runs", "list runs: status, settings that differ, results"),
+    "optimizers": ("sgdlab.commands.optimizers", "list optimizers: formula, settings, engines"),
     "data": ("sgdlab.commands.data", "list data sets and fetch them"),
     "completion": ("sgdlab.commands.completion", "print the line that enables tab completion"),
 }

@@ -91,6 +91,8 @@ def _positionals(command: str, words: Sequence[str], word: str) -> Iterable[str]
         return [*_step_by_step(_run_names(), word), *filters]
     if command == "reproduce":
         return ["notes"]
+    if command == "optimizers":
+        return options.groups()["optimizer"]
     if command == "completion":
         return ["bash", "zsh", "fish"]
     if "fetch" not in words:

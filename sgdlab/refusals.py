@@ -64,7 +64,11 @@ def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
     match = nearest(last, names)
     if match is not None:
         return UsageError(f"{key}: no such setting; did you mean {f'{prefix}.{match}' if prefix else match}?")
-    return UsageError(f"{key}: no such setting; {_elsewhere(key) or did_you_mean(last, names)}")
+    here = ", ".join(sorted(set(names) - {"name"}))
+    elsewhere = _elsewhere(key)
+    if elsewhere.startswith("it is one of") and isinstance(parent, DictConfig):
+        elsewhere += f"; {prefix}={parent.get('name')} has {here}"
+    return UsageError(f"{key}: no such setting; {elsewhere or did_you_mean(last, names)}")
 
 
 def _elsewhere(key: str) -> str:

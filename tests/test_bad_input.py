@@ -275,16 +275,103 @@ CUSTOM = [
     ),
 ]
 
+# Of each optimizer: a setting that it does not have, and one out of range.
+HYPERPARAMETERS = [
+    (train("optimizer=sgd", "optimizer.betas=[.9,.99]"), "optimizer.betas: no such setting; it is one of "),
+    (
+        train("optimizer=sgd", "optimizer.betas=[.9,.99]"),
+        "; optimizer=sgd has dampening, default_lr, impl, maximize, momentum, nesterov, weight_decay",
+    ),
+    (
+        train("optimizer=sgd", "+optimizer.betas=[.9,.99]"),
+        "optimizer.betas: sgd has no such hyperparameter; One of: dampening, maximize, momentum, nesterov, ",
+    ),
+    (
+        train("optimizer=adam", "+optimizer.beta=0.9"),
+        "optimizer.beta: adam has no such hyperparameter; did you mean betas? One of: amsgrad, betas, ",
+    ),
+    (train("optimizer=polyak", "optimizer.momentun=0.5"), "did you mean optimizer.momentum?"),
+    (
+        train("optimizer=polyak", "+optimizer.nesterov=true"),
+        "optimizer.nesterov: polyak has no such hyperparameter; One of: momentum",
+    ),
+    (
+        train("optimizer=polyak", "optimizer.momentum=1"),
+        "optimizer.momentum=1: must be a number >= 0 and < 1",
+    ),
+    (
+        train("optimizer=nesterov", "optimizer.momentum=-0.1"),
+        "optimizer.momentum=-0.1: must be a number >= 0 and < 1",
+    ),
+    (train("optimizer=adagrad", "optimizer.lr_decay=-1"), "optimizer.lr_decay=-1: must be a number >= 0"),
+    (train("optimizer=adagrad", "optimizer.eps=-1e-10"), "optimizer.eps=-1e-10: must be a number >= 0"),
+    (
+        train("optimizer=rmsprop", "optimizer.alpha=1"),
+        "optimizer.alpha=1: must be a number >= 0 and < 1",
+    ),
+    (
+        train("optimizer=rmsprop", "optimizer.eps_inside_root=yes"),
+        "optimizer.eps_inside_root=yes: must be true or false",
+    ),
+    (train("optimizer=adadelta", "optimizer.rho=2"), "optimizer.rho=2: must be a number >= 0 and < 1"),
+    (
+        train("optimizer=adam", "optimizer.bias_correction=0"),
+        "optimizer.bias_correction=0: must be true or false",
+    ),
+    (train("optimizer=adam", "optimizer.box=1"), "optimizer.box=1: must be a list of 2, or null"),
+    (
+        train("optimizer=adam", "optimizer.box=[1,-1]"),
+        "optimizer.box=[1,-1]: must be [low,high] with low < high, or null",
+    ),
+    (
+        train("optimizer=adam", "optimizer.box=[-1,1]", "optimizer.impl=torch"),
+        "optimizer.impl=torch: torch.optim.Adam has box=null only; use optimizer.impl=rule or auto",
+    ),
+    (
+        train("optimizer=adamw", "optimizer.weight_decay=-1"),
+        "optimizer.weight_decay=-1: must be a number >= 0",
+    ),
+    (
+        train("optimizer=nadam", "optimizer.momentum_decay=-1"),
+        "optimizer.momentum_decay=-1: must be a number >= 0",
+    ),
+    (
+        train("optimizer=radam", "optimizer.betas=[1.5,0.9]"),
+        "optimizer.betas=[1.5,0.9]: each member must be a number >= 0 and < 1",
+    ),
+    (
+        train("optimizer=signsgd", "optimizer.momentum=1.5"),
+        "optimizer.momentum=1.5: must be a number >= 0 and < 1",
+    ),
+    (
+        train("optimizer=signsgd", "optimizer.impl=torch"),
+        "optimizer.impl=torch: torch.optim has no such optimizer; use optimizer.impl=rule or auto",
+    ),
+    (train("optimizer=adam", "optimizer.impl=jax"), "optimizer.impl=jax: One of: auto, rule, torch"),
+]
+
 COMMANDS = [
     (["trian"], "trian: no such command; did you mean train? One of: completion, data, "),
     (["--help-me"], "--help-me: no such command; "),
+    (["optimizers", "adan"], "adan: no such optimizer; did you mean adam? One of: adadelta, "),
     (["completion", "bsh"], "bsh: no completion for this shell; did you mean bash?"),
 ]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [*SETTINGS, *NAMES, *COMBINATIONS, *WORDS, *SWEEPS, *FLAGS, *PLACES, *CUSTOM, *COMMANDS],
+    [
+        *SETTINGS,
+        *NAMES,
+        *COMBINATIONS,
+        *WORDS,
+        *SWEEPS,
+        *FLAGS,
+        *PLACES,
+        *CUSTOM,
+        *HYPERPARAMETERS,
+        *COMMANDS,
+    ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
 def test_refused_before_anything_is_done(words: list[str], message: str, capsys: pytest.CaptureFixture[str]):

@@ -110,12 +110,12 @@ OPTIMIZERS: dict[str, Entry] = {
         refuse=_nesterov,
     ),
     "polyak": Entry(
-        formula="w_t+1 = w_t - lr g(w_t) + momentum (w_t - w_t-1)",
+        formula="w(t+1) = w(t) - lr g(w(t)) + momentum (w(t) - w(t-1))",
         rule="sgdlab.optim.momentum:Polyak",
         hypers={"momentum": _FRACTION},
     ),
     "nesterov": Entry(
-        formula="y = w_t + momentum (w_t - w_t-1);  w_t+1 = y - lr g(y)",
+        formula="y = w(t) + momentum (w(t) - w(t-1));  w(t+1) = y - lr g(y)",
         rule="sgdlab.optim.momentum:Nesterov",
         hypers={"momentum": _FRACTION},
     ),

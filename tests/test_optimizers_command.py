@@ -1,0 +1,129 @@
+"""`sgdlab optimizers`: the table in a pipe and in terminals of two widths, and the page of each optimizer."""
+
+import inspect
+import re
+
+import pytest
+
+from sgdlab import checks, cli, options
+from sgdlab.commands.optimizers import _page, settings_of
+from sgdlab.optim import OPTIMIZERS, about
+from sgdlab.optim.adapter import rule_class
+
+NAMES = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+@pytest.fixture(scope="module")
+def piped():
+    """The lines of the table in a pipe, by the optimizer's name."""
+    patch = pytest.MonkeyPatch()
+    said: list[str] = []
+    patch.setattr("builtins.print", said.append)
+    try:
+        assert cli.main(["optimizers"]) == 0
+    finally:
+        patch.undo()
+    return {line.partition(" ")[0]: line for line in "\n".join(said).splitlines()}
+
+
+@NAMES
+def test_in_a_pipe_each_has_one_line(name, piped):
+    assert piped.keys() == {"name", *OPTIMIZERS}
+    line, entry = piped[name], OPTIMIZERS[name]
+    assert entry.formula in line
+    for setting in settings_of(name):
+        assert f"{setting.key.removeprefix('optimizer.')}={setting.default}" in line
+        assert setting.default in ("true", "false") or not setting.legal or f"({setting.legal})" in line
+    assert (f"serial (not batched: {entry.serial})" if entry.serial else "serial, batched") in line
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_in_a_terminal_it_keeps_to_the_width_and_breaks_no_setting(columns, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli.main(["optimizers"]) == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, text.splitlines())) <= columns
+    lines = [line[next(re.finditer(r"$|  \S", line)).start() :] for line in text.splitlines()]
+    for name, entry in OPTIMIZERS.items():
+        assert re.search(rf"^{name} ", text, flags=re.MULTILINE)
+        for setting in settings_of(name):
+            shown = f"{setting.key.removeprefix('optimizer.')}={setting.default}"
+            assert any(shown in line for line in lines), shown
+        assert not entry.serial or f"not batched: {entry.serial}" in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 110])
+@NAMES
+def test_the_page_says_all_and_keeps_to_the_width(name, columns):
+    page = "\n\n".join(_page(name, columns))
+    words = " ".join(page.split())
+    assert max(map(len, page.splitlines())) <= columns
+    assert options.meaning("optimizer", name) in words
+    for setting in settings_of(name):
+        assert f"{setting.key}={setting.default}" in page and setting.meaning in words
+    if OPTIMIZERS[name].rule:
+        rule = rule_class(OPTIMIZERS[name])
+        assert " ".join(inspect.getdoc(rule).split()) in words
+        assert f"from sgdlab.optim import {rule.__name__}" in words
+
+
+def test_the_page_of_a_custom_class(capsys):
+    assert cli.main(["optimizers", "custom"]) == 0
+    assert "optimizer.target=???" in capsys.readouterr().out
+
+
+def test_numbers_kept_for_each_weight():
+    known = {
+        "sgd": {"": 1},
+        "polyak": {"": 1},
+        "nesterov": {"": 1},
+        "adagrad": {"": 1},
+        "rmsprop": {"": 2, "centered=true": 3},
+        "adadelta": {"": 2},
+        "adam": {"": 2, "amsgrad=true": 3},
+        "adamw": {"": 2, "amsgrad=true": 3},
+        "nadam": {"": 2},
+        "radam": {"": 2},
+        "signsgd": {"": 1},
+        "newton": {"": 0},
+    }
+    for name, expected in known.items():
+        assert about.state_per_weight(name) == expected
+
+
+def test_numbers_that_a_class_without_a_rule_keeps_are_measured():
+    found = {
+        kind: about._measured(about.Entry(formula="", torch=f"torch.optim:{kind}"))
+        for kind in ("SGD", "Adam")
+    }
+    assert found == {"SGD": 0, "Adam": 2}
+
+
+def test_who_computes_the_defaults_comes_first():
+    found = {name: about.computed_by(entry) for name, entry in OPTIMIZERS.items()}
+    assert found["adam"] == ["torch", "rule"]
+    assert found["nadam"] == ["rule", "torch"]
+    assert found["polyak"] == ["rule"]
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (checks.Number(), ""),
+        (checks.Number(low=0), ">= 0"),
+        (checks.Number(low=0, low_open=True, high=1), "in (0, 1]"),
+        (checks.Number(low=0, high=1, high_open=True), "in [0, 1)"),
+        (checks.Whole(low=1), "whole, >= 1"),
+        (checks.Whole(high=9), "whole, >= 0 and <= 9"),
+        (checks.Flag(), "true or false"),
+        (checks.Choice(("a", "b")), "a or b"),
+        (checks.Optional(checks.Whole()), "null, or whole, >= 0"),
+        (checks.Either("full", checks.Whole(low=1)), "full, or whole, >= 1"),
+        (checks.Each(checks.Number(low=0), 2), "2 numbers, each >= 0"),
+        (checks.Each(checks.Number()), "a list"),
+        (checks.Anything(), ""),
+    ],
+)
+def test_legal_values_in_words(check, words):
+    assert checks.legal(check) == words
