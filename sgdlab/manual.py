@@ -27,6 +27,7 @@ Examples
   sgdlab train dataset=fashion_mnist_small epochs=3  without a download
   sgdlab train -m lr=10,0.1,0.001                    a sweep: one run a value
   sgdlab train experiment=notes/sgd_momentum         a named sweep
+  sgdlab train problem=rosenbrock optimizer=adam lr=0.05
   sgdlab train optimizer=rmsprop --help              the settings of rmsprop"""
 
 

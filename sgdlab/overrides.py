@@ -25,6 +25,12 @@ def check(words: Iterable[str]) -> None:
             continue
         if override.is_delete():
             raise UsageError(f"{word}: a setting cannot be taken away; give it a value with {key}=VALUE")
+        preset, dot, setting = key.partition(".")
+        if dot and preset in options.PRESETS:
+            raise UsageError(
+                f"{word}: {preset}=NAME only gives values to settings; change one by its own "
+                f"name: {setting}=VALUE"
+            )
         if group in groups:
             _check_group(override, word, key, groups)
         if key.endswith(".name") and key.removesuffix(".name") in groups:

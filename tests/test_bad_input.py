@@ -98,7 +98,7 @@ SETTINGS = [
     (train("runs_dir="), "runs_dir=: must be a text of at least one character"),
     (train("data_dir=3"), "data_dir=3: must be a text"),
     (train("figure=3"), "figure=3: must be a mapping, like {title: Momentum}, or null"),
-    (train("+figure.titel=x"), "figure.titel: no such key of a figure; did you mean title?"),
+    (train("+figure.titel=x"), "figure.titel: no such key of a figure of kind curves; did you mean title?"),
     (
         train("figure.title=x"),
         "figure.title: figure is one value and holds no settings; write +figure.title=VALUE",
@@ -115,7 +115,7 @@ NAMES = [
         "optimizer.momentom: no such setting; did you mean optimizer.momentum?",
     ),
     (train("momentum=0.5"), "momentum: no such setting; did you mean optimizer.momentum?"),
-    (train("std=0.5"), "std: no such setting; did you mean model.init.std?"),
+    (train("std=0.5"), "std: no such setting; did you mean dataset.std or model.init.std?"),
     (
         train("optimizer=adam", "optimizer.momentum=0.5"),
         "optimizer.momentum: no such setting; it is one of optimizer=nesterov or optimizer=polyak or ",
@@ -130,6 +130,14 @@ NAMES = [
         train("experiment=notes/sgd_batch_siz"),
         "experiment=notes/sgd_batch_siz: no such experiment; did you mean notes/sgd_batch_size?",
     ),
+    (train("problem=rosenbrok"), "problem=rosenbrok: no such problem; did you mean rosenbrock?"),
+    (train("problem=3"), "problem=3: choose one problem with problem=NAME; One of: "),
+    (train("+problem=beale"), "+problem=beale: write problem=beale, without +"),
+    (
+        train("problem.lr=3"),
+        "problem.lr=3: problem=NAME only gives values to settings; change one by its own name: lr=VAL",
+    ),
+    (train("model=rosenbrock"), "model=rosenbrock: is a function by itself and has no use for the examples"),
     (train("experiment=notes"), "experiment=notes: no such experiment; One of: notes/"),
     (train("experiment/notes=script"), "experiment/notes=script: write experiment=notes/script"),
     (train("optimizer/x=adam"), "optimizer/x=adam: no such group; choose one optimizer with optimizer=NAME"),
