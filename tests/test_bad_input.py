@@ -135,7 +135,7 @@ NAMES = [
     (train("+problem=beale"), "+problem=beale: write problem=beale, without +"),
     (
         train("problem.lr=3"),
-        "problem.lr=3: problem=NAME only gives values to settings; change one by its own name: lr=VAL",
+        "problem.lr=3: problem=NAME only gives values to settings; change one by its own na",
     ),
     (train("model=rosenbrock"), "model=rosenbrock: is a function by itself and has no use for the examples"),
     (train("experiment=notes"), "experiment=notes: no such experiment; One of: notes/"),
