@@ -118,7 +118,7 @@ NAMES = [
     (train("std=0.5"), "std: no such setting; did you mean dataset.std or model.init.std?"),
     (
         train("optimizer=adam", "optimizer.momentum=0.5"),
-        "optimizer.momentum: no such setting; it is one of optimizer=nesterov or optimizer=polyak or ",
+        "optimizer.momentum: no such setting; it is one of optimizer=",
     ),
     (train("dataset=mnit"), "dataset=mnit: no such dataset; did you mean mnist?"),
     (train("model=mpl"), "model=mpl: no such model; did you mean mlp?"),
