@@ -1,4 +1,4 @@
-"""`sgdlab plot`: draw runs, a sweep or an experiment into a PNG, SVG or PDF."""
+"""`sgdlab plot`: draw runs, a sweep or an experiment into a PNG, SVG or PDF, or a GIF that moves."""
 
 import argparse
 import json
@@ -29,6 +29,7 @@ examples:
   sgdlab plot notes/sgd_batch_size                   a sweep, drawn as its experiment says
   sgdlab plot fashion_mnist --panels lr --smooth 10  all runs of one name, a panel for each lr
   sgdlab plot 3fa8c2d1 77d0 --y test_accuracy --x epochs -o two.pdf
+  sgdlab plot rosenbrock --kind trajectories -o paths.gif      paths that grow step by step
 """
 
 # The keys of figures as options: name, metavar (None: a flag), meaning.
@@ -81,20 +82,29 @@ def main(argv: list[str]) -> int:
     options = vars(_parser().parse_intermixed_args(argv))
     targets, output = options.pop("targets"), options.pop("output")
     runs_dir = Path(options.pop("runs_dir"))
+    animation: dict[str, str] = {key: options.pop(key) for key in ("fps", "frames") if key in options}
     keys = _spec_keys(options)
 
-    from sgdlab.figures import check_options, draw, read_spec, save
-    from sgdlab.figures.output import check_path
+    from sgdlab.figures import animate, check_moving, check_options, draw, read_spec, save
+    from sgdlab.figures.output import check_path, is_animation
     from sgdlab.records import select
 
     check_options(keys, name=_option)  # an option that cannot be meant is refused before any run is read
-    if output:
-        check_path(Path(output))
+    path = Path(output) if output else None
+    if path:
+        check_path(path, animation=True)
+    moving = path is not None and is_animation(path)
+    speed = _speed(animation, moving=moving)
     selection = select(targets, runs_dir)
     spec = read_spec(keys, base=read_spec(selection.figure), name=_option)
+    path = path or runs_dir / "figures" / f"{_file_name(selection.name)}.png"
+    if moving:
+        check_moving(spec, path)
     drawing = draw(selection.runs, spec)
-    path = Path(output) if output else runs_dir / "figures" / f"{_file_name(selection.name)}.png"
-    save(drawing.figure, path)
+    if moving:
+        animate(drawing, path, **speed)
+    else:
+        save(drawing.figure, path)
     _report(path, drawing, selection)
     return 0
 
@@ -116,7 +126,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="experiment, sweep, folder or hash (default: the newest)",
     )
-    add("-o", "--output", metavar="FILE", default=None, help="ending in .png, .svg or .pdf")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default=None,
+        help="ending in .png, .svg, .pdf, or .gif: an animation",
+    )
     for name, metavar, meaning in _OPTIONS:
         if metavar:
             add(name, metavar=metavar, help=meaning)
@@ -124,6 +140,8 @@ def _parser() -> argparse.ArgumentParser:
             add(name, action=argparse.BooleanOptionalAction, help=meaning)
     for name, meaning in _PAIRS:
         add(name, metavar="LABEL=NUMBER", action="append", help=meaning)
+    add("--fps", metavar="N", help="of a .gif: frames a second, 1 to 50 (default 15)")
+    add("--frames", metavar="N", help="of a .gif: at most so many frames, 2 to 200 (default 80)")
     add(
         "--runs-dir",
         metavar="DIR",
@@ -155,6 +173,23 @@ def _spec_keys(options: Mapping[str, Any]) -> dict[str, Any]:
         elif _option(key) in dict(_PAIRS):
             keys[key] = dict(_pair(key, text) for text in keys[key])
     return keys
+
+
+def _speed(options: Mapping[str, str], *, moving: bool) -> dict[str, Any]:
+    """The options of an animation, checked before anything is drawn."""
+    from sgdlab.figures.spec import SPEED
+
+    found = {}
+    for key, text in options.items():
+        if not moving:
+            raise UsageError(
+                f"{_option(key)}={text}: only an animation has it; give -o a file that ends in .gif"
+            )
+        try:
+            found[key] = SPEED[key](_scalar(text))
+        except ValueError as err:
+            raise UsageError(f"{_option(key)}={text}: {err}") from None
+    return found
 
 
 def _pair(key: str, text: str) -> tuple[str, Any]:

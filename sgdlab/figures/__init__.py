@@ -11,6 +11,7 @@
     trajectories  paths of two weights          contours the function below them
     curves   figures of kinds `curves`, `grid`  layout   room for all words
     style    colours, line styles, sizes        output   PNG, SVG, PDF
+    animation  GIF
 
 Reading a spec is cheap; `draw` and `save` import matplotlib when they are called. They touch none of
 pyplot's global state, so they work in any thread or notebook, with or without a display.
@@ -27,6 +28,7 @@ from sgdlab.figures.spec import (
     Heatmap,
     Sweep,
     Trajectories,
+    check_moving,
     check_options,
     read_spec,
 )
@@ -44,6 +46,8 @@ __all__ = [
     "Heatmap",
     "Sweep",
     "Trajectories",
+    "animate",
+    "check_moving",
     "check_options",
     "draw",
     "inline_svg",
@@ -88,6 +92,16 @@ def save(figure: "Figure", path: Path) -> None:
     from sgdlab.figures.output import save_figure
 
     save_figure(figure, path)
+
+
+def animate(drawing: "Drawing", path: Path, *, fps: float = 15, frames: int = 80) -> None:
+    """Write a GIF in which a drawing's lines grow step by step: at most so many frames, so many a second.
+
+    Raises ValueError for numbers that are not legal, UserError when the file cannot be written.
+    """
+    from sgdlab.figures.animation import save_animation
+
+    save_animation(drawing, path, fps=fps, frames=frames)
 
 
 def inline_svg(figure: "Figure", name: str, label: str) -> str:

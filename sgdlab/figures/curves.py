@@ -23,6 +23,13 @@ FEW_POINTS = 3  # so few points make no line to speak of, so that each of them i
 MOST_POINTS = 60  # of a path, each of which is still marked
 MOST_MARKS = 25  # on a line of evaluations, which has a mark at each
 RARE_MARKS = 9  # on a line that is told by its mark from another of its colour
+# How an animation says how far along the x axis it has come.
+CLOCKS = {
+    "steps": "step {:,.0f}",
+    "samples": "{:,.0f} samples",
+    "epochs": "epoch {:.1f}",
+    "seconds": "{:.1f} s",
+}
 
 Looks = Mapping[str, LineStyle]
 
@@ -54,7 +61,14 @@ def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
     title = common_title(drawn) if spec.title is None else spec.title
     figure = laid_out(lambda: _draw(panels, title, spec, growing))
     empty = tuple(curve.run for curve in curves if not _is_shown(curve))
-    return Drawing(figure=figure, drawn=tuple(drawn), empty=empty, lacking=spec.y, growing=tuple(growing))
+    return Drawing(
+        figure=figure,
+        drawn=tuple(drawn),
+        empty=empty,
+        lacking=spec.y,
+        growing=tuple(growing),
+        clock=CLOCKS[spec.x],
+    )
 
 
 def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
@@ -76,7 +90,9 @@ def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
     figure = laid_out(lambda: _draw(panels, title, spec, growing))
     empty = tuple(run for run in runs if id(run) not in found)
     lacking = ", ".join(pane.y for pane in spec.columns)
-    return Drawing(figure=figure, drawn=drawn, empty=empty, lacking=lacking, growing=tuple(growing))
+    return Drawing(
+        figure=figure, drawn=drawn, empty=empty, lacking=lacking, growing=tuple(growing), clock=CLOCKS[spec.x]
+    )
 
 
 def _pane_title(spec: Curves, title: str | None) -> str:
@@ -138,16 +154,16 @@ def _draw(panels: Sequence[Panel], title: str, spec: Curves | Grid, growing: lis
 def _draw_series(ax: Axes, each: Series, look: LineStyle, growing: list[Growing], *, points: bool) -> None:
     if each.low is not None and each.high is not None:
         band = ax.fill_between(each.x, each.low, each.high, color=look.color, alpha=0.2, linewidth=0)
-        growing.append(Growing(artist=band, step=each.step))
+        growing.append(Growing(artist=band, at=each.x))
     if each.raw is not None:
         raw = ax.plot(each.x, each.raw, color=look.color, alpha=0.25, linewidth=0.8, zorder=1.5)[0]
-        growing.append(Growing(artist=raw, step=each.step))
+        growing.append(Growing(artist=raw, at=each.x))
     if len(each.x):
         line = ax.plot(each.x, each.y, color=look.color, linestyle=look.dash)[0]
         if points or look.marked or len(each.x) <= FEW_POINTS:
             gap = max(1, len(each.x) // (MOST_MARKS if points else RARE_MARKS))
             line.set(marker=look.marker, markersize=4.5, markevery=gap)
-        growing.append(Growing(artist=line, step=each.step))
+        growing.append(Growing(artist=line, at=each.x))
     for curve in each.lost:
         if len(curve.x):
             _draw_lost(ax, curve, look, growing)
@@ -160,8 +176,8 @@ def _draw_lost(ax: Axes, curve: Curve, look: LineStyle, growing: list[Growing]) 
     mark = cross(look.color, [float(curve.x[-1])], [float(y[-1])])
     mark.set(clip_on=False, zorder=5, transform=ax.transData)
     ax.add_line(mark)
-    growing.append(Growing(artist=line, step=curve.step))
-    growing.append(Growing(artist=mark, step=curve.step[-1:]))
+    growing.append(Growing(artist=line, at=curve.x))
+    growing.append(Growing(artist=mark, at=curve.x[-1:]))
 
 
 def _entries(panels: Sequence[Panel], looks: Looks) -> list[Entry]:

@@ -19,22 +19,26 @@ CHARACTER = 0.085  # inches: the mean width of a title's letter, generously
 
 @dataclass(frozen=True, kw_only=True)
 class Growing:
-    """An artist that an animation brings in by and by: a line whose points belong to the updates `step`,
-    (points,), or anything else, which is there from the last of them on."""
+    """An artist that an animation brings in by and by: a line whose points are there from the moments `at`
+    on, (points,), or anything else, which is there from the last of them on; always where there is none."""
 
     artist: Artist
-    step: Values
+    at: Values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure, the runs in it, those without anything to draw, as they are `lacking` it, and what grows."""
+    """A figure, the runs in it, those without anything to draw, as they are `lacking` it, and what grows.
+
+    clock: how an animation writes its moments, which count updates, or what the x axis does.
+    """
 
     figure: Figure
     drawn: tuple[Run, ...]
     empty: tuple[Run, ...] = ()
     lacking: str = ""
     growing: tuple[Growing, ...] = ()
+    clock: str = "step {:,.0f}"
 
 
 def laid_out(draw: Callable[[], Figure], layouts: int = 1) -> Figure:

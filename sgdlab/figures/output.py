@@ -57,13 +57,19 @@ def _sides(svg: str) -> list[str]:
     return [found[1], found[2]]
 
 
-def check_path(path: Path) -> None:
+def is_animation(path: Path) -> bool:
+    """Whether the file's ending asks for an animation."""
+    return path.suffix.lower() == ".gif"
+
+
+def check_path(path: Path, *, animation: bool = False) -> None:
     """Raise UsageError when a figure cannot be meant to go there: an unknown ending, or a folder."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file in it, such as {path / 'figure.png'}")
-    if path.suffix.lower() not in _FORMATS:
+    if path.suffix.lower() not in _FORMATS and not (animation and is_animation(path)):
         raise UsageError(
-            f"{path}: the ending says the format, and must be one of {', '.join(sorted(_FORMATS))}"
+            f"{path}: the ending says the format, and must be one of {', '.join(sorted(_FORMATS))}, "
+            f"or .gif for an animation"
         )
 
 
@@ -74,8 +80,13 @@ def save_figure(figure: Figure, path: Path) -> None:
     image = BytesIO()
     with matplotlib.style.context(["default", RC]):
         figure.savefig(image, format=ending[1:], metadata=_FORMATS[ending])
+    write_file(path, image.getvalue())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, with its folder. Raises UserError when that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, image.getvalue())
+        write_bytes(path, content)
     except OSError as err:
         raise UserError(f"{path} cannot be written: {err.strerror}; choose another file with -o") from None

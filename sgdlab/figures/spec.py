@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from sgdlab.checks import Anything, Choice, Each, Either, Flag, Number, Optional, Text, Whole
+from sgdlab.checks import Anything, Check, Choice, Each, Either, Flag, Number, Optional, Text, Whole
 from sgdlab.config import show
 from sgdlab.errors import UsageError, did_you_mean
 from sgdlab.figures.keys import (
@@ -235,6 +236,10 @@ KINDS: dict[str, type[FigureSpec]] = {
     "sweep": Sweep,
     "heatmap": Heatmap,
 }
+MOVING = ("trajectories", "curves", "grid")  # kinds that grow with the steps of their runs
+# Of an animation: frames a second (viewers slow down what is faster), and frames at most.
+SPEED: dict[str, Check] = {"fps": Number(low=1, high=50), "frames": Whole(low=2, high=200)}
+
 # What a figure keeps when an option makes it one of another kind.
 KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")
 
@@ -256,7 +261,8 @@ def read_spec(
     checks = checks_of(KINDS[kind])
     for key in (str(key) for key in raw if key != "kind"):
         if key not in checks:
-            hint = did_you_mean(key, [*checks, "kind"])
+            others = [other for other, spec in KINDS.items() if key in checks_of(spec)]
+            hint = f"kind {' or '.join(others)} has it" if others else did_you_mean(key, [*checks, "kind"])
             raise UsageError(f"{name(key)}: no such key of a figure of kind {kind}; {hint}")
     before = checks_of(type(base))
     kept = [key for key in checks if key in before and (base.kind == kind or key in KEPT)]
@@ -266,6 +272,15 @@ def read_spec(
     except ValueError as err:
         key, _, rest = str(err).partition("=")
         raise UsageError(f"{name(key)}={rest}") from None
+
+
+def check_moving(spec: FigureSpec, path: Path) -> None:
+    """Raise UsageError when a figure has nothing that an animation could show growing."""
+    if spec.kind not in MOVING:
+        raise UsageError(
+            f"{path}: a figure of kind {spec.kind} does not move, one of kind {', '.join(MOVING)} does;\n"
+            f"give a file that ends in .png, .svg or .pdf"
+        )
 
 
 def check_options(raw: Mapping[str, Any], *, name: Callable[[str], str]) -> None:

@@ -162,7 +162,7 @@ def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, growing: list
             draw_contours(ax, panel.field, spec.contours)
         for path in panel.paths:
             _draw_path(ax, path, looks[path.label], growing)
-        _draw_ends(ax, panel, lengths=spec.lengths)
+        _draw_ends(ax, panel, growing, lengths=spec.lengths)
     add_legend(figure, axes, _entries(panels, looks, spec))
     if len(panels) > 1:
         add_notes(figure, [(ax, _notes(panel, looks)) for ax, panel in zip(axes, panels, strict=True)])
@@ -229,21 +229,21 @@ def _draw_path(ax: Axes, path: Path, look: LineStyle, growing: list[Growing]) ->
     line = ax.plot(*w.T, color=look.color, linestyle=look.dash, zorder=3)[0]
     if len(w) <= MOST_POINTS:
         line.set(marker="o", markersize=2.6)
-    growing.append(Growing(artist=line, step=step))
+    growing.append(Growing(artist=line, at=step))
     for at, angle in _arrows(ax, w):
         x, y = (w[at] + w[at + 1]) / 2
         head = ax.plot(x, y, color=look.color, marker=(3, 0, angle), markersize=7, zorder=3.2)[0]
         head.set_linestyle("none")
-        growing.append(Growing(artist=head, step=step[at + 1 : at + 2]))
+        growing.append(Growing(artist=head, at=step[at + 1 : at + 2]))
     if left:
         end = cross(look.color, [float(w[-1, 0])], [float(w[-1, 1])])
         end.set(clip_on=False, zorder=5, transform=ax.transData)
         ax.add_line(end)
-        growing.append(Growing(artist=end, step=step[-1:]))
+        growing.append(Growing(artist=end, at=step[-1:]))
         return
     end = ax.plot(*w.T, color=look.color, linestyle="none", marker="o", markersize=6, zorder=4)[0]
     end.set(markevery=[-1], markeredgecolor="white", markeredgewidth=0.8)
-    growing.append(Growing(artist=end, step=step))
+    growing.append(Growing(artist=end, at=step))
 
 
 def _visible(ax: Axes, path: Path) -> tuple[Values, Values, bool]:
@@ -274,16 +274,19 @@ def _arrows(ax: Axes, w: Values) -> list[tuple[int, float]]:
     return [(i, float(np.degrees(np.arctan2(way[1], way[0])) - 90)) for i, way in ways.items()]
 
 
-def _draw_ends(ax: Axes, panel: Panel, *, lengths: bool) -> None:
+def _draw_ends(ax: Axes, panel: Panel, growing: list[Growing], *, lengths: bool) -> None:
     """Where the paths start, and the minima; with `lengths`, the straight line from one to the other."""
     starts = np.unique(np.array([path.w[0] for path in panel.paths]), axis=0)
-    if lengths and panel.field is not None and len(panel.field.minima):
-        ax.plot(
-            *np.array(_straight(panel)).T, color=BLACK.color, linestyle=BLACK.dash, linewidth=1.2, zorder=2
-        )
-    ax.plot(*starts.T, linestyle="none", marker="o", markersize=7, zorder=4.5, **_HOLLOW)
-    if panel.field is not None and len(panel.field.minima):
-        ax.plot(*panel.field.minima.T, linestyle="none", marker="*", markersize=13, zorder=4.6, **_SOLID)
+    known = panel.field is not None and len(panel.field.minima) > 0
+    if lengths and known:
+        ends = np.array(_straight(panel)).T
+        ax.plot(*ends, color=BLACK.color, linestyle=BLACK.dash, linewidth=1.2, zorder=2)
+    marks = ax.plot(*starts.T, linestyle="none", marker="o", markersize=7, zorder=4.5, **_HOLLOW)
+    if panel.field is not None and known:
+        minima = panel.field.minima.T
+        marks += ax.plot(*minima, linestyle="none", marker="*", markersize=13, zorder=4.6, **_SOLID)
+    # There from the beginning, but above the paths in every frame.
+    growing += [Growing(artist=mark, at=np.empty(0)) for mark in marks]
 
 
 _HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": 1.4}
