@@ -108,7 +108,7 @@ def test_the_ending_gif_asks_for_one(
         "--runs-dir",
         "runs",
     ]
-    assert main(["plot", *words]) == 0 and capsys.readouterr().out == "a.gif (1 run)\n"
+    assert main(["plot", *words, "-o", "a.gif"]) == 0 and capsys.readouterr().out == "a.gif (1 run)\n"
     assert len(frames(tmp_path / "a.gif")) == 3
 
 
