@@ -1,5 +1,6 @@
 """Which examples each update sees: a pure function of seed, epoch and batch, so a resume needs no state."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,12 +43,21 @@ class Batches:
         if self.sampling == "sequential":
             ends = [min(start + self.batch_size, self.size) for start in self._starts()]
             return [slice(start, end) for start, end in zip(self._starts(), ends, strict=True)]
-        random = self._random(epoch)
+        order = self.order(epoch).to(self.device)
+        return torch.split(order, self.batch_size)[: self.per_epoch]
+
+    def order(self, epoch: int) -> Tensor:
+        """The examples of an epoch one batch after the other, on the CPU, int64; of no use for sequential.
+
+        Without drop_last, or where that changes nothing, it has `samples_per_epoch` members; else more.
+        """
+        random = torch.Generator().manual_seed(_first_seed(self.seed) + epoch)
         if self.sampling == "independent":
             sizes = [min(self.batch_size, self.size - start) for start in self._starts()]
-            return [torch.randperm(self.size, generator=random)[:n].to(self.device) for n in sizes]
-        order = self._order(random).to(self.device)
-        return torch.split(order, self.batch_size)[: self.per_epoch]
+            return torch.cat([torch.randperm(self.size, generator=random)[:n] for n in sizes])
+        if self.sampling == "replacement":
+            return torch.randint(self.size, (self.size,), generator=random)
+        return torch.randperm(self.size, generator=random)
 
     def samples(self, step: int) -> int:
         """Examples used after `step` updates."""
@@ -57,14 +67,13 @@ class Batches:
     def _starts(self) -> range:
         return range(0, self.per_epoch * self.batch_size, self.batch_size)
 
-    def _order(self, random: torch.Generator) -> Tensor:
-        if self.sampling == "replacement":
-            return torch.randint(self.size, (self.size,), generator=random)
-        return torch.randperm(self.size, generator=random)
 
-    def _random(self, epoch: int) -> torch.Generator:
-        # The weights are drawn from the plain seed, so the sampling must not start from it too: one
-        # 63-bit seed for each pair (seed, epoch), through the generator's own mixing.
-        mix = torch.Generator().manual_seed(self.seed)
-        offset = int(torch.randint(2**62, (1,), generator=mix)) + epoch
-        return torch.Generator().manual_seed(offset)
+@functools.lru_cache(maxsize=2**16)  # of a batch of runs, as each asks once an epoch
+def _first_seed(seed: int) -> int:
+    """The seed of epoch 0's sampling; each epoch after it has the next one.
+
+    The weights are drawn from the plain seed, so the sampling must not start from it too: one 63-bit seed
+    for each pair (seed, epoch), through the generator's own mixing.
+    """
+    mix = torch.Generator().manual_seed(seed)
+    return int(torch.randint(2**62, (1,), generator=mix))

@@ -42,9 +42,7 @@ def build(loss: schema.Loss, *, outputs: int, classification: bool) -> LossFunct
     if loss.name == "nll":
         return lambda out, target: F.nll_loss(F.log_softmax(out, dim=-1), target)
     if loss.name == "kl_div":
-        return lambda out, target: F.kl_div(
-            F.log_softmax(out, dim=-1), _one_hot(target, outputs, out.dtype), reduction="batchmean"
-        )
+        return lambda out, target: _kl_div(out, _one_hot(target, outputs, out.dtype))
     distances: dict[str, LossFunction] = {"mse": F.mse_loss, "half_mse": _half_mse, "l1": F.l1_loss}
     distance = distances[loss.name]
     if classification:
@@ -55,6 +53,11 @@ def build(loss: schema.Loss, *, outputs: int, classification: bool) -> LossFunct
 def _logistic(out: Tensor, target: Tensor) -> Tensor:
     """out (batch, 1), target (batch,) of 0 and 1."""
     return -F.logsigmoid((2 * target - 1) * out.squeeze(-1)).mean()
+
+
+def _kl_div(out: Tensor, target: Tensor) -> Tensor:
+    """As F.kl_div with "batchmean", which torch.func.vmap cannot map; out and target (batch, outputs)."""
+    return (torch.xlogy(target, target) - target * F.log_softmax(out, dim=-1)).sum(-1).mean()
 
 
 def _half_mse(out: Tensor, target: Tensor) -> Tensor:
