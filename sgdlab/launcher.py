@@ -65,14 +65,14 @@ class GridSweeper(Sweeper):
         return returned
 
 
-class SerialLauncher(Launcher):
-    """Runs the jobs of a sweep one after another in this process.
+class SweepLauncher(Launcher):
+    """Runs the jobs of a sweep in this process.
 
     All jobs' configurations are checked before the first one starts, so that a typo never trains. A job
     that fails does not stop the others; at the end a failed job makes the sweep fail.
     """
 
-    __module__ = PLUGINS
+    batched: bool  # those that can share a batch are trained together
 
     def __init__(self) -> None:
         self._context: HydraContext | None = None
@@ -89,7 +89,8 @@ class SerialLauncher(Launcher):
         experiment = self._config.hydra.runtime.choices.get("experiment")
         from sgdlab.sweep import run_jobs
 
-        run_jobs(jobs, [str(task) for task in self._config.hydra.overrides.task], experiment)
+        tasks = [str(task) for task in self._config.hydra.overrides.task]
+        run_jobs(jobs, tasks, experiment, batched=self.batched)
         return [_returned(job) for job in jobs]
 
     def _checked(self, every: list[list[str]]) -> "list[Job]":
@@ -115,6 +116,20 @@ class SerialLauncher(Launcher):
         return jobs
 
 
+class SerialLauncher(SweepLauncher):
+    """One after another."""
+
+    __module__ = PLUGINS
+    batched = False
+
+
+class BatchedLauncher(SweepLauncher):
+    """Together where they can share a batch (`sgdlab.planning`), the rest one after another."""
+
+    __module__ = PLUGINS
+    batched = True
+
+
 def _words(overrides: list[str]) -> list[str]:
     """What tells a job from others: not the experiment, which all of them share."""
     return [word for word in filter_overrides(overrides) if not word.startswith("experiment=")]
@@ -138,9 +153,16 @@ def _returned(job: "Job") -> JobReturn:
 
 @dataclass
 class SerialLauncherConf:
-    """Hydra's configuration node of the launcher."""
+    """Hydra's configuration node of the launcher `serial`."""
 
     _target_: str = f"{PLUGINS}.SerialLauncher"
+
+
+@dataclass
+class BatchedLauncherConf:
+    """Hydra's configuration node of the launcher `batched`."""
+
+    _target_: str = f"{PLUGINS}.BatchedLauncher"
 
 
 @dataclass
@@ -153,13 +175,14 @@ class GridSweeperConf:
 
 
 def register() -> None:
-    """Make `hydra/launcher=serial` and `hydra/sweeper=grid` known to Hydra.
+    """Make the launchers `serial` and `batched` and the sweeper `grid` known to Hydra.
 
     Hydra locates a plugin by its name inside the namespace package hydra_plugins, which exists only where
     some plugin is installed; so the name is put there, wherever sgdlab itself runs from.
     """
     module = types.ModuleType(PLUGINS)
-    vars(module).update(SerialLauncher=SerialLauncher, GridSweeper=GridSweeper)
+    plugins = (SerialLauncher, BatchedLauncher, GridSweeper)
+    vars(module).update({plugin.__name__: plugin for plugin in plugins})
     parent_name, _, name = module.__name__.rpartition(".")
     try:
         parent = importlib.import_module(parent_name)
@@ -167,7 +190,11 @@ def register() -> None:
         parent = sys.modules[parent_name] = types.ModuleType(parent_name)
         parent.__path__ = []
     vars(parent)[name] = sys.modules[module.__name__] = module
-    Plugins.instance().register(SerialLauncher)
-    Plugins.instance().register(GridSweeper)
-    ConfigStore.instance().store(group="hydra/launcher", name="serial", node=SerialLauncherConf)
-    ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConf)
+    for plugin in plugins:
+        Plugins.instance().register(plugin)
+    store = ConfigStore.instance()
+    # Hydra's default is `basic`. An override in config.yaml would beat that of an experiment.
+    store.store(group="hydra/launcher", name="basic", node=SerialLauncherConf)
+    store.store(group="hydra/launcher", name="serial", node=SerialLauncherConf)
+    store.store(group="hydra/launcher", name="batched", node=BatchedLauncherConf)
+    store.store(group="hydra/sweeper", name="grid", node=GridSweeperConf)

@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +10,8 @@ from typing import Any
 
 import filelock
 import torch
-from omegaconf import OmegaConf
 
-from sgdlab import device, optim, problem, small
+from sgdlab import assemble, device, optim, problem, small
 from sgdlab.config import Config, as_mapping, identity, slug
 from sgdlab.engine import checkpoint
 from sgdlab.engine.sampling import Batches
@@ -60,7 +59,7 @@ def run(config: Config, show: Display, *, experiment: str | None = None) -> Resu
     Interrupted after Ctrl-C; whatever is raised, the folder can be resumed or is not there.
     """
     folder = folder_of(config)
-    done = _finished(folder)
+    done = finished(folder)
     if done is not None and not config.force:
         return Result(run=done, cached=True)
     settings = device.settings(config.device, threads=config.threads, seed=config.seed)
@@ -68,7 +67,7 @@ def run(config: Config, show: Display, *, experiment: str | None = None) -> Resu
         dtype = device.DTYPES[config.precision]
         made = problem.build(config, device=torch.device(config.device), dtype=dtype, say=show.say)
         with _locked(folder):
-            done = _finished(folder)
+            done = finished(folder)
             if done is not None and not config.force:  # by another process, since the look above
                 return Result(run=done, cached=True)
             _train(config, made, folder, show, experiment)
@@ -85,16 +84,11 @@ def _train(
     state = _begin(config, writer, trainer)
     length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
     writer.update(
-        **_about(config, folder, experiment),
-        **small.objective(made),
-        data={"name": config.dataset.name, "sha256": made.data.sha256, "source": made.data.source},
-        parameters=weights,
-        train_size=made.spec.train_size,
-        batches_per_epoch=batches.per_epoch,
+        **about(config, made, experiment, facts(config.device)),
         metrics=state.get("metrics", {}),
     )
     resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
-    title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({weights:,} weights)"
+    title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({made.spec.weights:,} weights)"
     with Signals() as signals:
         recorder = Recorder(writer, show, signals, every=config.checkpoint_every, state=state)
         show.start(f"{title}, {config.device}{resumed}", length)
@@ -145,36 +139,17 @@ def _close(writer: RunWriter, status: str, reason: str, recorder: Recorder) -> N
 
 
 def _trainer(config: Config, made: problem.Problem) -> tuple[Trainer, Batches, Plan]:
-    size = made.spec.train_size
-    batches = Batches(
-        size=size,
-        batch_size=size if config.batch_size == "full" else int(config.batch_size),
-        sampling=config.sampling,
-        drop_last=config.drop_last,
-        seed=config.seed,
-        device=torch.device(config.device),
-    )
-    plan = Plan(
-        total=config.steps or config.epochs * batches.per_epoch,
-        log_every=config.log_every,
-        eval_every=config.eval_every,
-        eval_train=config.eval_train,
-        visit_every=config.trajectory_every,
-    )
+    batches = assemble.batches(config, made.spec.train_size)
+    plan = assemble.plan(config, batches.per_epoch)
     names, weights = zip(*made.model.named_parameters(), strict=True)
     roles = [made.roles[name] for name in names]
     optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
-    by_epoch = config.scheduler.unit == "epochs"
-    units = -(-plan.total // batches.per_epoch) if by_epoch else plan.total
-    scheduler = None
-    if config.scheduler.name != "constant" or config.scheduler.warmup:
-        curve = optim.factor(config.scheduler, units)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, curve)
+    curve = assemble.schedule(config, plan.total, batches.per_epoch)
     trainer = Trainer(
         problem=made,
         optimizer=optimizer,
-        scheduler=scheduler,
-        scheduled_by_epoch=by_epoch,
+        scheduler=None if curve is None else torch.optim.lr_scheduler.LambdaLR(optimizer, curve),
+        scheduled_by_epoch=config.scheduler.unit == "epochs",
         batches=batches,
         plan=plan,
     )
@@ -202,11 +177,15 @@ def _begin(config: Config, writer: RunWriter, trainer: Trainer) -> dict[str, Any
         writer.truncate(state["offsets"])
         return state
     writer.create()
-    write_text(writer.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(as_mapping(config))))
+    write_text(writer.folder / "config.yaml", assemble.text(config))
     return {}
 
 
-def _about(config: Config, folder: Path, experiment: str | None) -> dict[str, Any]:
+def about(
+    config: Config, made: problem.Problem, experiment: str | None, machine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What run.json says of a run at its start. machine: `sgdlab.machine.facts` of its device."""
+    per_epoch = assemble.batches(config, made.spec.train_size).per_epoch
     return {
         "format": FORMAT,
         "name": config.name,
@@ -220,17 +199,35 @@ def _about(config: Config, folder: Path, experiment: str | None) -> dict[str, An
         "finished": None,
         "seconds": None,
         "engine": "serial",
-        **facts(config.device),
+        **machine,
         "threads": config.threads,
         "optimizer": {"impl": optim.implementation(config.optimizer)},
+        "data": {"name": config.dataset.name, "sha256": made.data.sha256, "source": made.data.source},
+        "parameters": made.spec.weights,
+        "train_size": made.spec.train_size,
+        "batches_per_epoch": per_epoch,
+        **small.objective(made),
     }
 
 
-def _finished(folder: Path) -> Run | None:
+def finished(folder: Path) -> Run | None:
+    """The record of a run that is done or diverged, and so need not be made; None for any other folder."""
     if not (folder / "run.json").is_file():
         return None
     run = read_run(folder)
     return run if run.status in FINISHED else None
+
+
+def begun(config: Config) -> bool:
+    """Whether the run would go on from a checkpoint, or another process is at it."""
+    folder = folder_of(config)
+    if not folder.is_dir():
+        return False
+    try:
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            return (folder / "checkpoint.pt").exists() and not config.force
+    except filelock.Timeout:
+        return True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The table at the end of a sweep: each job, how it ended, its last numbers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sgdlab.records import Run
+
+MANY = 30  # jobs: up to here the table has them all
+FEW = 3
 
 STYLES = {"done": "green", "diverged": "yellow", "failed": "red", "interrupted": "red"}
 
@@ -24,7 +28,10 @@ class Ended(Protocol):
 
 
 def summary(jobs: Sequence[Ended], folder: Path) -> None:
-    """Print the table and how to draw the sweep."""
+    """Print the table and how to draw the sweep; of more jobs than a person reads, a digest."""
+    if len(jobs) > MANY:
+        _print_counts(jobs)
+        jobs = _extremes(jobs)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("run", "status", "loss", "test loss", "accuracy", "time"):
         table.add_column(title, justify="left" if title in ("run", "status") else "right", overflow="fold")
@@ -45,6 +52,20 @@ def summary(jobs: Sequence[Ended], folder: Path) -> None:
             line = f"{job.words}: {job.status}: {job.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"sgdlab plot {folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_counts(jobs: Sequence[Ended]) -> None:
+    counts = Counter(job.status for job in jobs)
+    text = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+    Console().print(f"{len(jobs):,} runs: {text}; the best and the worst:", highlight=False)
+
+
+def _extremes(jobs: Sequence[Ended]) -> list[Ended]:
+    """Some of the jobs that did not end well, then those of the lowest and the highest test loss."""
+    wrong = [job for job in jobs if job.status not in ("done", "diverged")]
+    ranked = [job for job in jobs if job.status == "done" and job.metrics.get("test_loss") is not None]
+    ranked.sort(key=lambda job: float(job.metrics["test_loss"]))
+    return [*wrong[:FEW], *ranked[:FEW], *ranked[FEW:][-FEW:]]
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:

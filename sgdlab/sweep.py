@@ -1,19 +1,21 @@
-"""Sweeps: jobs run one after another, each kept in sweep.json, summed up at the end."""
+"""Sweeps: jobs run one after another or in batches, each kept in sweep.json, summed up at the end."""
 
 import hashlib
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sgdlab import runner
+from sgdlab import batching, planning, runner
 from sgdlab.config import NOT_IDENTITY, Config
 from sgdlab.errors import UserError
 from sgdlab.machine import now
 from sgdlab.progress import Display, display
-from sgdlab.records import SweepWriter
+from sgdlab.recorder import Interrupted, Signals
+from sgdlab.records import Run, SweepWriter
 from sgdlab.summary import summary
 
 
@@ -33,7 +35,7 @@ class Job:
     seconds: float = 0.0
     metrics: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """The folder of the job's run."""
         return runner.folder_of(self.config)
@@ -44,6 +46,10 @@ class Job:
         words = [word for word in self.overrides if _key(word) not in NOT_IDENTITY]
         ended = {"status": self.status, "reason": self.reason}
         return {"overrides": words, "label": self.label, "run": str(run), **ended}
+
+    def answer(self, run: Run) -> None:
+        """Note how the job's run ended."""
+        self.status, self.reason, self.metrics = run.status, run.reason, dict(run.metrics)
 
 
 def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
@@ -62,10 +68,10 @@ def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
     return f"{experiment}--{clean}" if clean else experiment
 
 
-def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None) -> None:
+def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None, *, batched: bool = False) -> None:
     """Run the jobs in order, keeping sweep.json in `<runs_dir>/sweeps/<id>`; then print the summary.
 
-    tasks: the words of the command that made the sweep.
+    tasks: the words of the command that made the sweep. batched: those that can share a batch come first.
 
     Raises UserError when a job failed. After Ctrl-C the record says which jobs are left.
     """
@@ -84,8 +90,9 @@ def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None) -> N
         writer = SweepWriter(folder, about)
         writer.write([each.record() for each in jobs])
         try:
-            for number, job in enumerate(jobs, start=1):
-                show.say(f"[{number}/{len(jobs)}] {job.words}")
+            left = _run_batches(jobs, show, experiment, writer) if batched else jobs
+            for number, job in enumerate(left, start=1):
+                show.say(f"[{number}/{len(left)}] {job.words}")
                 _run_job(job, show, experiment)
                 writer.write([each.record() for each in jobs])
         finally:
@@ -94,6 +101,70 @@ def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None) -> N
     failed = [job for job in jobs if job.status == "failed"]
     if failed:
         raise UserError(f"{len(failed)} of {len(jobs)} runs failed; give the same command again to run them")
+
+
+def _run_batches(jobs: list[Job], show: Display, experiment: str | None, writer: SweepWriter) -> list[Job]:
+    """Answer finished runs from disk and train what can be trained together; the jobs that are left."""
+    todo: dict[Path, Job] = {}
+    for job in jobs:
+        done = None if job.config.force else runner.finished(job.folder)
+        if done is None:
+            todo.setdefault(job.folder, job)
+        else:
+            job.answer(done)
+    done_already = sum(job.status in runner.FINISHED for job in jobs)
+    if done_already:
+        show.say(f"{_runs(done_already)} already done; force=true runs them again")
+    left = {folder for folder, job in todo.items() if runner.begun(job.config)}
+    fresh = [job for folder, job in todo.items() if folder not in left]
+    groups = planning.plan([job.config for job in fresh])
+    _say_plan(groups, len(left), show)
+    for group in groups:
+        members = [fresh[place] for place in group.members]
+        if not group.batched or not _run_batch(members, show, experiment):
+            left |= {job.folder for job in members}
+        writer.write([each.record() for each in jobs])
+    for job in jobs:  # others that mean the same run
+        twin = todo.get(job.folder, job)
+        job.status, job.reason, job.metrics = twin.status, twin.reason, twin.metrics
+    return [job for job in jobs if job.folder in left]
+
+
+def _run_batch(members: list[Job], show: Display, experiment: str | None) -> bool:
+    """Train the jobs together; whether that worked. Only an interruption gets out."""
+    with Signals() as signals:
+        try:
+            found = batching.run([job.config for job in members], show, signals, experiment=experiment)
+        except KeyboardInterrupt as err:
+            for job in members:
+                job.status, job.reason = "interrupted", str(err) or "Ctrl-C"
+            raise
+        except Exception as err:  # whatever a batch dies of, its runs can be made one by one
+            said = f"{err}" if isinstance(err, UserError) else repr(err)
+            show.say(f"the batch failed, so its runs are trained one after another: {said}")
+            return False
+        for job, ended in zip(members, found, strict=True):
+            job.status, job.reason, job.seconds = ended.status, ended.reason, ended.seconds
+            job.metrics = dict(ended.metrics)
+        if signals.caught is not None:  # too late for these runs, but the sweep must not go on
+            raise Interrupted(signals.caught)
+    return True
+
+
+def _say_plan(groups: Sequence[planning.Group], begun: int, show: Display) -> None:
+    batches = [group for group in groups if group.batched]
+    if batches:
+        count = f"{len(batches)} batch" + "es" * (len(batches) > 1)
+        show.say(f"batched: {_runs(sum(len(group.members) for group in batches))} in {count}")
+    for group in groups:
+        if not group.batched:
+            show.say(f"serial: {_runs(len(group.members))}: {group.reason}")
+    if begun:
+        show.say(f"serial: {_runs(begun)}: begun before, and to go on from the checkpoint")
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run" + "s" * (count != 1)
 
 
 def _command(tasks: Sequence[str], experiment: str | None) -> str:
@@ -129,8 +200,7 @@ def _run_job(job: Job, show: Display, experiment: str | None) -> None:
         job.status, job.reason = "failed", f"{err}" if isinstance(err, UserError) else repr(err)
         show.say(f"  failed: {job.reason}")
     else:
-        job.status, job.reason = result.run.status, result.run.reason
-        job.metrics = dict(result.run.metrics)
+        job.answer(result.run)
         if result.cached:
             show.say("  already done; force=true runs it again")
     job.seconds = time.perf_counter() - began

@@ -1,0 +1,55 @@
+"""From a configuration to what both engines need: which examples, how long, at which learning rates; and to
+its text in config.yaml."""
+
+import functools
+import json
+from collections.abc import Callable
+
+import torch
+from omegaconf import OmegaConf
+
+from sgdlab import optim
+from sgdlab.config import Config, as_mapping
+from sgdlab.engine.sampling import Batches
+from sgdlab.engine.serial import Plan
+
+
+def batches(config: Config, size: int) -> Batches:
+    """The batches of the run over `size` training examples."""
+    return Batches(
+        size=size,
+        batch_size=size if config.batch_size == "full" else int(config.batch_size),
+        sampling=config.sampling,
+        drop_last=config.drop_last,
+        seed=config.seed,
+        device=torch.device(config.device),
+    )
+
+
+def plan(config: Config, per_epoch: int) -> Plan:
+    """How long the run is, at `per_epoch` updates an epoch, and what it reports."""
+    return Plan(
+        total=config.steps or config.epochs * per_epoch,
+        log_every=config.log_every,
+        eval_every=config.eval_every,
+        eval_train=config.eval_train,
+        visit_every=config.trajectory_every,
+    )
+
+
+def schedule(config: Config, total: int, per_epoch: int) -> Callable[[int], float] | None:
+    """The factor on the learning rate by the scheduler's units, for `total` updates; None where it is 1."""
+    if config.scheduler.name == "constant" and not config.scheduler.warmup:
+        return None
+    by_epoch = config.scheduler.unit == "epochs"
+    return optim.factor(config.scheduler, -(-total // per_epoch) if by_epoch else total)
+
+
+def text(config: Config) -> str:
+    """The resolved configuration as YAML."""
+    return "".join(_section(key, json.dumps(value)) for key, value in as_mapping(config).items())
+
+
+@functools.lru_cache(maxsize=4096)  # the runs of a sweep share most of them, and OmegaConf takes milliseconds
+def _section(key: str, value: str) -> str:
+    return str(OmegaConf.to_yaml(OmegaConf.create({key: json.loads(value)})))

@@ -1,0 +1,259 @@
+"""Runs that share a batch, from their configurations to their folders.
+
+Each run's folder is what the serial engine would write, and appears whole when the batch is through; an
+interrupted batch leaves none. Seconds are the run's share: those of the batch divided by its runs.
+"""
+
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sgdlab import assemble, device, problem, runner
+from sgdlab.config import Config
+from sgdlab.engine import checkpoint
+from sgdlab.engine.batched import BatchedTrainer
+from sgdlab.engine.curves import Array, Curve
+from sgdlab.engine.evaluate import Evaluation
+from sgdlab.engine.stack import Weights
+from sgdlab.machine import facts, now
+from sgdlab.optim import stacking
+from sgdlab.problem import models
+from sgdlab.progress import Display, Length
+from sgdlab.recorder import EVALUATED, VISITED, Interrupted, Signals
+from sgdlab.records import FILES
+from sgdlab.records.columns import weight_names
+from sgdlab.records.whole import json_text, rows_text, staging
+
+SHOWN_SECONDS = 0.2  # between looks at the losses for the progress display
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run of a batch ended."""
+
+    status: str
+    reason: str
+    metrics: Mapping[str, Any]
+    seconds: float
+
+
+def prepare(configs: Sequence[Config], say: Callable[[str], None]) -> tuple[problem.Problem, BatchedTrainer]:
+    """The problem and the engine of prepared configurations that `planning.plan` has put together.
+
+    Raises UserError when the data cannot be had.
+    """
+    first, where = configs[0], torch.device(configs[0].device)
+    dtype = device.DTYPES[first.precision]
+    made = problem.build(first, device=where, dtype=dtype, say=say)
+    batches = [assemble.batches(config, made.spec.train_size) for config in configs]
+    per_epoch = batches[0].per_epoch
+    plan = assemble.plan(first, per_epoch)
+    different = {config.scheduler: config for config in configs}
+    scheduled = configs if len(different) > 1 else configs[:1]
+    trainer = BatchedTrainer(
+        problem=made,
+        weights=_starts(configs, made.spec, dtype, where),
+        rule=stacking.stack([config.optimizer for config in configs], [c.lr for c in configs], where),
+        factors=[assemble.schedule(config, plan.total, per_epoch) or _constant for config in scheduled],
+        scheduled_by_epoch=first.scheduler.unit == "epochs",
+        batches=batches,
+        plan=plan,
+    )
+    return made, trainer
+
+
+def _constant(unit: int) -> float:
+    return 1.0
+
+
+def _starts(
+    configs: Sequence[Config], spec: problem.Spec, dtype: torch.dtype, where: torch.device
+) -> Weights:
+    """Where the runs start, each as it would alone: (runs, *shape) by the names of the parameters."""
+    places: dict[Any, int] = {}
+    place = [places.setdefault((config.model, config.seed), len(places)) for config in configs]
+    built = [models.build(model, spec, seed=seed, dtype=dtype) for model, seed in places]
+    named = [dict(model.named_parameters()) for model in built]
+    index = torch.tensor(place)
+    return {name: torch.stack([each[name].detach() for each in named])[index].to(where) for name in named[0]}
+
+
+def run(
+    configs: Sequence[Config], show: Display, signals: Signals, *, experiment: str | None = None
+) -> list[Ended]:
+    """Train the runs together and write their folders; how each ended, in order.
+
+    Raises UserError (missing data, full disk, memory) and, once a signal is caught in training, Interrupted:
+    then no folder is written.
+    """
+    first = configs[0]
+    parent = runner.folder_of(first).parent
+    settings = device.settings(first.device, threads=first.threads, seed=first.seed)
+    with settings, runner.disk_errors(parent), device.memory_errors():
+        made, trainer = prepare(configs, show.say)
+        watch = _Watch(show, signals, trainer)
+        title = f"{len(configs):,} runs: {first.dataset.name}, {first.model.name}"
+        show.start(f"{title} ({made.spec.weights:,} weights), {first.device}", watch.length)
+        try:
+            trainer.run(watch)
+        finally:
+            show.close()
+        return _write(configs, made, trainer, watch, experiment)
+
+
+class _Watch:
+    """Shows the medians of a batch, notes when it was where, and stops it when it is asked to."""
+
+    def __init__(self, show: Display, signals: Signals, trainer: BatchedTrainer) -> None:
+        self.times: dict[int, float] = {}
+        self._show, self._signals, self._batches = show, signals, trainer.curves.batches
+        steps = trainer.curves.plan.total
+        self.length = Length(steps=steps, epochs=-(-steps // self._batches.per_epoch))
+        self._began, self._shown = time.perf_counter(), -SHOWN_SECONDS
+
+    def seconds(self) -> float:
+        """Since the batch began."""
+        return time.perf_counter() - self._began
+
+    def pause(self) -> None:
+        if self._signals.caught is not None:
+            raise Interrupted(self._signals.caught)
+
+    def moved(self, step: int, losses: Array) -> None:
+        if self.seconds() - self._shown >= SHOWN_SECONDS or step == self.length.steps:
+            self._shown = self.seconds()
+            epoch = -(-step // self._batches.per_epoch)
+            self._show.moved(step, epoch, self._batches.samples(step) * losses.size, _median(losses))
+
+    def evaluated(self, step: int, numbers: Array) -> None:
+        self.times[step] = self.seconds()
+        train, test, accuracy = (_median(row) for row in numbers)
+        result = Evaluation(
+            train_loss=train, test_loss=test, test_accuracy=None if np.isnan(accuracy) else accuracy
+        )
+        self._show.evaluated(step // self._batches.per_epoch, result)
+
+
+def _median(values: Array) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")
+
+
+def _write(
+    configs: Sequence[Config],
+    made: problem.Problem,
+    trainer: BatchedTrainer,
+    watch: _Watch,
+    experiment: str | None,
+) -> list[Ended]:
+    seconds = watch.seconds()
+    writer = _Writer(made, trainer, watch.times, seconds / len(configs))
+    machine = facts(configs[0].device)
+    ended = []
+    with staging(runner.folder_of(configs[0]).parent) as stage:
+        for number, config in enumerate(configs):
+            curve = trainer.curves.of(number)
+            end = writer.ended(curve)
+            about = {
+                **runner.about(config, made, experiment, machine),
+                "status": end.status,
+                "reason": end.reason,
+                "finished": now(),
+                "seconds": round(end.seconds, 6),
+                "engine": "batched",
+                "batch": {"runs": len(configs), "seconds": round(seconds, 3)},
+                "optimizer": {"impl": "rule"},
+                "metrics": end.metrics,
+            }
+            stage.put(runner.folder_of(config), writer.files(number, config, curve, about))
+            ended.append(end)
+    return ended
+
+
+class _Writer:
+    """The contents of the files of a batch's runs. share: seconds of the batch for each run."""
+
+    def __init__(
+        self, made: problem.Problem, trainer: BatchedTrainer, times: Mapping[int, float], share: float
+    ) -> None:
+        curves = trainer.curves
+        self._digits = device.DIGITS[made.config.precision]
+        self._batches, self._visits = curves.batches, curves.plan.visit_every > 0
+        self._share, self._times = share, {step: at / curves.runs for step, at in times.items()}
+        self._headers = _headers(made.spec.weights)
+        self._weights = {name: weight.cpu() for name, weight in trainer.weights.items()}
+        self._rows: dict[int, str] = {}
+
+    def ended(self, curve: Curve) -> Ended:
+        """How a run ended, with its final numbers as the serial engine's recorder has them."""
+        metrics: dict[str, Any] = {}
+        if curve.last is not None:
+            step, loss = curve.last
+            epoch, samples = (int(cell) for cell in self._row(step).split(",")[1:])
+            metrics = {"step": step, "epoch": epoch, "samples": samples, "loss": loss}
+        if not curve.reason:
+            metrics |= dict(zip(EVALUATED, _numbers(curve.evaluations[1][-1]), strict=True))
+            if self._visits:
+                metrics |= dict(zip(VISITED, _numbers(curve.visits[1][-1, :3]), strict=True))
+        return Ended(
+            status="diverged" if curve.reason else "done",
+            reason=curve.reason,
+            metrics=metrics,
+            seconds=self._share,
+        )
+
+    def files(self, number: int, config: Config, curve: Curve, about: Mapping[str, Any]) -> dict[str, bytes]:
+        """The files of a run's folder; run.json last, as it makes a folder a run's."""
+        texts = {"config.yaml": assemble.text(config), **self._tables(curve)}
+        files = {name: text.encode() for name, text in texts.items()}
+        if not curve.reason:
+            files["checkpoint.pt"] = self._checkpoint(number, curve)
+        return files | {"run.json": json_text(about).encode()}
+
+    def _tables(self, curve: Curve) -> dict[str, str]:
+        steps, lrs, losses = curve.rows
+        evaluated, evaluations = curve.evaluations
+        per_epoch, samples = self._batches.per_epoch, self._batches.samples
+        times = np.array([[self._times[step]] for step in evaluated]).reshape(-1, 1)
+        tables = {
+            "train.csv": ([self._row(step) for step in steps], np.column_stack([lrs, losses])),
+            "eval.csv": ([f"{step // per_epoch},{step},{samples(step)}" for step in evaluated], evaluations),
+            "time.csv": ([str(step) for step in evaluated], times),
+        }
+        if self._visits:
+            tables["trajectory.csv"] = ([str(step) for step in curve.visits[0]], curve.visits[1])
+        return {
+            name: self._headers[name] + rows_text(tuple(starts), numbers, self._digits)
+            for name, (starts, numbers) in tables.items()
+        }
+
+    def _row(self, step: int) -> str:
+        """The cells of a row of train.csv that all runs have in common."""
+        if step not in self._rows:
+            epoch = (step - 1) // self._batches.per_epoch + 1
+            self._rows[step] = f"{step},{epoch},{self._batches.samples(step)}"
+        return self._rows[step]
+
+    def _checkpoint(self, number: int, curve: Curve) -> bytes:
+        """The final weights, in the form of the serial engine's checkpoints."""
+        assert curve.last is not None
+        model = {name: weight[number].clone() for name, weight in self._weights.items()}
+        buffer = io.BytesIO()
+        torch.save({"format": checkpoint.FORMAT, "step": curve.last[0], "model": model}, buffer)
+        return buffer.getvalue()
+
+
+def _headers(weights: int) -> dict[str, str]:
+    columns = {name: [column.name for column in table] for name, table in FILES.items()}
+    columns["trajectory.csv"] += weight_names(weights)
+    return {name: ",".join(names) + "\n" for name, names in columns.items()}
+
+
+def _numbers(values: Array) -> list[float | None]:
+    """Numbers as run.json has them: null where there is none."""
+    return [None if np.isnan(value) else value for value in values.tolist()]

@@ -1,0 +1,91 @@
+"""Which runs of a sweep the batched engine trains together, and for the others why it does not."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sgdlab import assemble, problem
+from sgdlab.config import NOT_IDENTITY, Config, as_mapping
+from sgdlab.optim import stacking
+
+# Weights of a model up to which a batch is faster than its runs one after another, on a CPU: LIMIT_MEASURED.
+MOST_WEIGHTS = 20_000
+MEMORY = 2**30  # bytes that a batch may take; more runs than fit are several batches
+# Tensors of the weights' size at a time: weights, gradient, what a rule keeps (at most four) and computes.
+COPIES = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs by their places in the list that was planned. No reason: they are a batch; else they are trained
+    one after another, and the reason says why."""
+
+    members: tuple[int, ...]
+    reason: str = ""
+
+    @property
+    def batched(self) -> bool:
+        """Whether the runs are trained together."""
+        return not self.reason
+
+
+def plan(configs: Sequence[Config], *, memory: int = MEMORY) -> list[Group]:
+    """Groups of runs, batches first, that between them have every one of the prepared configurations."""
+    alike: dict[str, list[int]] = {}
+    alone: dict[str, list[int]] = {}
+    for place, config in enumerate(configs):
+        reason = why_serial(config)
+        if reason:
+            alone.setdefault(reason, []).append(place)
+        else:
+            alike.setdefault(_kind(config), []).append(place)
+    batches = []
+    for members in alike.values():
+        if len(members) == 1:
+            alone.setdefault("the only run of its kind", []).extend(members)
+            continue
+        at_once = max(1, memory // _bytes(configs[members[0]]))
+        for start in range(0, len(members), at_once):
+            batches.append(Group(members=tuple(members[start : start + at_once])))
+    return [*batches, *(Group(members=tuple(sorted(places)), reason=why) for why, places in alone.items())]
+
+
+def why_serial(config: Config) -> str:
+    """Why this run cannot be part of any batch, or should not be; empty when it can."""
+    reason = stacking.why_serial(config.optimizer)
+    if reason:
+        return reason
+    weights = problem.check(config).weights
+    if weights > MOST_WEIGHTS and config.device == "cpu":
+        return (
+            f"model={config.model.name} of {weights:,} weights: on a CPU, batches pay up to {MOST_WEIGHTS:,}"
+        )
+    return ""
+
+
+def _kind(config: Config) -> str:
+    """What the runs of a batch have in common, as text; among it the folder that theirs lie in."""
+    raw: dict[str, Any] = {key: value for key, value in as_mapping(config).items() if key not in NOT_IDENTITY}
+    for free in ("lr", "seed"):
+        raw.pop(free)
+    for start in ("init", "start"):  # where a run starts, given or drawn
+        raw["model"].pop(start, None)
+    raw["optimizer"] = stacking.shared(config.optimizer)
+    raw["scheduler"] = config.scheduler.unit  # the learning rates themselves may differ
+    raw["folder"] = [config.runs_dir, config.name, config.data_dir]
+    if config.steps is not None:
+        raw.pop("epochs")
+    return json.dumps(raw, sort_keys=True)
+
+
+def _bytes(config: Config) -> int:
+    """About how many bytes one run takes in a batch: its weights, its report, its order of the examples."""
+    known = problem.check(config)
+    per_epoch = assemble.batches(config, known.train_size).per_epoch
+    total = assemble.plan(config, per_epoch).total
+    epochs = -(-total // per_epoch)
+    rows = total // config.log_every + epochs + (epochs // config.eval_every if config.eval_every else 1)
+    visits = total // config.trajectory_every if config.trajectory_every else 0
+    reports = 3 * rows + (4 + known.weights) * visits
+    return 8 * (COPIES * known.weights + known.train_size + 2 * reports)  # reports twice, as they are written

@@ -1,0 +1,112 @@
+"""Run folders that are written at once, when all of the run is known: many, so each must cost little."""
+
+import functools
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from json.encoder import encode_basestring_ascii as quoted
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def rows_text(starts: tuple[str, ...], numbers: Array, digits: int) -> str:
+    """Rows of a CSV file: the first cells of each, as text, then its numbers, (rows, columns), to so many
+    significant digits. A column of NaN is empty."""
+    if not starts:
+        return ""
+    empty = np.isnan(numbers).min(axis=0)
+    template = _template(starts, tuple(empty.tolist()), digits)
+    numbers = numbers[:, np.invert(empty)]
+    return template % tuple(numbers.ravel().tolist())
+
+
+@functools.lru_cache(maxsize=64)  # most runs of a batch have the same rows, but for the numbers
+def _template(starts: tuple[str, ...], empty: tuple[bool, ...], digits: int) -> str:
+    cells = "".join("," if blank else f",%.{digits}g" for blank in empty) + "\n"
+    return "".join([start + cells for start in starts])
+
+
+def json_text(content: Mapping[str, Any], *, levels: int = 2) -> str:
+    """What `write_json` writes, for many mappings that have most of their parts in common.
+
+    levels: of nested mappings, outermost first, whose members are put together one by one.
+    """
+    return _indented(content, 1, levels) + "\n"
+
+
+def _indented(content: Mapping[str, Any], depth: int, levels: int) -> str:
+    if not content:
+        return "{}"
+    space = " " * depth
+    members = [f"{space}{quoted(key)}: {_value(value, depth, levels)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(members) + "\n" + space[1:] + "}"
+
+
+def _value(value: Any, depth: int, levels: int) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float) and math.isfinite(value):
+        return repr(value)
+    if isinstance(value, Mapping) and levels > 1:
+        return _indented(value, depth + 1, levels - 1)
+    text = _COMPACT.encode(value)
+    return _spread(text, depth) if text[0] in "{[" else text
+
+
+_COMPACT = json.JSONEncoder(allow_nan=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _spread(text: str, depth: int) -> str:
+    """A mapping or list, in JSON, as it stands in a file that is indented."""
+    return json.dumps(json.loads(text), indent=1).replace("\n", "\n" + " " * depth)
+
+
+@contextmanager
+def staging(parent: Path) -> Iterator["Stage"]:
+    """A place below `parent` from which finished folders move there; nothing of it is left at the end."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent / f".batch-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield Stage(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Stage:
+    """Makes folders under other names, and moves each into its place when it is whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+
+    def put(self, target: Path, files: Mapping[str, bytes]) -> None:
+        """Make `target` with these files, in place of a folder of that name.
+
+        Raises OSError when the disk is full, or when another process made the folder in between.
+        """
+        made = f"{self._folder}/{target.name}"
+        os.mkdir(made)
+        for name, content in files.items():
+            # The parts of open() that are needed: it takes longer than the writing.
+            file = os.open(f"{made}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                left = memoryview(content)
+                while left:
+                    left = left[os.write(file, left) :]
+            finally:
+                os.close(file)
+        if target.exists():
+            target.rename(f"{made}.old")
+        os.rename(made, target)
