@@ -17,7 +17,9 @@ class Row:
 
     coupled: weight_decay, where there is one, is part of the gradient unless a setting says otherwise.
     ahead: where the formula takes its gradient, when not at the weights: (w, state, hypers) -> point.
-    hessian: the formula is of all weights as one vector, and its state has the problem's `hessian` there.
+    whole: the formula is of all weights as one vector, and its state has the problem's functions of such a
+    vector: `loss`, `gradient` and `hessian`.
+    unwritten: variants that the formula leaves out; all other properties are theirs too.
     """
 
     formula: formulas.Formula
@@ -25,7 +27,8 @@ class Row:
     variants: tuple[Mapping[str, Any], ...]
     ahead: Callable[..., Any] | None = None
     coupled: bool = True
-    hessian: bool = False
+    whole: bool = False
+    unwritten: tuple[Mapping[str, Any], ...] = ()
 
 
 _ADAM: tuple[Mapping[str, Any], ...] = (
@@ -149,15 +152,29 @@ ROWS: dict[str, Row] = {
         ),
         coupled=False,
     ),
+    "lbfgs": Row(
+        formula=formulas.lbfgs,
+        lr=0.5,
+        variants=(
+            {},
+            {"max_iter": 1, "history_size": 3},
+            {"max_eval": 4},
+            {"max_iter": 3, "tolerance_grad": 0.02},
+            {"max_iter": 5, "tolerance_change": 1e-3},
+        ),
+        whole=True,
+        unwritten=({"line_search_fn": "strong_wolfe"},),  # torch's has 150 lines
+    ),
     "newton": Row(
         formula=formulas.newton,
         lr=0.2,  # with 1 there would be nothing to compare after three updates
         variants=({}, {"damping": 0.5}, {"singular": "pinv"}, {"damping": 0.01, "singular": "pinv"}),
-        hessian=True,
+        whole=True,
     ),
 }
 
-CASES = [(name, dict(variant)) for name, row in ROWS.items() for variant in row.variants]
+WRITTEN = [(name, dict(variant)) for name, row in ROWS.items() for variant in row.variants]
+CASES = WRITTEN + [(name, dict(variant)) for name, row in ROWS.items() for variant in row.unwritten]
 
 
 def case_id(value: Any) -> str:

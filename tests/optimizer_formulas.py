@@ -174,7 +174,7 @@ def muon(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[s
 
 def newton(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
     """Of all weights (n,) at once: w - lr (H + damping I)^-1 g."""
-    return w - lr * np.linalg.inv(state["hessian"] + h["damping"] * np.eye(len(w))) @ g
+    return w - lr * np.linalg.inv(state["hessian"](w) + h["damping"] * np.eye(len(w))) @ g
 
 
 def shampoo(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
@@ -213,3 +213,44 @@ def _inverse_root(a: Array, h: dict[str, Any]) -> Array:
     values, vectors = np.linalg.eigh(a)
     powers = (np.maximum(values, 0) + h["eps"] * values.mean()) ** (-1 / h["exponent"])
     return vectors @ np.diag(powers) @ vectors.T
+
+
+def lbfgs(w: Array, g: Array, state: dict[str, Any], t: int, lr: float, h: dict[str, Any]) -> Array:
+    """Of all weights (n,) at once, without line search: max_iter steps along d = -H g, where H, kept from
+    update to update, is the BFGS matrix of the last pairs of steps s and gradient changes y."""
+    loss, evaluations = state["loss"](w), 1
+    if np.abs(g).max() <= h["tolerance_grad"]:
+        return w
+    for left in reversed(range(h["max_iter"])):
+        d, size = _direction(g, state, h), lr
+        if state["first"]:
+            size = min(1, 1 / np.abs(g).sum()) * lr
+        state.update(first=False, g=g, s=size * d)
+        if g @ d > -h["tolerance_change"]:
+            break
+        w, before = w + size * d, loss
+        if left:
+            g, loss, evaluations = state["gradient"](w), state["loss"](w), evaluations + 1
+        small = np.abs(size * d).max() <= h["tolerance_change"]
+        if evaluations >= (h["max_eval"] or h["max_iter"] * 5 // 4) or np.abs(g).max() <= h["tolerance_grad"]:
+            break
+        if small or abs(loss - before) < h["tolerance_change"]:
+            break
+    return w
+
+
+def _direction(g: Array, state: dict[str, Any], h: dict[str, Any]) -> Array:
+    """-H g, with H as a full matrix: V^T H V + s s^T / y.s for each pair, V = I - y s^T / y.s."""
+    state.setdefault("first", True)
+    pairs = state.setdefault("pairs", [])
+    if not state["first"]:
+        y = g - state["g"]
+        if y @ state["s"] > 1e-10:
+            pairs.append((state["s"], y))
+    del pairs[: -h["history_size"]]
+    scale = pairs[-1][1] @ pairs[-1][0] / (pairs[-1][1] @ pairs[-1][1]) if pairs else 1.0
+    matrix = scale * np.eye(len(g))
+    for s, y in pairs:
+        v = np.eye(len(g)) - np.outer(y, s) / (y @ s)
+        matrix = v.T @ matrix @ v + np.outer(s, s) / (y @ s)
+    return -matrix @ g

@@ -168,14 +168,18 @@ def by_formula(name, hypers, problem, rates):
     """The same by the formula of the optimizer's row; rates: the learning rate of each update."""
     row = ROWS[name]
     weights, states, path = [start.copy() for start in START], [{}, {}], []
+    whole = {
+        "loss": lambda w: float(problem.loss([torch.from_numpy(part) for part in parted(w)])),
+        "gradient": lambda w: joined(problem.gradient(parted(w))),
+        "hessian": lambda w: problem.hessian(parted(w)),
+    }
     for t, lr in enumerate(rates, start=1):
         points = weights
         if row.ahead is not None:
             points = [row.ahead(w, state, hypers) for w, state in zip(weights, states, strict=True)]
         grads = problem.gradient(points)
-        if row.hessian:
-            state = {"hessian": problem.hessian(weights)}
-            weights = parted(row.formula(joined(weights), joined(grads), state, t, lr, hypers))
+        if row.whole:
+            weights = parted(row.formula(joined(weights), joined(grads), whole, t, lr, hypers))
         else:
             each = zip(weights, grads, states, strict=True)
             weights = [row.formula(w, g, state, t, lr, hypers) for w, g, state in each]

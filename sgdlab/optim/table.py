@@ -230,6 +230,19 @@ OPTIMIZERS: dict[str, Entry] = {
         },
         unfit=_no_matrix,
     ),
+    "lbfgs": Entry(
+        formula="max_iter times:  w <- w + lr d, with d = -(an estimate of H^-1 from the last steps) g",
+        torch="torch.optim:LBFGS",
+        hypers={
+            "max_iter": Whole(low=1),
+            "max_eval": Optional(Whole(low=1)),
+            "tolerance_grad": _NONNEGATIVE,
+            "tolerance_change": _NONNEGATIVE,
+            "history_size": Whole(low=1),
+            "line_search_fn": Optional(Choice(("strong_wolfe",))),
+        },
+        serial="torch's own class, which is for one run and evaluates the loss several times an update",
+    ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
         rule="sgdlab.optim.newton:Newton",
