@@ -132,14 +132,18 @@ class _Watch:
 
     def evaluated(self, step: int, numbers: Array) -> None:
         self.times[step] = self.seconds()
-        train, test, accuracy = (_median(row) for row in numbers)
+        train, train_right, test, test_right = (_median(row) for row in numbers)
         result = Evaluation(
-            train_loss=train, test_loss=test, test_accuracy=None if np.isnan(accuracy) else accuracy
+            train_loss=train,
+            train_accuracy=None if np.isnan(train_right) else train_right,
+            test_loss=test,
+            test_accuracy=None if np.isnan(test_right) else test_right,
         )
         self._show.evaluated(step // self._batches.per_epoch, result)
 
 
 def _median(values: Array) -> float:
+    """Of those that are finite; NaN when none is."""
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else float("nan")
 

@@ -31,7 +31,7 @@ class Notes:
         self.last = (last.step, last.loss)
 
     def evaluated(self, epoch, step, samples, result):
-        self.evaluations.append((step, result.train_loss, result.test_loss, result.test_accuracy))
+        self.evaluations.append((step, *vars(result).values()))
 
     def visited(self, visit):
         self.visits.append((visit.step, visit.objective, visit.gap, visit.distance, *visit.weights))

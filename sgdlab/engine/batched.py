@@ -34,7 +34,7 @@ class BatchWatch(Protocol):
         """The losses (runs,) of update `step`, now and then."""
 
     def evaluated(self, step: int, numbers: Array) -> None:
-        """Train loss, test loss and accuracy (NaN: none), (3, runs), after `step` updates."""
+        """The numbers of an `Evaluation` (NaN: none), (4, runs), after `step` updates."""
 
 
 class Alone:
@@ -184,10 +184,6 @@ class BatchedTrainer:
         self._visits = []
 
     def _evaluate(self, watch: BatchWatch) -> None:
-        found = self._stack.evaluate(self.weights, train_limit=self._plan.eval_train)
-        accuracy = found.test_accuracy
-        if accuracy is None:
-            accuracy = torch.full_like(found.test_loss, math.nan)
-        numbers = torch.stack([found.train_loss, found.test_loss, accuracy]).numpy()
+        numbers = self._stack.evaluate(self.weights, train_limit=self._plan.eval_train).numpy()
         self.curves.evaluated(self.step, numbers)
         watch.evaluated(self.step, numbers)

@@ -19,7 +19,7 @@ class Curve:
 
     reason: why it diverged; empty when it did not. last: step and loss of its last finite loss, if any.
     rows: the steps, learning rates and losses of the rows.
-    evaluations: steps, and (n, 3) train loss, test loss, accuracy (NaN: no classification).
+    evaluations: steps, and (n, 4) the numbers of an `Evaluation` (NaN: no accuracy).
     visits: steps, and (n, 3 + weights) f(w), its gap and the distance to the nearest minimum (NaN: unknown),
     and the weights.
     """
@@ -75,9 +75,9 @@ class Curves:
                 self._rows.append((step, lrs[update], losses[update]))
 
     def evaluated(self, step: int, numbers: Array) -> None:
-        """Add train loss, test loss and accuracy (NaN: none) after `step` updates, (3, runs)."""
+        """Add the numbers of an `Evaluation` (NaN: no accuracy) after `step` updates, (4, runs)."""
         self._evaluations.append((step, numbers))
-        for name, values in zip(("training", "test"), numbers, strict=False):
+        for name, values in (("training", numbers[0]), ("test", numbers[2])):
             for run in np.flatnonzero(self.alive & ~np.isfinite(values)).tolist():
                 what = f"evaluated {name} loss is {float(values[run])} after step {step}"
                 self._end(run, what, (step, step + 1 if step else 0))
@@ -125,7 +125,7 @@ class Curves:
 
     @cached_property
     def _evaluated(self) -> Array:
-        """Evaluations, (runs, evaluations, 3)."""
+        """Evaluations, (runs, evaluations, 4)."""
         return np.array([numbers for _, numbers in self._evaluations]).transpose(2, 0, 1)
 
     @cached_property

@@ -3,8 +3,8 @@
 Weights are those of the problem's model by name, each (R, *shape).
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,15 +19,6 @@ Weights = dict[str, Tensor]
 # Numbers that one pass may make, in all runs together, before examples or runs are taken in parts: 128 MB of
 # float64, several times of which is in use at once.
 ELEMENTS = 2**24
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluations:
-    """What `Evaluation` is for one run, for R: float64 (R,) on the CPU; no accuracy for regression."""
-
-    train_loss: Tensor
-    test_loss: Tensor
-    test_accuracy: Tensor | None
 
 
 class _Bound(nn.Module):
@@ -75,17 +66,15 @@ class Stack:
         assert losses is not None
         return losses, dict(zip(wanted, grads, strict=True))
 
-    def evaluate(self, weights: Weights, *, train_limit: int | None) -> Evaluations:
-        """Evaluate on the first `train_limit` training examples (None: all) and on the test set."""
+    def evaluate(self, weights: Weights, *, train_limit: int | None) -> Tensor:
+        """The numbers of each run's `Evaluation`, in its order: float64 (4, R) on the CPU.
+
+        Of the first `train_limit` training examples (None: all) and the test set; NaN for no accuracy.
+        """
         data = self._problem.data
-        train, _ = self._means(weights, data.train_x[:train_limit], data.train_y[:train_limit])
-        train = self._regularized(weights, train)
-        test, right = self._means(weights, data.test_x, data.test_y)
-        return Evaluations(
-            train_loss=train.cpu(),
-            test_loss=test.cpu(),
-            test_accuracy=right.cpu() if self._problem.spec.classification else None,
-        )
+        train, train_right = self._means(weights, data.train_x[:train_limit], data.train_y[:train_limit])
+        test, test_right = self._means(weights, data.test_x, data.test_y)
+        return torch.stack([self._regularized(weights, train), train_right, test, test_right]).cpu()
 
     def objective(self, weights: Weights) -> Tensor:
         """f(w) over all training examples, with the ridge term: float64 (R,), on the problem's device."""
@@ -111,7 +100,7 @@ class Stack:
     def _counted(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         out = self._problem.model(x)
         if not self._problem.spec.classification:
-            return self._problem.loss(out, y), torch.zeros((), device=out.device)
+            return self._problem.loss(out, y), torch.full((), math.nan, device=out.device)
         return self._problem.loss(out, y), (self._problem.predicted(out) == y).sum()
 
     def _examples(self, index: Index) -> tuple[Tensor, Tensor]:
