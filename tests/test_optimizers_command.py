@@ -86,6 +86,8 @@ def test_numbers_kept_for_each_weight():
         "nadam": {"": 2},
         "radam": {"": 2},
         "signsgd": {"": 1},
+        "shampoo": {"": 7, "grafting=none": 5, "grafting=sgd": 5},
+        "muon": {"": 1},
         "newton": {"": 0},
     }
     for name, expected in known.items():

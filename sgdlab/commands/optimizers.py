@@ -168,7 +168,7 @@ def _page(name: str, width: int) -> Iterator[str]:
         yield _two_columns(rows[1:], width)
         return
     if entry.rule is None:
-        yield entry.formula
+        yield _packed(entry.formula.split(";  "), width, ";  ")
     else:
         from sgdlab.optim.adapter import rule_class
 

@@ -231,7 +231,7 @@ OPTIMIZERS: dict[str, Entry] = {
         unfit=_no_matrix,
     ),
     "lbfgs": Entry(
-        formula="max_iter times:  w <- w + lr d, with d = -(an estimate of H^-1 from the last steps) g",
+        formula="max_iter times: w <- w - lr H^-1 g;  H^-1 estimated from the last steps",
         torch="torch.optim:LBFGS",
         hypers={
             "max_iter": Whole(low=1),
@@ -241,7 +241,7 @@ OPTIMIZERS: dict[str, Entry] = {
             "history_size": Whole(low=1),
             "line_search_fn": Optional(Choice(("strong_wolfe",))),
         },
-        serial="torch's own class, which is for one run and evaluates the loss several times an update",
+        serial="evaluates the loss several times",
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
