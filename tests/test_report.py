@@ -64,9 +64,10 @@ class Page(HTMLParser):
                 self.targets.append(value.partition("url(#")[2].partition(")")[0])
 
 
-@pytest.fixture
-def report(tmp_path: Path) -> Report:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Two experiments with figures of every part that can clash: clips, markers, rasters."""
+    tmp_path = tmp_path_factory.mktemp("runs")
     runs = [fake_run(tmp_path, {"lr": lr}) for lr in (0.1, 0.01)]
     paths = [
         dataclasses.replace(

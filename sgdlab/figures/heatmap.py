@@ -32,6 +32,7 @@ from sgdlab.theory import METHODS, Method
 LOST = "#bdbdbd"  # of a run that diverged or whose error grows; grey is no colour of the scale
 SINGLE = (6.4, 5.0)  # inches, of one panel
 POINTS = 200  # on a line of theory
+LEAST = 1e-6  # of the largest step size: from there on, lines of theory are drawn
 STEP = ("lr",)  # settings that are a step size
 _EDGE = [Stroke(linewidth=3.4, foreground="black"), Normal()]
 _LINE: dict[str, Any] = {"color": "white", "linewidth": 1.8, "path_effects": _EDGE}
@@ -160,9 +161,10 @@ def _draw_theory(
 ) -> dict[str, Artist]:
     """The limit of stability, the best momentum at each step size, and the optimum; their entries."""
     low, high = spec.curvature or _curvature(panel.runs)
-    steps, momenta = (panel.y, panel.x) if swapped else (panel.x, panel.y)
-    b = np.linspace(*_range(momenta), POINTS)
-    a = np.geomspace(max(_range(steps)[0], 1e-12 * _range(steps)[1]), _range(steps)[1], POINTS)
+    across = [(max(start, 0.0), end) for start, end in (ax.get_xlim(), ax.get_ylim())]
+    steps, momenta = reversed(across) if swapped else across
+    b = np.linspace(*momenta, POINTS)
+    a = np.geomspace(max(steps[0], LEAST * steps[1]), steps[1], POINTS)
     tuned = method.tuned(low, high)
     limit = np.array([method.limit(each, high) for each in b])
     lines: dict[str, tuple[Values, Values, Any]] = {"stability limit": (limit, b, "solid")}
@@ -178,10 +180,6 @@ def _draw_theory(
     ax.plot(*star, gid="theory", zorder=5, **_STAR)
     name = f"optimum of theory: rate {tuned.rate:.4f} at lr {tuned.lr:.4g}, momentum {tuned.momentum:.4g}"
     return {name: Line2D([], [], **_STAR), **signs}
-
-
-def _range(places: Values) -> tuple[float, float]:
-    return float(places.min()), float(places.max())
 
 
 def _curvature(runs: Sequence[Run]) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """One number of a run, for figures that set it against the run's settings."""
 
+import csv
 import math
 from collections.abc import Sequence
 
@@ -72,10 +73,13 @@ def measured(run: Run, quantity: str) -> dict[float | None, float]:
 
 
 def _measure(run: Run) -> pd.DataFrame:
+    """The rows of measure.csv; none where the run measured nothing."""
     path = run.folder / "measure.csv"
-    if not path.exists():
-        return pd.DataFrame({"quantity": pd.Series(dtype=str), "x": [], "value": []})
-    return pd.read_csv(path)
+    texts = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = [
+        (row["quantity"], float(row["x"] or math.nan), float(row["value"])) for row in csv.DictReader(texts)
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "x", "value"])
 
 
 def check_known(names: Sequence[str], runs: Sequence[Run], found: bool) -> None:
