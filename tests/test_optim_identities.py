@@ -9,6 +9,8 @@ from optimizer_problems import (
     STEPS,
     by_class,
     configured,
+    joined,
+    parted,
     quadratic_gradient,
     quadratic_loss,
     relative_error,
@@ -93,6 +95,54 @@ def test_without_memory_rmsprop_and_adam_step_along_the_sign(impl):
     for name, hypers in forgetful.items():
         path = path_of(name, eps=0.0, impl=impl, **hypers)
         torch.testing.assert_close(path[0], start - 0.05 * signs, rtol=1e-12, atol=1e-12)
+
+
+def test_adam_without_average_of_the_gradient_and_correction_is_rmsprop():
+    for change in ({}, {"eps": 1e-3, "eps_inside_root": True}, {"weight_decay": 0.1}):
+        shared = {"lr": ROWS["rmsprop"].lr, **change}
+        adam = path_of("adam", betas=(0.0, 0.9), bias_correction=False, **shared)
+        assert relative_error(adam, path_of("rmsprop", alpha=0.9, **shared)) < 1e-10
+
+
+def test_signsgd_is_adam_without_memory():
+    """Compared until a weight steps over its minimum: from there on rounding decides the signs."""
+    signs, adam = path_of("signsgd"), path_of("adam", betas=(0.0, 0.0), eps=0.0)
+    torch.testing.assert_close(signs[:10], adam[:10], rtol=1e-12, atol=1e-12)
+    decays = {"weight_decay": 0.1, "decoupled_weight_decay": True}
+    adamw = path_of("adamw", betas=(0.0, 0.0), eps=0.0, weight_decay=0.1)
+    torch.testing.assert_close(path_of("signsgd", **decays)[:10], adamw[:10], rtol=1e-12, atol=1e-12)
+
+
+def test_under_a_constant_gradient_signum_and_adam_are_signsgd():
+    """The average of equal gradients is the gradient."""
+    signs = path_of("signsgd", constant)
+    assert torch.equal(path_of("signsgd", constant, momentum=0.9), signs)
+    torch.testing.assert_close(path_of("adam", constant, eps=0.0), signs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "nadam", "radam", "adagrad", "rmsprop"])
+def test_where_epsilon_sits_matters_only_if_there_is_one(name):
+    inside, outside = (path_of(name, eps=0.0, eps_inside_root=where, impl="rule") for where in (True, False))
+    assert torch.equal(inside, outside)
+    one, other = (path_of(name, eps=1e-2, eps_inside_root=where, impl="rule") for where in (True, False))
+    assert relative_error(one, other) > 1e-4
+
+
+def test_a_box_is_felt_at_its_walls_alone():
+    free, wide = path_of("adam", impl="rule"), path_of("adam", box=(-100.0, 100.0))
+    assert torch.equal(free, wide)
+    tight = path_of("adam", box=(-0.5, 0.5))
+    assert tight.abs().max() == 0.5 and not torch.equal(tight, free.clamp(-0.5, 0.5))
+
+
+def test_radam_that_is_never_certain_is_momentum():
+    """At b2 = 0.6 the average is never longer than 4 updates."""
+    b1, m, w, expected = 0.8, 0.0, joined(START), []
+    for t in range(1, STEPS + 1):
+        m = b1 * m + (1 - b1) * joined(quadratic_gradient(parted(w)))
+        w = w - 0.05 * m / (1 - b1**t)
+        expected.append(w)
+    assert relative_error(path_of("radam", betas=(b1, 0.6)), np.stack(expected)) < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ VARIANTS = {
     "adagrad": ("optimizer=adagrad", "optimizer.lr_decay=0.1"),
     "rmsprop": ("optimizer=rmsprop", "optimizer.centered=true", "optimizer.momentum=0.5"),
     "adadelta": ("optimizer=adadelta",),
+    "look-ahead": ("optimizer=nesterov",),
+    "nadam-by-rule": ("optimizer=nadam",),
     "replacement": ("sampling=replacement",),
     "full": ("batch_size=full", "epochs=40"),
     "drop_last": ("batch_size=7", "drop_last=true", "epochs=4"),
