@@ -122,6 +122,8 @@ class Config:
     eval_every: Annotated[int, Whole()]
     eval_train: Annotated[int | None, Optional(COUNT)]
     trajectory_every: Annotated[int, Whole()]
+    measure: Annotated[str | None, Optional(Choice(("gradient_noise", "autodiff")))]
+    measure_draws: Annotated[int, Whole(low=2)]
     name: Annotated[str, Folder(reserved=("sweeps",))]
     runs_dir: Annotated[str, Text()]
     data_dir: Annotated[str | None, Optional(Text())]
@@ -136,6 +138,8 @@ class Config:
 LATER: dict[str, Any] = {
     "ridge": 0.0,
     "trajectory_every": 0,
+    "measure": None,
+    "measure_draws": 10_000,
     "model.bias": True,
     "model.init.start": None,
     "optimizer.impl": "auto",
@@ -293,6 +297,8 @@ def identity(config: Config) -> str:
     raw["device"] = config.device.partition(":")[0]
     if config.steps is not None:
         raw.pop("epochs")
+    if config.measure != "gradient_noise":
+        raw.pop("measure_draws")
     _drop_later(raw, "")
     text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]

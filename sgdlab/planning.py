@@ -53,6 +53,8 @@ def plan(configs: Sequence[Config], *, memory: int = MEMORY) -> list[Group]:
 
 def why_serial(config: Config) -> str:
     """Why this run cannot be part of any batch, or should not be; empty when it can."""
+    if config.measure is not None:
+        return f"measure={config.measure}: measures, and trains nothing"
     reason = stacking.why_serial(config.optimizer)
     if reason:
         return reason

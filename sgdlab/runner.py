@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 
 from sgdlab import assemble, device, optim, problem, small
 from sgdlab.config import Config, as_mapping, identity, slug
-from sgdlab.engine import checkpoint
+from sgdlab.engine import checkpoint, measure
 from sgdlab.engine.sampling import Batches
 from sgdlab.engine.serial import Diverged, Plan, Trainer
 from sgdlab.errors import UserError
@@ -70,14 +70,16 @@ def run(config: Config, show: Display, *, experiment: str | None = None) -> Resu
             done = finished(folder)
             if done is not None and not config.force:  # by another process, since the look above
                 return Result(run=done, cached=True)
-            _train(config, made, folder, show, experiment)
+            work = _train if config.measure is None else _measure
+            work(config, made, folder, show, experiment)
     return Result(run=read_run(folder), cached=False)
 
 
 def _train(
     config: Config, made: problem.Problem, folder: Path, show: Display, experiment: str | None
 ) -> None:
-    trainer, batches, plan = _trainer(config, made)
+    batches = assemble.batches(config, made.spec.train_size)
+    trainer, plan = _trainer(config, made, batches)
     weights = made.spec.weights
     digits = device.DIGITS[config.precision]
     writer = RunWriter(folder, digits=digits, trajectory=weights if config.trajectory_every else None)
@@ -92,17 +94,41 @@ def _train(
     with Signals() as signals:
         recorder = Recorder(writer, show, signals, every=config.checkpoint_every, state=state)
         show.start(f"{title}, {config.device}{resumed}", length)
-        _follow(trainer, recorder, writer, show)
+        _follow(lambda: _to_the_end(trainer, recorder), recorder, writer, show)
         if signals.caught is not None:  # too late for this run, but a sweep must not go on
             raise Interrupted(signals.caught)
 
 
-def _follow(trainer: Trainer, recorder: Recorder, writer: RunWriter, show: Display) -> None:
-    """Train, and record the way it ended in run.json."""
+def _to_the_end(trainer: Trainer, recorder: Recorder) -> None:
+    trainer.run(recorder)
+    recorder.checkpoint(trainer.state(), last=True)
+
+
+def _measure(
+    config: Config, made: problem.Problem, folder: Path, show: Display, experiment: str | None
+) -> None:
+    """Measure in place of training: it takes seconds, so after an interruption it is begun anew."""
+    writer = RunWriter(folder, digits=device.DIGITS[config.precision])
+    _clear(config, writer)
+    _keep_config(config, folder)
+    writer.update(**about(config, made, experiment, facts(config.device)), metrics={})
+    recorder = Recorder(writer, show, Signals(), every=config.checkpoint_every, state={})
+
+    def work() -> None:
+        if config.measure == "autodiff":
+            writer.measured(measure.autodiff(made))
+        else:
+            batches = assemble.batches(config, made.spec.train_size)
+            writer.measured(measure.gradient_noise(made, batches, config.measure_draws))
+
+    _follow(work, recorder, writer, show)
+
+
+def _follow(work: Callable[[], None], recorder: Recorder, writer: RunWriter, show: Display) -> None:
+    """Train or measure, and record the way it ended in run.json."""
     status, reason = "failed", ""
     try:
-        trainer.run(recorder)
-        recorder.checkpoint(trainer.state(), last=True)
+        work()
         status = "done"
     except Diverged as end:
         recorder.flush()
@@ -138,8 +164,7 @@ def _close(writer: RunWriter, status: str, reason: str, recorder: Recorder) -> N
             raise
 
 
-def _trainer(config: Config, made: problem.Problem) -> tuple[Trainer, Batches, Plan]:
-    batches = assemble.batches(config, made.spec.train_size)
+def _trainer(config: Config, made: problem.Problem, batches: Batches) -> tuple[Trainer, Plan]:
     plan = assemble.plan(config, batches.per_epoch)
     names, weights = zip(*made.model.named_parameters(), strict=True)
     roles = [made.roles[name] for name in names]
@@ -153,18 +178,13 @@ def _trainer(config: Config, made: problem.Problem) -> tuple[Trainer, Batches, P
         batches=batches,
         plan=plan,
     )
-    return trainer, batches, plan
+    return trainer, plan
 
 
 def _begin(config: Config, writer: RunWriter, trainer: Trainer) -> dict[str, Any]:
     """Take the run to its checkpoint and return that; without one, start afresh and return {}."""
     path = writer.folder / "checkpoint.pt"
-    for left in writer.folder.glob(".*.tmp"):  # by a process killed in the middle of writing
-        left.unlink()
-    if config.force:
-        # The record goes first: a kill from here on must not leave one that says that all is done.
-        (writer.folder / "run.json").unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+    _clear(config, writer)
     if path.exists():
         state = checkpoint.load(path, torch.device(config.device))
         try:
@@ -177,8 +197,22 @@ def _begin(config: Config, writer: RunWriter, trainer: Trainer) -> dict[str, Any
         writer.truncate(state["offsets"])
         return state
     writer.create()
-    write_text(writer.folder / "config.yaml", assemble.text(config))
+    _keep_config(config, writer.folder)
     return {}
+
+
+def _clear(config: Config, writer: RunWriter) -> None:
+    """Remove what a process left that was killed in the middle of writing; with force, what was recorded."""
+    for left in writer.folder.glob(".*.tmp"):
+        left.unlink()
+    if config.force:
+        # The record goes first: a kill from here on must not leave one that says that all is done.
+        for name in ("run.json", "checkpoint.pt", "measure.csv"):
+            (writer.folder / name).unlink(missing_ok=True)
+
+
+def _keep_config(config: Config, folder: Path) -> None:
+    write_text(folder / "config.yaml", assemble.text(config))
 
 
 def about(

@@ -1,5 +1,6 @@
 """The table at the end of a sweep: each job, how it ended, its last numbers."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +83,11 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     if accuracy is not None:
         words.append(f"test accuracy {100 * accuracy:.2f} %")
     console.print(f"{', '.join(words)}, {seconds:.1f} s", markup=False, highlight=False, soft_wrap=True)
-    if not quiet:
+    measured = run.measure()
+    for name, x, value in measured.itertuples(index=False):
+        at = "" if math.isnan(x) else f" at {x:g}"
+        console.print(f"{name}{at}: {value:.6g}", markup=False, highlight=False, soft_wrap=True)
+    if not quiet and measured.empty:
         lines = f"{run.folder}\nsgdlab plot {run.folder}"
         console.print(lines, markup=False, highlight=False, soft_wrap=True)
 

@@ -74,7 +74,8 @@ def test_the_changes_above_cover_every_setting():
     settings = flatten({k: v for k, v in composed(*BASE).items() if k not in not_of_runs})
     changed = {word.partition("=")[0].removesuffix(".name") for change in CHANGES for word in change.split()}
     elsewhere = {"optimizer.default_lr", "device", "model.init.start", "trajectory_every"}
-    # below, in test_device.py and test_trajectory.py
+    elsewhere |= {"measure", "measure_draws"}
+    # below, in test_device.py, test_trajectory.py and test_measure.py
     assert {key.removesuffix(".name") for key in settings} - changed == elsewhere
 
 

@@ -66,4 +66,5 @@ def _half_mse(out: Tensor, target: Tensor) -> Tensor:
 
 
 def _one_hot(target: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-    return F.one_hot(target, classes).to(dtype)
+    # Not F.one_hot, which looks at the values and so cannot be mapped over examples.
+    return (target[..., None] == torch.arange(classes, device=target.device)).to(dtype)

@@ -75,7 +75,7 @@ def _by_newton(problem: Problem) -> Minimum:
 
     A step is halved until it makes the gradient smaller, which a strictly convex function always allows.
     """
-    value = _objective(problem)
+    value = objective_function(problem)
 
     def gradient(w: Tensor) -> Tensor:
         w = w.detach().requires_grad_()
@@ -98,7 +98,7 @@ def _by_newton(problem: Problem) -> Minimum:
     return Minimum()
 
 
-def _objective(problem: Problem) -> Callable[[Tensor], Tensor]:
+def objective_function(problem: Problem) -> Callable[[Tensor], Tensor]:
     """f of all weights as one vector, in float64 on the CPU, for the problem's training examples."""
     data, ridge = problem.data, problem.config.ridge
     x, y = data.prepare(data.train_x).cpu().double(), data.train_y.cpu()

@@ -8,12 +8,13 @@ A run's folder, `<runs_dir>/<name>/<slug>-<hash8>/`, holds
     eval.csv         losses and accuracy at the start and after epochs       (EVAL)
     time.csv         seconds of training at some steps, apart, as they differ from run to run (TIME)
     trajectory.csv   f(w) and w itself every trajectory_every updates, where asked for (TRAJECTORY)
+    measure.csv      of a run that measures in place of training: quantity, x, value (MEASURE)
     checkpoint.pt    the newest complete one; a run that diverged keeps none
 
 A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figure and jobs.
 """
 
-from sgdlab.records.columns import EVAL, FILES, TIME, TRAIN, TRAJECTORY, Column
+from sgdlab.records.columns import EVAL, FILES, MEASURE, TIME, TRAIN, TRAJECTORY, Column
 from sgdlab.records.fields import fields, resolve
 from sgdlab.records.filters import Filter, matching, ordered, parse_filter
 from sgdlab.records.find import BASELINES, Selection, find_runs, select
@@ -25,6 +26,7 @@ __all__ = [
     "EVAL",
     "FILES",
     "FORMAT",
+    "MEASURE",
     "TIME",
     "TRAIN",
     "TRAJECTORY",

@@ -75,6 +75,8 @@ TRAJECTORY = (
     ),
 )
 
+MEASURE = ("quantity", "x", "value")  # a text and two numbers; x is empty for a quantity that is one number
+
 FILES: dict[str, tuple[Column, ...]] = {
     "train.csv": TRAIN,
     "eval.csv": EVAL,

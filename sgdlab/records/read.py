@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgdlab.config import NOT_IDENTITY, show
 from sgdlab.errors import UserError
-from sgdlab.records.columns import FILES
+from sgdlab.records.columns import FILES, MEASURE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,22 @@ class Run:
     def trajectory(self) -> "pd.DataFrame":
         """trajectory.csv: f(w) and the weights w0, w1, ... by step; empty where none was kept."""
         return self._table("trajectory.csv")
+
+    def measure(self) -> "pd.DataFrame":
+        """measure.csv: quantity, x, value; empty where nothing was measured."""
+        import pandas as pd
+
+        path = self.folder / "measure.csv"
+        if not path.exists():
+            return pd.DataFrame({"quantity": [], "x": [], "value": []}).astype({"x": float, "value": float})
+        try:
+            head, *rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+            if tuple(head) != MEASURE:
+                raise ValueError(f"its columns are {head}")
+            found = [(name, _number(x), float(value)) for name, x, value in rows]
+        except ValueError as err:
+            raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
+        return pd.DataFrame(found, columns=list(MEASURE))
 
     def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgdlab.records.columns import FILES, KEPT_BY_EVERY_RUN, weight_names
+from sgdlab.records.columns import FILES, KEPT_BY_EVERY_RUN, MEASURE, weight_names
 
 FORMAT = 1  # of run.json and sweep.json; raised when a reader of the old one would misread the new one
 
@@ -73,6 +73,11 @@ class RunWriter:
         except OSError:
             os.truncate(path, before)
             raise
+
+    def measured(self, rows: Iterable[tuple[str, float | None, float]]) -> None:
+        """Write measure.csv: quantity, x, value. It appears whole or not at all."""
+        lines = (f"{name},{'' if x is None else repr(float(x))},{value!r}" for name, x, value in rows)
+        write_text(self.folder / "measure.csv", "\n".join([",".join(MEASURE), *lines]) + "\n")
 
     def offsets(self) -> dict[str, int]:
         """The length in bytes of each CSV file; 0 for one that is not there."""
