@@ -53,7 +53,7 @@ def test_the_scatter_of_batches_is_what_the_theory_says(tmp_path, sampling, fact
 
 def test_the_variance_is_that_of_the_batches_that_training_sees(tmp_path):
     words = (*NOISE, "batch_size=7", "measure_draws=33", "seed=3")
-    run, made = train(tmp_path, *words), problem_of(tmp_path, *words)
+    run = train(tmp_path, *words)
     batches = assemble.batches(configure(tmp_path, *words), N)
     drawn = [index for epoch in range(3) for index in batches.epoch(epoch) if len(index) == 7][:33]
     assert batches.per_epoch == 15  # of which the last has two examples
