@@ -9,8 +9,9 @@ from sgdlab import assemble, problem
 from sgdlab.config import NOT_IDENTITY, Config, as_mapping
 from sgdlab.optim import stacking
 
-# Weights of a model up to which a batch is faster than its runs one after another, on a CPU: LIMIT_MEASURED.
-MOST_WEIGHTS = 20_000
+# Weights of a model up to which a batch is faster than its runs one after another, on a CPU. By scripts/bench
+# mlp_*: 1.6 times at 6,370 and 25,450 weights, 1.1 at 50,890, 0.6 at 101,770 (8 networks, batches of 64).
+MOST_WEIGHTS = 50_000
 MEMORY = 2**30  # bytes that a batch may take; more runs than fit are several batches
 # Tensors of the weights' size at a time: weights, gradient, what a rule keeps (at most four) and computes.
 COPIES = 10

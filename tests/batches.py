@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab import batching, device, problem, runner
+from sgdlab import assemble, batching, device, problem, runner
 from sgdlab.config import Config
 from sgdlab.engine.batched import Alone
 from sgdlab.engine.curves import Curve
@@ -48,7 +48,8 @@ def alone(config: Config) -> Notes:
     notes = Notes()
     with device.settings(config.device, threads=1, seed=config.seed):
         made = problem_of(config)
-        trainer = runner._trainer(config, made)[0]
+        batches = assemble.batches(config, made.spec.train_size)
+        trainer = runner._trainer(config, made, batches)[0]
         try:
             trainer.run(notes)
         except Diverged as end:

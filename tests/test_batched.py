@@ -1,6 +1,7 @@
 """The batched engine: every run of a batch is the run that the serial engine makes of it."""
 
-from dataclasses import replace
+import doctest
+from dataclasses import dataclass, replace
 from itertools import product
 
 import pytest
@@ -12,13 +13,15 @@ from optimizer_cases import ROWS
 from test_sampling import KINDS
 from training import TINY, composed, configure
 
-from sgdlab import batching, optim, planning
+from sgdlab import api, batching, optim, planning
 from sgdlab.config import Optimizer, read_optimizer
 from sgdlab.engine import stack
-from sgdlab.engine.batched import Alone
+from sgdlab.engine.batched import Alone, BatchedTrainer
 from sgdlab.engine.sampling import Batches
 from sgdlab.engine.streams import Streams
+from sgdlab.errors import UsageError
 from sgdlab.optim import OPTIMIZERS, stacking
+from sgdlab.optim.rule import Hyper, MatrixRule
 from sgdlab.surfaces import SURFACES
 
 EXACT = 1e-10  # relative, in float64, after at least 50 updates
@@ -262,3 +265,64 @@ def test_divergence_that_only_an_evaluation_sees(tmp_path):
     far = replace(base, model=replace(base.model, start=(1e200,) * len(base.model.start or (1, 1))))
     assert alone(far).reason == "the evaluated training loss is inf after step 0"
     assert_equal_to_serial([far, base])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whitening(MatrixRule):
+    """Steps by a factorisation, which refuses a stack of matrices when one is not finite."""
+
+    lr: Hyper = 0.1
+
+    def for_role(self, role, shape):
+        return self
+
+    def init(self, w):
+        return {}
+
+    def update(self, g, state, w):
+        if g.ndim == 2:  # a bias of each run
+            return w - self.lr * g, state
+        torch.linalg.eigh(g.mT @ g)
+        return w - self.lr * g, state
+
+
+def test_a_factorisation_does_not_meet_the_runs_that_diverge(tmp_path):
+    """Nor those whose squares are not finite; these end with the loss after that, and the others go on."""
+    base = configure(tmp_path, *DOUBLE, "dataset=linear_regression", "loss=mse")
+    configs = [replace(base, lr=lr) for lr in (0.01, 1e150, 0.02)]
+    _, trainer = batching.prepare(configs, print)
+    lrs = torch.tensor([config.lr for config in configs], dtype=torch.float64)
+    whitened = BatchedTrainer(
+        problem=problem_of(base),
+        weights=trainer.weights,
+        rule=Whitening(lr=lrs),
+        factors=[lambda unit: 1.0],
+        scheduled_by_epoch=True,
+        batches=[replace(trainer.curves.batches, seed=0)] * 3,
+        plan=trainer.curves.plan,
+    )
+    found = whitened.run(Alone())
+    plain = trainer.run(Alone())  # the same steps, as SGD
+    assert [bool(found.of(run).reason) for run in range(3)] == [False, True, False]
+    for run in (0, 2):
+        assert found.of(run).rows[2].tolist() == pytest.approx(plain.of(run).rows[2].tolist(), rel=EXACT)
+    assert found.of(1).reason == plain.of(1).reason == "the training loss is inf at step 3"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(tmp_path):
+    configs = [configure(tmp_path, *DOUBLE, "device=cuda", f"seed={seed}") for seed in (0, 1)]
+    assert_equal_to_serial(configs, rel=1e-9)
+
+
+def test_from_python():
+    assert doctest.testmod(api).failed == 0
+    with pytest.raises(UsageError, match=r"did you mean optimizer\.momentum"):
+        api.configure("optimizer.momentun=0.5")
+    one = api.configure(*TINY)
+    with pytest.raises(UsageError, match="the only run of its kind"):
+        api.train_together([one])
+    with pytest.raises(UsageError, match="they are 2 batches"):
+        api.train_together(
+            [one, replace(one, lr=1.0), replace(one, ridge=1.0), replace(one, ridge=1.0, lr=1.0)]
+        )

@@ -37,6 +37,7 @@ ORDER = (
     ("batching",),
     ("sweep",),
     ("launcher",),
+    ("api",),
     ("cli",),
     ("completion", "commands", "__main__"),
 )

@@ -140,10 +140,12 @@ class BatchedTrainer:
         if not isinstance(parameter.rule, MatrixRule):
             self.weights[name], self._states[name] = parameter.update(gradient, state, weight)
             return
-        # Factorisations of a stack of matrices refuse all of it for one that is not finite.
-        broken = ~gradient.flatten(1).isfinite().all(1).reshape(-1, *[1] * (weight.ndim - 1))
-        moved, self._states[name] = parameter.update(gradient.masked_fill(broken, 0), state, weight)
-        self.weights[name] = moved.masked_fill(broken, math.nan)
+        # Factorisations refuse a whole stack of matrices for one that is not finite, as a run's that diverges
+        # is. So such a run's update is made of zeros, and its weights are lost after it.
+        lost = ~(_squarable(gradient) & _squarable(weight)).reshape(-1, *[1] * (weight.ndim - 1))
+        gradient, weight = gradient.masked_fill(lost, 0), weight.masked_fill(lost, 0)
+        moved, self._states[name] = parameter.update(gradient, state, weight)
+        self.weights[name] = moved.masked_fill(lost, math.nan)
 
     def _schedule(self) -> None:
         """Give the rule the learning rates of this update, where they are others than before."""
@@ -187,3 +189,9 @@ class BatchedTrainer:
         numbers = self._stack.evaluate(self.weights, train_limit=self._plan.eval_train).numpy()
         self.curves.evaluated(self.step, numbers)
         watch.evaluated(self.step, numbers)
+
+
+def _squarable(values: Tensor) -> Tensor:
+    """Of values (R, *shape), for which runs the sum of all squares is sure to be finite: (R,)."""
+    most = math.sqrt(torch.finfo(values.dtype).max / values[0].numel())
+    return (values.flatten(1).abs() < most).all(1)  # false for NaN

@@ -1,0 +1,72 @@
+"""sgdlab from Python: configurations from the words of a command, and runs without folders.
+
+>>> from dataclasses import replace
+>>> from sgdlab.api import configure, train_together
+>>> base = configure("problem=rosenbrock", "optimizer=sgd", "steps=200", "trajectory_every=100")
+>>> runs = [replace(base, lr=lr) for lr in (1e-4, 1e-3, 1.0)]
+>>> curves = train_together(runs)
+>>> [curve.reason or round(curve.last[1], 4) for curve in curves]
+[4.0761, 3.4657, 'the training loss is inf at step 5']
+>>> steps, visits = curves[1].visits  # f(w), its gap, the distance to the minimum, and w
+>>> steps, visits.shape, visits[-1].round(3).tolist()
+([0, 100, 200], (3, 5), [3.462, 3.462, 1.876, -0.859, 0.746])
+
+`sgdlab.runner.run` makes one run with its folder, `sgdlab.batching.run` a batch of them; reading them back is
+`sgdlab.records`.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from sgdlab import batching, device, overrides, planning, runner
+from sgdlab.accept import accept
+from sgdlab.config import Config, conf_dir
+from sgdlab.engine.batched import Alone
+from sgdlab.engine.curves import Curve
+from sgdlab.errors import UsageError
+from sgdlab.launcher import register
+from sgdlab.refusals import HYDRA_ERRORS, reword
+
+
+def configure(*words: str) -> Config:
+    """The configuration of `sgdlab train WORDS`, of one run, with every check made that needs no data.
+
+    Raises UsageError.
+    """
+    overrides.check(words)
+    try:
+        return runner.prepare(accept(_composed(words).copy()))
+    except HYDRA_ERRORS as err:
+        raise reword(err) from None
+
+
+@functools.lru_cache(maxsize=64)
+def _composed(words: tuple[str, ...]) -> DictConfig:
+    register()
+    version: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
+    with hydra.initialize_config_dir(str(conf_dir()), **version):
+        composed = hydra.compose("config", overrides=list(words))
+    OmegaConf.set_struct(composed, False)
+    del composed["cases"]
+    return composed
+
+
+def train_together(configs: Sequence[Config]) -> list[Curve]:
+    """Train runs that can share a batch (`sgdlab.planning.plan` says which), in order; nothing is recorded.
+
+    Raises UsageError when they cannot share one, and UserError when the data cannot be had.
+    """
+    groups = planning.plan(configs)
+    reasons = [group.reason for group in groups if not group.batched]
+    if reasons or len(groups) > 1:
+        why = reasons[0] if reasons else f"they are {len(groups)} batches"
+        raise UsageError(f"these runs cannot be trained together: {why}")
+    first = configs[0]
+    with device.settings(first.device, threads=first.threads, seed=first.seed):
+        _, trainer = batching.prepare(configs, print)
+        curves = trainer.run(Alone())
+    return [curves.of(run) for run in range(len(configs))]
