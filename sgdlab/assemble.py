@@ -4,6 +4,7 @@ its text in config.yaml."""
 import functools
 import json
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
@@ -46,10 +47,30 @@ def schedule(config: Config, total: int, per_epoch: int) -> Callable[[int], floa
 
 
 def text(config: Config) -> str:
-    """The resolved configuration as YAML."""
-    return "".join(_section(key, json.dumps(value)) for key, value in as_mapping(config).items())
+    """The resolved configuration as YAML, as OmegaConf writes it."""
+    return "".join(_member(key, value, 0) for key, value in as_mapping(config).items())
 
 
-@functools.lru_cache(maxsize=4096)  # the runs of a sweep share most of them, and OmegaConf takes milliseconds
-def _section(key: str, value: str) -> str:
+def _member(key: str, value: Any, depth: int) -> str:
+    """One line, or one and those below it. OmegaConf takes a good part of a millisecond for a number, and the
+    runs of a sweep differ in numbers."""
+    start = " " * depth + _dumped(key, "0").removesuffix(" 0\n")  # a key may need quotes
+    if isinstance(value, dict) and value:
+        return start + "\n" + "".join(_member(name, each, depth + 2) for name, each in value.items())
+    if value is None or isinstance(value, bool | int | float):
+        return f"{start} {_number(value)}\n"
+    lines = _dumped(key, json.dumps(value)).splitlines(keepends=True)
+    return "".join(" " * depth + line for line in lines)
+
+
+def _number(value: float | None) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    number = repr(value)
+    # YAML 1.1 reads 1e-05 as a text
+    return number.replace("e", ".0e", 1) if "." not in number else number
+
+
+@functools.lru_cache(maxsize=4096)
+def _dumped(key: str, value: str) -> str:
     return str(OmegaConf.to_yaml(OmegaConf.create({key: json.loads(value)})))

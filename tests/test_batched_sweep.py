@@ -78,8 +78,10 @@ def test_reasons_to_train_one_after_another(tmp_path):
         notes,
         replace(notes, lr=0.3),
         replace(base, lr=0.3),
+        replace(base, measure="autodiff"),
     ]
     assert reasons(configs) == {
+        "measure=autodiff: measures, and trains nothing": [7],
         "": [3, 6],
         "optimizer=custom: a class of one's own updates one run at a time": [0],
         "optimizer=newton: needs the Hessian": [1],
