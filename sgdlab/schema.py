@@ -91,10 +91,12 @@ class SequenceData:
 class Init:
     """Initial weights: PyTorch's own, normal(0, std) cut off at two std with a constant bias, or given.
 
+    `lecun_normal` has variance 1/fan_in, cut off at two standard deviations before it is brought to that, and
+    biases 0 (LeCun, Bottou, Orr, Müller 1998, "Efficient BackProp", section 4.6; the default of Flax).
     `start` holds all weights of `given`, in the order of the layers, each layer's weights before its bias.
     """
 
-    name: Annotated[str, Choice(("default", "truncated_normal", "given"))]
+    name: Annotated[str, Choice(("default", "truncated_normal", "lecun_normal", "given"))]
     std: Annotated[float, POSITIVE]
     bias: Annotated[float, Number()]
     start: POINT

@@ -100,17 +100,17 @@ METHODS: dict[str, Method] = {
 }
 
 
-def contraction(step: Sequence[float], distance: Sequence[float]) -> float:
+def contraction(step: Sequence[float], distance: Sequence[float], rounding: float = ROUNDING) -> float:
     """The factor a step by which a run's distance to the minimum shrank over the second half of its path.
 
     step, distance: (points,), in their order. Momentum makes the distance swing, so what is compared is the
     largest distance in the third quarter of the path and in the fourth. A path that came to within rounding
-    of the minimum counts up to there. 0.0 for one that was there after its first point; NaN for a path of
-    fewer than two points or one that began at the minimum.
+    of the minimum, as a share of the first distance, counts up to there. 0.0 for one that was there after its
+    first point; NaN for a path of fewer than two points or one that began at the minimum.
     """
     if len(step) < 2 or not distance[0] > 0:
         return math.nan
-    floor = ROUNDING * distance[0]
+    floor = rounding * distance[0]
     count = next((i for i, each in enumerate(distance) if each <= floor), len(distance))
     if count < 2:
         return 0.0

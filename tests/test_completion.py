@@ -45,7 +45,7 @@ CANDIDATES: list[tuple[str, list[str] | None]] = [
     ),
     (
         "sgdlab train model.init.name=",
-        ["model.init.name=default", "model.init.name=given", "model.init.name=truncated_normal"],
+        [f"model.init.name={name}" for name in ("default", "given", "lecun_normal", "truncated_normal")],
     ),
     ("sgdlab train problem=rastr", ["problem=rastrigin"]),
     ("sgdlab train problem=quadratic model.c", ["model.condition="]),

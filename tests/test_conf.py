@@ -87,15 +87,21 @@ def test_every_surface_has_a_problem_or_is_part_of_one():
     assert {*surfaces.SURFACES, surfaces.QUADRATIC} - problems == {"tilt"}
 
 
+def swept(key: str, text: str, cases: Any) -> Iterator[list[str]]:
+    """The words of each value that a setting of a sweep takes; of a range its first value and its end."""
+    values = re.fullmatch(r"range\((.*)\)", text)
+    for value in values[1].split(",")[:2] if values else text.split(","):
+        yield cases[value]["with"] if key == "case" else [f"{key}={value}"]
+
+
 @pytest.mark.parametrize("name", options.experiments())
 def test_experiment_is_accepted_for_every_job(name: str):
     raw = load("experiment", name)
     sweep = raw["hydra"].get("sweeper", {}).get("params", {})
-    values = {key: str(text).split(",") for key, text in sweep.items()}
     assert raw["hydra"]["mode"] == "MULTIRUN"
-    for key, many in values.items():
-        for value in many:
-            config = read(composed(f"experiment={name}", f"{key}={value}"))
+    for key, text in sweep.items():
+        for words in swept(key, str(text), raw.get("cases", {})):
+            config = read(composed(f"experiment={name}", *words))
             problem.check(config)
             optim.check(config.optimizer)
             read_spec(config.figure or {})

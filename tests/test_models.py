@@ -123,7 +123,15 @@ def test_the_default_init_does_not_look_at_std_and_bias():
     assert torch.equal(build()[1].bias, build("model.init.std=9", "model.init.bias=9")[1].bias)
 
 
-@pytest.mark.parametrize("init", ["default", "truncated_normal"])
+@pytest.mark.parametrize(("layer", "fan_in"), [(1, 784), (3, 400)])
+def test_lecun_normal_has_variance_one_over_fan_in(layer, fan_in):
+    net = build("model.init.name=lecun_normal", "model.hidden=[400]")
+    assert net[layer].weight.std().item() * fan_in**0.5 == pytest.approx(1, rel=0.03)
+    assert net[layer].weight.abs().max().item() * fan_in**0.5 <= 2 / 0.8796
+    assert not net[layer].bias.any()
+
+
+@pytest.mark.parametrize("init", ["default", "truncated_normal", "lecun_normal"])
 def test_float64_starts_at_the_weights_of_float32(init):
     single, double = (
         build(f"model.init.name={init}", "model.hidden=[8]", dtype=dtype)

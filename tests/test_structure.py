@@ -29,9 +29,9 @@ ORDER = (
     ("schema",),
     ("config",),
     ("options", "device", "machine", "problem", "optim", "records"),
-    ("engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
+    ("notes", "engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
     ("cases",),
-    ("accept", "compose", "progress", "summary"),
+    ("accept", "compose", "progress", "summary", "writeup"),
     ("assemble", "recorder", "small"),
     ("runner", "planning"),
     ("batching",),
@@ -44,7 +44,7 @@ ORDER = (
 RANKS = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
 # Finer than the order: these read what a run wrote, or know nothing of each other, whatever their place.
-READERS = ("records", "figures", "claims", "report")
+READERS = ("records", "figures", "claims", "report", "writeup")
 APART = {
     **{name: {"torch", "problem", "optim", "engine", "runner", "sweep"} for name in READERS},
     "optim": {"problem", "engine", "records"},

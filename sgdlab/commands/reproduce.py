@@ -2,67 +2,54 @@
 
 import argparse
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgdlab.errors import UserError
+from sgdlab.notes import BY_NAME, EXPERIMENTS, Experiment
 
 if TYPE_CHECKING:
-    from sgdlab.claims import Verdict
     from sgdlab.records import Selection
 
-# The experiments in the notes' order; conf/experiment/notes/ has one YAML for each.
-EXPERIMENTS = (
-    "sgd_batch_size",
-    "sgd_learning_rate",
-    "sgd_momentum",
-    "adam_batch_size",
-    "adam_learning_rate",
-    "script",
-)
-
-# --quick: the embedded images, a tenth of the data, logged ten times as often: as many points a curve.
-QUICK = ("dataset=fashion_mnist_small", "log_every=10", "name=notes-quick")
+AT_ONCE = 2.0  # seconds: an experiment that is over sooner was there already, and says nothing of the pace
 
 
 def main(argv: list[str]) -> int:
     """Run, draw and check; 0 when every claim holds, 1 when one does not. Raises UserError."""
     options = _parser().parse_args(argv)
-    from sgdlab.claims import curves
+    from sgdlab.writeup import result, write_up
 
     runs_dir = Path(options.runs_dir).expanduser()
-    chosen = tuple(options.only or EXPERIMENTS)
+    chosen = [BY_NAME[name] for name in options.only] if options.only else list(EXPERIMENTS)
     output = Path(options.output) if options.output else runs_dir / "reproduce" / _name(options.quick)
     failures = _train(chosen, options, runs_dir)
-    verdicts: list[Verdict] = []
-    panels: list[dict[str, str]] = []
-    for experiment in chosen:
-        selection = _select(experiment, options, runs_dir)
-        if selection is not None:
-            _draw(experiment, selection, output, options.quick)
-            panels += curves(f"notes/{experiment}", list(selection.runs))
-        verdicts += _judge(experiment, selection, options.quick)
-    _print(verdicts, panels, output, options.quick)
-    for failure in failures:
-        print(f"sgdlab: {failure}")
+    results = [
+        result(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
+        for experiment in chosen
+    ]
+    words = " ".join(["sgdlab reproduce", *argv])
+    write_up(results, output, command=words, quick=options.quick, failures=failures)
+    verdicts = [verdict for each in results for verdict in each.verdicts]
     return int(bool(failures) or any(verdict.word != "PASS" for verdict in verdicts))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sgdlab reproduce",
-        description="Run the notes' experiments (14 runs; finished ones are not run again), draw their "
-        "figures into one folder, and check the notes' claims against the measured numbers.",
+        description="Run the notes' experiments (finished runs are not run again), draw their figures into "
+        "one folder, check the notes' claims against the measured numbers, and write it all up in "
+        "report.html beside the figures.",
     )
     parser.add_argument("what", choices=["notes"], help="what to reproduce")
     parser.add_argument(
-        "--quick", action="store_true", help="on the embedded 6,000 images, in a minute or two; fewer claims"
+        "--quick", action="store_true", help="Fashion-MNIST's first 6,000 images only; fewer claims"
     )
     parser.add_argument(
-        "--only", action="append", choices=EXPERIMENTS, metavar="NAME", help="one experiment; may be repeated"
+        "--only", action="append", choices=BY_NAME, metavar="NAME", help="one experiment; may be repeated"
     )
-    parser.add_argument("-o", "--output", metavar="DIR", help="folder of figures and table")
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder of figures, tables and report")
     parser.add_argument("--data-dir", metavar="DIR", help="where data sets are kept")
     parser.add_argument(
         "--runs-dir",
@@ -78,12 +65,13 @@ def _name(quick: bool) -> str:
     return "notes-quick" if quick else "notes"
 
 
-def _words(experiment: str, quick: bool) -> list[str]:
+def _words(experiment: Experiment, quick: bool) -> list[str]:
     """The words of `sgdlab train` that run an experiment, apart from where things are kept."""
-    return [f"experiment=notes/{experiment}", *(QUICK if quick else ())]
+    changed = [*experiment.quick, f"name={_name(quick)}"] if quick else []
+    return [f"experiment=notes/{experiment.name}", *changed]
 
 
-def _train(chosen: Sequence[str], options: argparse.Namespace, runs_dir: Path) -> list[str]:
+def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path) -> list[str]:
     """Run the experiments; what failed is returned in words, and does not stop the others."""
     from sgdlab.commands import train
 
@@ -91,16 +79,45 @@ def _train(chosen: Sequence[str], options: argparse.Namespace, runs_dir: Path) -
     places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
     places += ["quiet=true"] if options.quiet else []
     failures = []
+    pace = _Pace([each.short if options.quick and each.short else each.work for each in chosen])
     for number, experiment in enumerate(chosen, start=1):
-        print(f"== {number} of {len(chosen)}: {experiment} ==", flush=True)
+        print(f"== {number} of {len(chosen)}: {experiment.name}{pace.text()} ==", flush=True)
+        began = time.monotonic()
         try:
             code = train.main([*_words(experiment, options.quick), *places])
         except UserError as err:
-            failures.append(f"{experiment}: {err}")
-            continue
-        if code:
-            raise KeyboardInterrupt  # the only way a sweep ends without a word of its own
+            failures.append(f"{experiment.name}: {err}")
+        else:
+            if code:
+                raise KeyboardInterrupt  # the only way a sweep ends without a word of its own
+        pace.done(time.monotonic() - began)
     return failures
+
+
+class _Pace:
+    """How much of the work is done, and how long the rest will take at the pace so far."""
+
+    def __init__(self, works: Sequence[float]) -> None:
+        self._works = list(works)
+        self._next = 0
+        self._seconds = self._measured = 0.0
+
+    def done(self, seconds: float) -> None:
+        """The next experiment took so long."""
+        if seconds > AT_ONCE:
+            self._seconds += seconds
+            self._measured += self._works[self._next]
+        self._next += 1
+
+    def text(self) -> str:
+        """` (40 % of the work done, about 12 min left)`; nothing before the first experiment."""
+        if not self._next:
+            return ""
+        rest = sum(self._works[self._next :])
+        left = rest * (self._seconds / self._measured if self._measured else 1.0)
+        share = 100 * (1 - rest / sum(self._works))
+        time_left = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+        return f" ({share:.0f} % of the work done, about {time_left} left)"
 
 
 def _quoted(path: object) -> str:
@@ -109,85 +126,13 @@ def _quoted(path: object) -> str:
     return f"'{text}'"
 
 
-def _select(experiment: str, options: argparse.Namespace, runs_dir: Path) -> "Selection | None":
+def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path) -> "Selection | None":
     from sgdlab.records import select
     from sgdlab.sweep import sweep_id
 
     words = _words(experiment, options.quick)
-    folder = runs_dir / "sweeps" / sweep_id(f"notes/{experiment}", words)
+    folder = runs_dir / "sweeps" / sweep_id(f"notes/{experiment.name}", words)
     try:
         return select([str(folder)], runs_dir)
     except UserError:
         return None
-
-
-def _draw(experiment: str, selection: "Selection", output: Path, quick: bool) -> None:
-    from sgdlab.figures import draw, read_spec, save
-
-    figure = dict(selection.figure)
-    if quick:
-        figure["title"] = f"{figure.get('title', experiment)} (quick: the first 6,000 images)"
-    save(draw(selection.runs, read_spec(figure)).figure, output / f"{experiment}.png")
-
-
-def _judge(experiment: str, selection: "Selection | None", quick: bool) -> "list[Verdict]":
-    from sgdlab.claims import CLAIMS, judge
-
-    claims = [claim for claim in CLAIMS if claim.experiment == f"notes/{experiment}"]
-    return [
-        judge(claim, list(selection.runs if selection else ()))
-        for claim in claims
-        if claim.quick or not quick
-    ]
-
-
-def _print(verdicts: "Sequence[Verdict]", panels: list[dict[str, str]], output: Path, quick: bool) -> None:
-    """Print the tables, and keep them as claims.csv and curves.csv beside the figures."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from sgdlab.claims import row
-
-    console = Console()
-    if quick:
-        console.print(
-            "Quick: trained on the first 6,000 images only, so the numbers are not the notes'. Checked are "
-            "the claims of order and shape that hold there.",
-            highlight=False,
-        )
-    else:
-        curves = Table("experiment", "panel", "the notes", "measured", box=None, pad_edge=False)
-        curves.title = "Mean logged loss in epochs 1, 2, 10"
-        for panel in panels:
-            curves.add_row(panel["experiment"].removeprefix("notes/"), *list(panel.values())[1:])
-        console.print(curves, "")
-    colours = {"PASS": "green", "FAIL": "bold red", "MISSING": "yellow"}
-    rows = [row(verdict) for verdict in verdicts]
-    claims = Table(box=None, pad_edge=False)
-    for title in ("experiment", "the notes", "measured", "verdict"):
-        claims.add_column(title, overflow="fold")
-    for each in rows:
-        word = f"[{colours[each['verdict']]}]{each['verdict']}[/]"
-        claims.add_row(each["experiment"].removeprefix("notes/"), each["notes"], each["measured"], word)
-    console.print(claims)
-    _keep(output / "claims.csv", rows)
-    _keep(output / "curves.csv", panels)
-    passed = sum(verdict.word == "PASS" for verdict in verdicts)
-    line = f"{passed} of {len(rows)} claims hold; figures, claims.csv and curves.csv are in {output}"
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _keep(path: Path, rows: "Sequence[dict[str, str]]") -> None:
-    import csv
-    import io
-
-    from sgdlab.records import write_text
-
-    if not rows:
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text.getvalue())

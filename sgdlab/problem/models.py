@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from sgdlab import schema
 from sgdlab.problem.specs import Spec
 from sgdlab.surfaces import Formula, surface
+
+# The standard deviation that a standard normal keeps when it is cut off at two of its own.
+CUT_OFF = 0.87962566103423978
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -53,7 +57,9 @@ def build(model: schema.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -> 
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         net = nn.Sequential(*_layers(model, spec))
         if model.init.name == "truncated_normal":
-            _truncated_normal(net, model.init)
+            _truncated_normal(net, lambda fan_in: model.init.std, model.init.bias)
+        if model.init.name == "lecun_normal":
+            _truncated_normal(net, lambda fan_in: 1 / (CUT_OFF * math.sqrt(fan_in)), bias=0.0)
     net = net.to(dtype)
     if model.init.name == "given":
         assert model.init.start is not None
@@ -116,9 +122,11 @@ def _cnn(spec: Spec) -> list[nn.Module]:
     ]
 
 
-def _truncated_normal(net: nn.Module, init: schema.Init) -> None:
+def _truncated_normal(net: nn.Module, std: Callable[[int], float], bias: float) -> None:
+    """normal(0, std(fan_in)) cut off at two standard deviations, with a constant bias."""
     for layer in net.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(layer.weight, std=init.std, a=-2 * init.std, b=2 * init.std)
+            width = std(layer.weight[0].numel())
+            nn.init.trunc_normal_(layer.weight, std=width, a=-2 * width, b=2 * width)
             if layer.bias is not None:
-                nn.init.constant_(layer.bias, init.bias)
+                nn.init.constant_(layer.bias, bias)

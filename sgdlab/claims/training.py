@@ -1,59 +1,17 @@
-"""What the lecture notes claim, checked on recorded runs. Nothing here imports torch.
+"""The claims about the notes' training script and its figures.
 
-A claim is a function from an experiment's runs to a measured text and whether it holds. The notes' curves
-were read off published plots, one seed each, so claims are about order and shape where the notes show
-those, and about numbers only where the notes print them.
+The notes' curves were read off published plots, one seed each, so claims are about order and shape where
+the notes show those, and about numbers only where the notes print them.
 """
 
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from sgdlab.claims.claim import Claim, Measured, Runs
 from sgdlab.records import Run
 
-Runs = Mapping[float, Run]  # by the value of the setting that the experiment varies
 LAST = 10  # the notes train for ten epochs
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the runs show, in words and numbers, and whether that is what the notes say."""
-
-    text: str
-    holds: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """One claim of the notes about one experiment.
-
-    by: the setting that tells the experiment's runs apart. notes: the claim, with its numbers.
-    why: where the tolerance comes from, when there is one. quick: it also holds on the 6,000 embedded
-    images, where ten epochs are a tenth of the updates.
-    """
-
-    experiment: str
-    by: str
-    notes: str
-    measure: Callable[[Runs], Measured]
-    why: str = ""
-    quick: bool = True
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A claim and what came of it; `measured` is None when the runs for it are not there."""
-
-    claim: Claim
-    measured: Measured | None
-
-    @property
-    def word(self) -> str:
-        """PASS, FAIL, or MISSING when its runs are not all there."""
-        if self.measured is None:
-            return "MISSING"
-        return "PASS" if self.measured.holds else "FAIL"
 
 
 def mean_loss(run: Run, epoch: int) -> float:
@@ -164,7 +122,7 @@ def _metric(name: str, expected: float, tolerance: float, scale: float = 1.0) ->
     """A final metric of the only run, times `scale`, within the tolerance."""
 
     def measure(runs: Runs) -> Measured:
-        (run,) = runs.values()
+        run = runs.only()
         value = scale * float(run.metrics[name] or math.nan)
         return Measured(f"{value:.4g}", abs(value - expected) <= tolerance)
 
@@ -175,7 +133,7 @@ def _near(expected: Mapping[int, float], tolerance: float) -> Callable[[Runs], M
     """The only run's mean logged losses at some epochs are within the tolerance."""
 
     def measure(runs: Runs) -> Measured:
-        (run,) = runs.values()
+        run = runs.only()
         means = {float(epoch): mean_loss(run, epoch) for epoch in expected}
         holds = all(abs(means[epoch] - value) <= tolerance for epoch, value in expected.items())
         return Measured(_show(means), holds)
@@ -187,7 +145,7 @@ def _accuracies(expected: tuple[float, ...], tolerance: float) -> Callable[[Runs
     """The only run's test accuracy after each epoch, in percent, is within the tolerance."""
 
     def measure(runs: Runs) -> Measured:
-        (run,) = runs.values()
+        run = runs.only()
         table = run.eval()
         found = [100 * float(value) for value in table.test_accuracy[table.epoch > 0]]
         holds = len(found) == len(expected) and all(
@@ -200,7 +158,7 @@ def _accuracies(expected: tuple[float, ...], tolerance: float) -> Callable[[Runs
 
 _BATCH, _LR, _MOMENTUM = "batch_size", "lr", "optimizer.momentum"
 
-CLAIMS: tuple[Claim, ...] = (
+TRAINING_CLAIMS: tuple[Claim, ...] = (
     Claim(
         experiment="notes/sgd_batch_size",
         by=_BATCH,
@@ -219,7 +177,8 @@ CLAIMS: tuple[Claim, ...] = (
         by=_BATCH,
         notes="256 is smooth, 16 is jagged",
         measure=_jagged(16, 256, 2),
-        why="at least twice the jump from one logged batch to the next",
+        tolerance="at least twice the jump",
+        why="from one logged batch to the next: what jagged means is ours to say",
     ),
     Claim(
         experiment="notes/sgd_learning_rate",
@@ -264,22 +223,27 @@ CLAIMS: tuple[Claim, ...] = (
         by=_LR,
         notes="0.1 is above 1e-5 and far above 0.01 and 0.001 in epoch 10 (2.31)",
         measure=_adam_too_fast,
-        why="far: more than three times the loss; the value itself depends on the seed",
+        tolerance="far: more than three times the loss",
+        why="the value itself depends on the seed",
     ),
     Claim(
         experiment="notes/script",
         by=_BATCH,
         notes="test accuracy 83.6 % after epoch 10",
         measure=_metric("test_accuracy", 83.6, 0.7, 100),
-        why="0.7 % covers other seeds",
+        expected="83.6 %",
+        tolerance="0.7 %",
+        why="other seeds differ by so much",
         quick=False,
     ),
     Claim(
         experiment="notes/script",
         by=_BATCH,
         notes="test loss .4565 after epoch 10",
-        measure=_metric("test_loss", 0.457, 0.015),
-        why=".015 covers other seeds",
+        measure=_metric("test_loss", 0.4565, 0.015),
+        expected="0.4565",
+        tolerance="0.015",
+        why="other seeds differ by so much",
         quick=False,
     ),
     Claim(
@@ -287,7 +251,9 @@ CLAIMS: tuple[Claim, ...] = (
         by=_BATCH,
         notes="mean logged loss 1.416 in epoch 1, .400 in epoch 10",
         measure=_near({1: 1.416, LAST: 0.400}, 0.03),
-        why=".03, as for the curves read off",
+        expected="1.416, 0.400",
+        tolerance="0.03",
+        why="as for the curves read off",
         quick=False,
     ),
     Claim(
@@ -295,7 +261,9 @@ CLAIMS: tuple[Claim, ...] = (
         by=_BATCH,
         notes="test accuracy by epoch 67.0 75.8 79.3 81.0 81.9 82.5 82.9 83.2 83.4 83.6 %",
         measure=_accuracies((67.0, 75.8, 79.3, 81.0, 81.9, 82.5, 82.9, 83.2, 83.4, 83.6), 2.0),
-        why="2 %: early epochs differ more between seeds than the last",
+        expected="the ten numbers",
+        tolerance="2 %",
+        why="early epochs differ more between seeds than the last",
         quick=False,
     ),
 )
@@ -333,24 +301,3 @@ def curves(experiment: str, runs: list[Run]) -> list[dict[str, str]]:
             }
         )
     return rows
-
-
-def judge(claim: Claim, runs: list[Run]) -> Verdict:
-    """The verdict on a claim, from the runs of its experiment."""
-    by = {float(run.settings[claim.by]): run for run in runs if run.status in ("done", "diverged")}
-    try:
-        return Verdict(claim, claim.measure(by))
-    except (KeyError, ValueError):  # a run that the claim is about is not there
-        return Verdict(claim, None)
-
-
-def row(verdict: Verdict) -> dict[str, str]:
-    """The verdict as one row of a table: experiment, claim, tolerance, measured, verdict."""
-    claim, measured = verdict.claim, verdict.measured
-    return {
-        "experiment": claim.experiment,
-        "notes": claim.notes,
-        "tolerance": claim.why,
-        "measured": "" if measured is None else measured.text,
-        "verdict": verdict.word,
-    }
