@@ -142,7 +142,10 @@ NAMES = [
     (train("experiment/notes=script"), "experiment/notes=script: write experiment=notes/script"),
     (train("optimizer/x=adam"), "optimizer/x=adam: no such group; choose one optimizer with optimizer=NAME"),
     (train("optimizer@x=adam"), "optimizer@x=adam: a group has one place; write optimizer=adam"),
-    (train("hydra/launcher=joblip"), "hydra/launcher=joblip: no such hydra/launcher; One of: basic, serial"),
+    (
+        train("hydra/launcher=joblip"),
+        "hydra/launcher=joblip: no such hydra/launcher; One of: basic, batched, serial",
+    ),
 ]
 
 COMBINATIONS = [

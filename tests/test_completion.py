@@ -61,7 +61,10 @@ CANDIDATES: list[tuple[str, list[str] | None]] = [
     ("sgdlab train lr=0.1 --mu", ["--multirun"]),
     ("sgdlab train --cfg ", ["all", "hydra", "job"]),
     ("sgdlab train nonsense=", []),
-    ("sgdlab train hydra/launcher=", ["hydra/launcher=basic", "hydra/launcher=serial"]),
+    (
+        "sgdlab train hydra/launcher=",
+        ["hydra/launcher=basic", "hydra/launcher=batched", "hydra/launcher=serial"],
+    ),
     ("sgdlab train lr=[1 hydra.mo", ["hydra.mode="]),
     ("sgdlab plot --lo", ["--logx", "--logy"]),
     ("sgdlab plot --x s", ["samples", "seconds", "steps"]),
