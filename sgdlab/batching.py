@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sgdlab import assemble, device, problem, runner
+from sgdlab import assemble, device, optim, problem, runner
 from sgdlab.config import Config
 from sgdlab.engine import checkpoint
 from sgdlab.engine.batched import BatchedTrainer
@@ -45,11 +45,12 @@ class Ended:
 def prepare(configs: Sequence[Config], say: Callable[[str], None]) -> tuple[problem.Problem, BatchedTrainer]:
     """The problem and the engine of prepared configurations that `planning.plan` has put together.
 
-    Raises UserError when the data cannot be had.
+    Raises UserError when the data cannot be had, or the optimizer is not for the model.
     """
     first, where = configs[0], torch.device(configs[0].device)
     dtype = device.DTYPES[first.precision]
     made = problem.build(first, device=where, dtype=dtype, say=say)
+    optim.refuse_unfit(first.optimizer, list(made.roles.values()), made.spec.weights)
     batches = [assemble.batches(config, made.spec.train_size) for config in configs]
     per_epoch = batches[0].per_epoch
     plan = assemble.plan(first, per_epoch)

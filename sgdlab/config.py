@@ -29,6 +29,8 @@ from sgdlab.checks import (
 from sgdlab.errors import UsageError, did_you_mean
 from sgdlab.schema import COUNT, DATASETS, LOSSES, MODELS, NAME, POSITIVE, Data, Loss, Model
 
+ZOO = "zoo"  # optimizers of another library, by their names there
+_LIBRARY = Choice(("pytorch-optimizer",))
 IMPL = Choice(("auto", "torch", "rule"))
 
 
@@ -174,7 +176,12 @@ def read_optimizer(raw: Any) -> Optimizer:
     hypers = {k: Anything()(v) for k, v in section.items() if k not in ("name", "default_lr", "impl")}
     default_lr = _checked(POSITIVE, "optimizer.default_lr", section.get("default_lr"))
     impl = _checked(IMPL, "optimizer.impl", section.get("impl", "auto"))
-    return Optimizer(name=str(section["name"]), default_lr=default_lr, impl=impl, hypers=hypers)
+    name = str(section["name"])
+    if "library" in section:  # the name is one of its own
+        _checked(_LIBRARY, "optimizer.library", section["library"])
+        hypers["name"] = _checked(Text(), "optimizer.name", section["name"]).lower()
+        name = ZOO
+    return Optimizer(name=name, default_lr=default_lr, impl=impl, hypers=hypers)
 
 
 def _read_group(group: str, raw: Any) -> Any:
@@ -318,6 +325,7 @@ def slug(config: Config) -> str:
     momentum = config.optimizer.hypers.get("momentum")
     parts = [
         config.optimizer.name,
+        str(config.optimizer.hypers["name"]) if config.optimizer.name == ZOO else "",
         f"lr{show(config.lr)}",
         f"mt{show(momentum)}" if momentum else "",
         f"bs{config.batch_size}",

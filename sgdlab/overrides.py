@@ -7,6 +7,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Quoted
 from hydra.errors import HydraException
 
 from sgdlab import options
+from sgdlab.config import ZOO
 from sgdlab.errors import UsageError, did_you_mean
 
 _BRACKETS = ("[]", "{}", "()")
@@ -14,7 +15,8 @@ _BRACKETS = ("[]", "{}", "()")
 
 def check(words: Iterable[str]) -> None:
     """Raises UsageError for the first word that is no override or cannot be meant."""
-    groups = options.groups()
+    groups, words = options.groups(), list(words)
+    zoo = options.chosen(words)["optimizer"] == ZOO
     for word in words:
         override = _parsed(word)
         key, group = override.key_or_group, override.key_or_group.partition("/")[0]
@@ -33,7 +35,8 @@ def check(words: Iterable[str]) -> None:
             )
         if group in groups:
             _check_group(override, word, key, groups)
-        if key.endswith(".name") and key.removesuffix(".name") in groups:
+        named = key.endswith(".name") and key.removesuffix(".name") in groups
+        if named and not (zoo and key == "optimizer.name"):
             raise UsageError(
                 f"{word}: the name comes with the choice; write {key.removesuffix('.name')}=NAME"
             )

@@ -61,6 +61,8 @@ def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
         return UsageError(f"{key}: {prefix} is one value and holds no settings{add}")
     if prefix == "optimizer" and "target" in names:
         return UsageError(f"{key}: to pass it on to the class optimizer.target, write +{key}=VALUE")
+    if prefix == "optimizer" and "library" in names:
+        return UsageError(f"{key}: to pass it on to the optimizer of that name, write +{key}=VALUE")
     match = nearest(last, names)
     if match is not None:
         return UsageError(f"{key}: no such setting; did you mean {f'{prefix}.{match}' if prefix else match}?")

@@ -40,8 +40,8 @@ def prepare(config: Config) -> Config:
     """
     problem.check(config)
     optimizer = optim.check(config.optimizer)
-    if optimizer.name == optim.CUSTOM:
-        optim.custom_class(optimizer.hypers["target"])
+    if optimizer.name in optim.EXTERNAL:
+        optim.external_class(optimizer)
     small.check(config)
     return replace(config, optimizer=optimizer, device=device.resolve(config.device))
 

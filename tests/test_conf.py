@@ -34,6 +34,7 @@ WITH = {
     **{f"model={name}": POINT for name in (surfaces.QUADRATIC, *surfaces.SURFACES)},
     "model=tilt": ["dataset=sequence", "loss=value", "batch_size=full"],
     "optimizer=custom": ["optimizer.target=torch.optim:NAdam"],
+    "optimizer=zoo": ["optimizer.name=soap"],
 }
 
 
@@ -111,7 +112,7 @@ def test_experiment_is_accepted_for_every_job(name: str):
 
 
 def test_the_table_of_optimizers_and_the_files_agree():
-    assert set(options.groups()["optimizer"]) == {*OPTIMIZERS, "custom"}
+    assert set(options.groups()["optimizer"]) == {*OPTIMIZERS, *optim.EXTERNAL}
     for name, entry in OPTIMIZERS.items():
         assert set(load("optimizer", name)) == {"name", "default_lr", "impl", *entry.hypers}
 
@@ -200,8 +201,8 @@ def test_every_setting_has_a_check():
     keys = {setting.key for group, name in PLAIN for setting in options.settings(group, name)}
     keys |= {setting.key for setting in options.top_settings()}
     hypers = {f"optimizer.{key}" for entry in OPTIMIZERS.values() for key in entry.hypers}
-    special = {f"optimizer.{key}" for key in ("name", "default_lr", "impl", "target")} | {*OF_SWEEPS}
-    assert keys == set(setting_checks()) | hypers | special
+    special = {f"optimizer.{key}" for key in ("name", "default_lr", "impl", "target", "library")}
+    assert keys == set(setting_checks()) | hypers | special | {*OF_SWEEPS}
 
 
 def test_values_stand_in_one_place():

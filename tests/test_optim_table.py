@@ -13,7 +13,7 @@ from optimizer_problems import START, defaults, yaml_of
 
 from sgdlab import optim
 from sgdlab.config import conf_dir
-from sgdlab.optim import CUSTOM, OPTIMIZERS
+from sgdlab.optim import EXTERNAL, OPTIMIZERS
 from sgdlab.optim.adapter import rule_class
 
 NAMES = pytest.mark.parametrize("name", OPTIMIZERS)
@@ -23,7 +23,7 @@ WITH_TORCH = pytest.mark.parametrize("name", [name for name, entry in OPTIMIZERS
 
 def test_a_new_optimizer_is_a_line_a_yaml_and_a_row():
     files = {path.stem for path in (conf_dir() / "optimizer").glob("*.yaml")}
-    assert files == set(OPTIMIZERS) | {CUSTOM}
+    assert files == {*OPTIMIZERS, *EXTERNAL}
     assert set(ROWS) == set(OPTIMIZERS)
 
 

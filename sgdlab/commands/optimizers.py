@@ -165,7 +165,7 @@ def _page(name: str, width: int) -> Iterator[str]:
     entry = OPTIMIZERS.get(name)
     if entry is None:
         rows = [(f"{each.key}={each.value}", each.meaning) for each in options.settings("optimizer", name)]
-        yield _two_columns(rows[1:], width)
+        yield _two_columns([row for row in rows if row[0] != f"optimizer.name={name}"], width)
         return
     if entry.rule is None:
         yield _packed(entry.formula.split(";  "), width, ";  ")

@@ -7,11 +7,22 @@ class: `from sgdlab.optim import SGD` (see `sgdlab.optim.adapter`).
 from typing import Any
 
 from sgdlab.errors import did_you_mean
-from sgdlab.optim.build import CUSTOM, build, check, custom_class, implementation
+from sgdlab.optim.build import build, check, implementation, refuse_unfit
+from sgdlab.optim.external import EXTERNAL, external_class
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
-__all__ = ["CUSTOM", "OPTIMIZERS", "Entry", "build", "check", "custom_class", "factor", "implementation"]
+__all__ = [
+    "EXTERNAL",
+    "OPTIMIZERS",
+    "Entry",
+    "build",
+    "check",
+    "external_class",
+    "factor",
+    "implementation",
+    "refuse_unfit",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,22 +1,18 @@
 """From an optimizer's configuration to a torch.optim.Optimizer, or to the reason why not."""
 
 import importlib
-import inspect
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.checks import Check
 from sgdlab.config import Optimizer, show
-from sgdlab.errors import UsageError, UserError, did_you_mean
+from sgdlab.errors import UsageError, did_you_mean
+from sgdlab.optim import external
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
 if TYPE_CHECKING:
     import torch
-
-CUSTOM = "custom"
 
 
 def check(optimizer: Optimizer) -> Optimizer:
@@ -25,15 +21,10 @@ def check(optimizer: Optimizer) -> Optimizer:
     Raises UsageError naming an unknown hyperparameter (with the nearest), an illegal value (with the
     range), or a combination that the formula does not have. Does not import torch.
     """
-    if optimizer.name == CUSTOM:
-        _split(optimizer.hypers.get("target"))
-        for key in ("lr", "params"):
-            if key in optimizer.hypers:
-                how = "write lr=VALUE" if key == "lr" else "the engine gives it"
-                raise UsageError(f"optimizer.{key}: is not a keyword argument to pass on; {how}")
-        return optimizer
+    if optimizer.name in external.EXTERNAL:
+        return external.check(optimizer)
     if optimizer.name not in OPTIMIZERS:
-        names = [*OPTIMIZERS, CUSTOM]
+        names = [*OPTIMIZERS, *external.EXTERNAL]
         raise UsageError(
             f"optimizer={optimizer.name}: no such optimizer; {did_you_mean(optimizer.name, names)}"
         )
@@ -68,7 +59,7 @@ def implementation(optimizer: Optimizer) -> str:
 
     `auto` is torch's wherever it computes the same. Raises UsageError for one that there is not.
     """
-    if optimizer.name == CUSTOM:
+    if optimizer.name in external.EXTERNAL:
         return "torch"
     entry = OPTIMIZERS[optimizer.name]
     why = _not_torch(entry, optimizer.hypers)
@@ -91,6 +82,14 @@ def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
     return ""
 
 
+def refuse_unfit(optimizer: Optimizer, roles: Sequence[str], weights: int) -> None:
+    """Raises UsageError when a checked optimizer of OPTIMIZERS is not for a model whose parameters have these
+    roles, and so many weights in all."""
+    why = OPTIMIZERS[optimizer.name].unfit(optimizer.hypers, roles, weights)
+    if why:
+        raise UsageError(f"optimizer={optimizer.name}: {why}")
+
+
 def build(
     optimizer: Optimizer,
     lr: float,
@@ -106,19 +105,17 @@ def build(
     imported or does not take what it is given.
     """
     params = list(params)
-    if optimizer.name == CUSTOM:
-        return _custom(optimizer, lr, params)
+    if optimizer.name in external.EXTERNAL:
+        return external.build(optimizer, lr, params, roles)
+    refuse_unfit(optimizer, roles, sum(w.numel() for w in params))
     entry = OPTIMIZERS[optimizer.name]
-    unfit = entry.unfit(optimizer.hypers, roles, sum(w.numel() for w in params))
-    if unfit:
-        raise UsageError(f"optimizer={optimizer.name}: {unfit}")
     if implementation(optimizer) == "rule":
         return _ruled(optimizer, lr, params, roles)
     hypers = {entry.renamed.get(k, k): v for k, v in optimizer.hypers.items() if k not in entry.only}
     if entry.fused:
         hypers["fused"] = fused
     assert entry.torch is not None
-    module, name = _split(entry.torch)
+    module, name = external.split(entry.torch)
     made: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(params, lr=lr, **hypers)
     return made
 
@@ -136,65 +133,3 @@ def _ruled(
         groups = params
     made: torch.optim.Optimizer = kind(groups, **hypers)
     return made
-
-
-def _custom(optimizer: Optimizer, lr: float, params: "Iterable[torch.Tensor]") -> "torch.optim.Optimizer":
-    hypers = dict(optimizer.hypers)
-    target = hypers.pop("target")
-    kind = custom_class(target)
-    try:
-        made = kind(params, **{"lr": lr, **hypers})
-    except (TypeError, ValueError) as err:
-        given = ", ".join(["lr", *hypers])
-        raise UserError(
-            f"optimizer.target={target}: refuses the arguments {given}: {err}\nIt takes {_arguments(kind)}"
-        ) from None
-    if any("lr" not in group for group in made.param_groups):
-        raise UserError(
-            f"optimizer.target={target}: keeps lr to itself; "
-            f"hand it on with super().__init__(params, dict(lr=lr))"
-        )
-    return made
-
-
-def _arguments(kind: type) -> str:
-    return ", ".join(name for name in inspect.signature(kind).parameters if name != "params")
-
-
-def custom_class(target: str) -> "type[torch.optim.Optimizer]":
-    """The class that `package.module:Class` names, imported: this runs the user's module.
-
-    Raises UsageError when there is no such class or it is not an optimizer that the engine can call.
-    """
-    import torch
-
-    module, name = _split(target)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a user's own file beside the command is what `target` is for
-    try:
-        found = importlib.import_module(module)
-    except Exception as err:  # whatever the user's module raises
-        why = str(err) if isinstance(err, ImportError) else f"{type(err).__name__}: {err}"
-        raise UsageError(f"optimizer.target={target}: cannot import {module}: {why}") from None
-    if name not in dir(found):
-        raise UsageError(f"optimizer.target={target}: {module} has no {name}; {_like(name, found)}")
-    kind = getattr(found, name)
-    if not (inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
-        raise UsageError(f"optimizer.target={target}: is not a class of torch.optim.Optimizer")
-    if len(inspect.signature(kind.step).parameters) < 2:
-        raise UsageError(f"optimizer.target={target}: its step must take a closure: def step(self, closure)")
-    return kind
-
-
-def _split(target: Any) -> tuple[str, str]:
-    module, colon, name = str(target).partition(":")
-    if not (module and colon and name.isidentifier()):
-        raise UsageError(
-            f"optimizer.target={target}: write it as package.module:Class, like torch.optim:NAdam"
-        )
-    return module, name
-
-
-def _like(name: str, module: Any) -> str:
-    classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
-    return did_you_mean(name, classes)

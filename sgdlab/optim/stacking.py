@@ -6,15 +6,15 @@ from typing import Any
 import torch
 
 from sgdlab.config import Optimizer
-from sgdlab.optim.build import CUSTOM
+from sgdlab.optim.external import EXTERNAL
 from sgdlab.optim.rule import Hyper, Rule
 from sgdlab.optim.table import OPTIMIZERS
 
 
 def why_serial(optimizer: Optimizer) -> str:
     """Why the batched engine cannot run this checked optimizer; empty when it can."""
-    if optimizer.name == CUSTOM:
-        return "optimizer=custom: a class of one's own updates one run at a time"
+    if optimizer.name in EXTERNAL:
+        return f"optimizer={optimizer.name}: a class of one's own or of a library updates one run at a time"
     entry = OPTIMIZERS[optimizer.name]
     if entry.serial:
         return f"optimizer={optimizer.name}: {entry.serial}"

@@ -1,0 +1,157 @@
+"""Optimizers of others: `custom`, a class by its place, and `zoo`, one of pytorch-optimizer by its name.
+
+What they are given beside lr is passed on as it is: only the class knows what it takes.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sgdlab.config import ZOO, Optimizer
+from sgdlab.errors import UsageError, UserError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+CUSTOM = "custom"
+EXTERNAL = (CUSTOM, ZOO)
+
+# Of the zoo: those that want to be told in parameter groups which are hidden matrices.
+_USE_MUON = ("adago", "adamuon", "muon", "muonclip", "normuon")
+# Of the zoo: those that ask for more than an engine gives, which is parameters, and a closure that computes
+# the loss and its gradients. Found by running all of version 4.1.0.
+_TWICE = "it differentiates twice, and wants backward(create_graph=True) to be called for it"
+_MODES = "it has one set of weights to train and another to evaluate, and wants to be told which is meant"
+_MODEL = "it wants the model instead of its parameters"
+_STATE = "its state cannot be read back from a checkpoint safely"
+_PROCESSES = "it wants several processes"
+_NO_RATE = "it has no learning rate, which the engine schedules and records"
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(("adahessian", "sophiah"), _TWICE),
+    **dict.fromkeys(("schedulefreeadamw", "schedulefreeradam", "schedulefreesgd", "splus"), _MODES),
+    **dict.fromkeys(("adalomo", "adammini", "lomo"), _MODEL),
+    **dict.fromkeys(("adashift", "conda", "scalableshampoo", "scion", "scionlight"), _STATE),
+    **dict.fromkeys(("demo", "distributedmuon"), _PROCESSES),
+    **dict.fromkeys(("a2grad", "alig"), _NO_RATE),
+    "bsam": "it wants gradients before its first update",
+    "spectralsphere": "it takes matrices alone, and no biases",
+}
+
+
+def check(optimizer: Optimizer) -> Optimizer:
+    """The optimizer, if it can be meant; nothing is imported. Raises UsageError."""
+    for key in ("lr", "params"):
+        if key in optimizer.hypers:
+            how = "write lr=VALUE" if key == "lr" else "the engine gives it"
+            raise UsageError(f"optimizer.{key}: is not a keyword argument to pass on; {how}")
+    if optimizer.name == CUSTOM:
+        split(optimizer.hypers.get("target"))
+    return optimizer
+
+
+def external_class(optimizer: Optimizer) -> "type[torch.optim.Optimizer]":
+    """The class that an optimizer of EXTERNAL names, imported: this runs its module.
+
+    Raises UsageError when there is no such class or it is not an optimizer that the engine can call.
+    """
+    if optimizer.name == CUSTOM:
+        return _custom_class(optimizer.hypers["target"])
+    return _zoo_class(optimizer.hypers["name"])
+
+
+def build(
+    optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
+) -> "torch.optim.Optimizer":
+    """An optimizer of EXTERNAL over `params`. Raises UserError when it does not take what it is given."""
+    kind, what = external_class(optimizer), _what(optimizer)
+    own = ("target", "name", "library")
+    hypers = {key: value for key, value in optimizer.hypers.items() if key not in own}
+    groups: Any = params
+    if optimizer.name == ZOO and optimizer.hypers["name"] in _USE_MUON:
+        groups = _muon_groups(params, roles, what)
+    try:
+        made = kind(groups, **{"lr": lr, **hypers})
+    except (TypeError, ValueError, ImportError) as err:
+        given = f"refuses the arguments {', '.join(['lr', *hypers])}: {err}"
+        raise UserError(f"{what}: {given}\nIt takes {_arguments(kind)}") from None
+    if any("lr" not in group for group in made.param_groups):
+        raise UserError(f"{what}: keeps lr to itself; hand it on with super().__init__(params, dict(lr=lr))")
+    return made
+
+
+def _what(optimizer: Optimizer) -> str:
+    key = "target" if optimizer.name == CUSTOM else "name"
+    return f"optimizer.{key}={optimizer.hypers[key]}"
+
+
+def _muon_groups(params: "list[torch.Tensor]", roles: Sequence[str], what: str) -> list[dict[str, Any]]:
+    """Hidden matrices and kernels first, as the engine records the first group's lr."""
+    inner = [role in ("matrix", "kernel") for role in roles]
+    muon = [w for w, chosen in zip(params, inner, strict=True) if chosen]
+    rest = [w for w, chosen in zip(params, inner, strict=True) if not chosen]
+    if not muon:
+        raise UsageError(f"{what}: is for hidden matrices, and the model has none")
+    return [{"params": muon, "use_muon": True}, {"params": rest, "use_muon": False}]
+
+
+def _arguments(kind: type) -> str:
+    return ", ".join(name for name in inspect.signature(kind).parameters if name not in ("params", "kwargs"))
+
+
+def _zoo_class(name: str) -> "type[torch.optim.Optimizer]":
+    if name in REFUSED:
+        raise UsageError(f"optimizer.name={name}: cannot be used here: {REFUSED[name]}")
+    try:
+        import pytorch_optimizer
+    except ImportError as err:
+        raise UsageError(
+            f"optimizer=zoo: needs the library pytorch-optimizer ({err}); pip install 'sgdlab[zoo]'"
+        ) from None
+    names = pytorch_optimizer.get_supported_optimizers()
+    if name not in names:
+        raise UsageError(
+            f"optimizer.name={name}: pytorch-optimizer has no such optimizer; "
+            f"{did_you_mean(name, set(names) - set(REFUSED))}"
+        )
+    found: type[torch.optim.Optimizer] = pytorch_optimizer.load_optimizer(name)
+    return found
+
+
+def _custom_class(target: str) -> "type[torch.optim.Optimizer]":
+    import torch
+
+    module, name = split(target)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a user's own file beside the command is what `target` is for
+    try:
+        found = importlib.import_module(module)
+    except Exception as err:  # whatever the user's module raises
+        why = str(err) if isinstance(err, ImportError) else f"{type(err).__name__}: {err}"
+        raise UsageError(f"optimizer.target={target}: cannot import {module}: {why}") from None
+    if name not in dir(found):
+        raise UsageError(f"optimizer.target={target}: {module} has no {name}; {_like(name, found)}")
+    kind = getattr(found, name)
+    if not (inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
+        raise UsageError(f"optimizer.target={target}: is not a class of torch.optim.Optimizer")
+    if len(inspect.signature(kind.step).parameters) < 2:
+        raise UsageError(f"optimizer.target={target}: its step must take a closure: def step(self, closure)")
+    return kind
+
+
+def split(target: Any) -> tuple[str, str]:
+    """The module and the class that `package.module:Class` names. Raises UsageError for another form."""
+    module, colon, name = str(target).partition(":")
+    if not (module and colon and name.isidentifier()):
+        raise UsageError(
+            f"optimizer.target={target}: write it as package.module:Class, like torch.optim:NAdam"
+        )
+    return module, name
+
+
+def _like(name: str, module: Any) -> str:
+    classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
+    return did_you_mean(name, classes)
