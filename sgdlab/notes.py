@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 # --quick: the embedded images, a tenth of the data, logged ten times as often: as many points a curve.
 SMALL = ("dataset=fashion_mnist_small", "log_every=10")
+ONE_SEED = ("dataset=fashion_mnist_small", "seed=0", "log_every=1")
+FEW = (*ONE_SEED, "lr=0.001,0.1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +48,15 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(name="momentum_rates", chapter=MOMENTUM, work=20),
     Experiment(name="heavy_ball_cycle", chapter=MOMENTUM, work=1),
     Experiment(name="adam_fails", chapter=ADAPTIVE, work=15),
-    Experiment(name="adam_fails_online", chapter=ADAPTIVE, work=50),
+    Experiment(name="adam_fails_online", chapter=ADAPTIVE, work=50, quick=("steps=10000",), short=5),
     Experiment(name="newton", chapter=ADAPTIVE, work=1),
     Experiment(name="newton_steps", chapter=ADAPTIVE, work=1),
     Experiment(name="shampoo_muon", chapter=ADAPTIVE, work=10),
     Experiment(name="backward_ad", chapter=ADAPTIVE, work=1),
     Experiment(name="fashion_mnist_raw", chapter=COMPARISON, work=40, quick=SMALL, short=4),
+    Experiment(name="optimizers_default", chapter=COMPARISON, work=120, quick=ONE_SEED, short=12),
+    Experiment(name="optimizers_lr", chapter=COMPARISON, work=600, quick=FEW, short=20),
+    Experiment(name="optimizers_best", chapter=COMPARISON, work=10, quick=FEW, short=3),
 )
 
 BY_NAME = {each.name: each for each in EXPERIMENTS}

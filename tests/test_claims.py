@@ -173,7 +173,8 @@ def test_a_run_that_diverged_has_an_infinite_loss(tmp_path: Path) -> None:
 def test_every_experiment_of_the_notes_has_claims_and_numbers() -> None:
     names = {path.stem for path in (conf_dir() / "experiment" / "notes").glob("*.yaml")}
     assert names == {each.name for each in EXPERIMENTS}
-    shown = {"notes/polyak_nesterov"}  # pictures of runs that other experiments make claims about
+    # Pictures: of runs that another experiment makes claims about, and of a comparison of our own.
+    shown = {"notes/polyak_nesterov", *(f"notes/optimizers_{kind}" for kind in ("default", "lr", "best"))}
     assert {claim.experiment for claim in CLAIMS} == {f"notes/{name}" for name in names} - shown
     assert {claim.experiment for claim in TRAINING_CLAIMS} == set(READ_OFF)
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sgdlab.errors import UserError
 from sgdlab.figures import guides
 from sgdlab.figures.axes import grid, set_limits
+from sgdlab.figures.best import best_of
 from sgdlab.figures.labels import Labels, resolve_setting, split
 from sgdlab.figures.layout import Drawing, Growing, laid_out, set_titles
 from sgdlab.figures.legend import Entry, add_legend, add_notes, cross
@@ -45,7 +46,7 @@ class Panel:
 
 def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
     """Draw the runs, in their order. Raises UserError when there is nothing to draw, or not so."""
-    curves = _read(runs, spec)
+    curves = _read(best_of(runs, spec.best) if spec.best else runs, spec)
     shown = {id(curve.run): curve for curve in curves if _is_shown(curve)}
     drawn = [curve.run for curve in shown.values()]
     groups = split(drawn, spec.panels)

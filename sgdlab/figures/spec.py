@@ -104,6 +104,8 @@ class Curves(Panelled):
     ylim        lower and upper end of the y axis, in its unit; null: what the runs need
     rates       label of the legend -> factor of the error a step, as theory has it; dashed (y: gap, distance)
     levels      label -> value of y at which a dotted line is drawn, in the colour of the line of that label
+    best        a setting: of runs that differ in it and the seed alone, only those at its best value are
+                drawn, by their mean final test_loss; null: all runs
     """
 
     kind = "curves"
@@ -118,6 +120,7 @@ class Curves(Panelled):
     ylim: LIMITS = None
     rates: Annotated[tuple[tuple[str, float], ...], Labelled(inner=Number(low=0, low_open=True, high=2))] = ()
     levels: LEVELS = ()
+    best: NAME = None
 
     def __post_init__(self) -> None:
         normalise(self)
