@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from sgdlab.checks import Check, Choice, Each, Number, Text
@@ -77,6 +78,7 @@ class Names:
         return names
 
 
+@cache  # every job of a sweep reads its spec
 def checks_of(kind: type) -> dict[str, Check]:
     """The check of each key of a spec."""
     hints = get_type_hints(kind, include_extras=True)
