@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import optimizer_formulas as formulas
 
 
@@ -52,6 +53,15 @@ _MOMENTS: tuple[Mapping[str, Any], ...] = (
     {"weight_decay": 0.1, "decoupled_weight_decay": True},
 )
 
+
+def _lion(w: Any, g: Any, state: dict[str, Any], t: int, lr: float, h: Mapping[str, Any]) -> Any:
+    """The sign of an average in which the newest gradient weighs more than in the one that is kept."""
+    b1, b2 = h["betas"]
+    m = state.get("m", 0.0)
+    state["m"] = b2 * m + (1 - b2) * g
+    return w - lr * (np.sign(b1 * m + (1 - b1) * g) + h["weight_decay"] * w)
+
+
 ROWS: dict[str, Row] = {
     "sgd": Row(
         formula=formulas.sgd,
@@ -91,6 +101,12 @@ ROWS: dict[str, Row] = {
             {"momentum": 0.5, "weight_decay": 0.1},
             {"momentum": 0.5, "weight_decay": 0.1, "decoupled_weight_decay": True},
         ),
+    ),
+    "lion": Row(
+        formula=_lion,
+        lr=0.01,
+        variants=({}, {"betas": (0.5, 0.9)}, {"betas": (0.95, 0.98), "weight_decay": 0.1}),
+        coupled=False,
     ),
     "adamw": Row(formula=formulas.adamw, lr=0.02, variants=(*_ADAM, {"weight_decay": 0.0}), coupled=False),
     "adagrad": Row(

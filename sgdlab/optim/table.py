@@ -190,6 +190,11 @@ OPTIMIZERS: dict[str, Entry] = {
         rule="sgdlab.optim.signsgd:SignSGD",
         hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Flag()},
     ),
+    "lion": Entry(
+        formula="c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  m <- b2 m + (1 - b2) g",
+        rule="sgdlab.optim.lion:Lion",
+        hypers={"betas": _BETAS, "weight_decay": _NONNEGATIVE},
+    ),
     "shampoo": Entry(
         formula="L, R <- averages of G G^T, G^T G;  W <- W - lr L^(-1/4) G R^(-1/4)",
         rule="sgdlab.optim.shampoo:Shampoo",
