@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from training import SMALL, TINY, train
+from training import SMALL, TINY, configure, train
 
-from sgdlab import optim
+from sgdlab import batching, optim
 from sgdlab.errors import UsageError
 from sgdlab.optim import OPTIMIZERS
 from sgdlab.optim.adam import AdamW
@@ -206,6 +206,9 @@ def test_a_model_without_matrices_is_refused_before_training(tmp_path, words, sa
         train(tmp_path / "runs", *words, "optimizer=muon")
     assert str(caught.value) == f"optimizer=muon: {said}"
     assert not (tmp_path / "runs").exists()
+    configs = [configure(tmp_path, *words, "optimizer=muon", f"lr={lr}") for lr in (0.1, 0.2)]
+    with pytest.raises(UsageError, match="has no matrices"):
+        batching.prepare(configs, print)
 
 
 def test_the_engine_trains_with_it(tmp_path):
@@ -214,3 +217,9 @@ def test_the_engine_trains_with_it(tmp_path):
     assert one.status == "done" and one.train().loss.iloc[-5:].mean() < 0.8 * one.train().loss.iloc[0]
     other = train(tmp_path, *words, "optimizer.roles=[matrix,input,head]")
     assert other.train().loss.tolist() != one.train().loss.tolist()
+
+
+def test_why_torchs_class_is_not_taken(tmp_path):
+    words = (*SMALL, "optimizer=muon", "optimizer.impl=torch")
+    with pytest.raises(UsageError, match=r"torch\.optim\.Muon takes matrices alone, and rounds to bfloat16"):
+        train(tmp_path, *words)

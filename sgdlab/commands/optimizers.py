@@ -196,7 +196,7 @@ def _by(entry: Entry) -> str:
 
     rule = (entry.rule or "").replace(":", ".")
     if entry.torch is None:
-        return f"{rule}; torch.optim has no such optimizer"
+        return f"{rule}; {entry.alone}"
     torchs = entry.torch.replace(":", ".") + (", fused" if entry.fused else "")
     only = ", ".join(f"{key}={show(value)}" for key, value in entry.only.items())
     if only:

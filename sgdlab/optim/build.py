@@ -75,7 +75,7 @@ def implementation(optimizer: Optimizer) -> str:
 def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
     """Why torch's class does not compute this; empty when it does."""
     if entry.torch is None:
-        return "torch.optim has no such optimizer"
+        return entry.alone
     for key, value in entry.only.items():
         if hypers[key] != value:
             return f"{entry.torch.replace(':', '.')} has {key}={show(value)} only"

@@ -37,7 +37,7 @@ class Muon(MatrixRule):
 
     lr: spectral norm of an update (times c). momentum in [0, 1). eps: in units of the momentum. weight_decay:
     a weight shrinks by the factor 1 - a lambda an update. ns_dtype: `weights`, what the weights have, or
-    `bfloat16`, in which products are cheap on a GPU and rounded to three digits.
+    `bfloat16`, in which products are cheap on a GPU, slow on most CPUs, and rounded to three digits.
 
     torch.optim.Muon computes the same as ns_dtype=bfloat16, and refuses all that is no matrix. In the first
     published code B is the sum mu B + G, which only eps can tell from the average.

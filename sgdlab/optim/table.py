@@ -23,6 +23,7 @@ class Entry:
     formula: the update in a line, as `sgdlab optimizers` shows it.
     rule: `package.module:Class` of a rule (sgdlab.optim.rule).
     torch: `package.module:Class` of a torch.optim.Optimizer.
+    alone: why there is no such class, where there is none.
     fused: that class has a fused implementation, of the same numbers to rounding, for CPU and CUDA.
     rounds: where that class is less exact than the rule, which `auto` then prefers; empty when nowhere.
     renamed: hyperparameters that torch's class calls otherwise, {ours: torch's}.
@@ -37,6 +38,7 @@ class Entry:
     formula: str
     rule: str | None = None
     torch: str | None = None
+    alone: str = "torch.optim has no such optimizer"
     fused: bool = False
     rounds: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -217,6 +219,7 @@ OPTIMIZERS: dict[str, Entry] = {
     "muon": Entry(
         formula="M <- average of G;  W <- W - lr U V^T, where M = U S V^T;  AdamW for what is no matrix",
         rule="sgdlab.optim.muon:Muon",
+        alone="torch.optim.Muon takes matrices alone, and rounds to bfloat16",
         hypers={
             "momentum": _FRACTION,
             "nesterov": Flag(),
