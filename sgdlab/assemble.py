@@ -3,14 +3,14 @@ its text in config.yaml."""
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
 from sgdlab import optim
-from sgdlab.config import Config, as_mapping
+from sgdlab.config import Config
 from sgdlab.engine.sampling import Batches
 from sgdlab.engine.serial import Plan
 
@@ -46,14 +46,25 @@ def schedule(config: Config, total: int, per_epoch: int) -> Callable[[int], floa
     return optim.factor(config.scheduler, -(-total // per_epoch) if by_epoch else total)
 
 
-def text(config: Config) -> str:
-    """The resolved configuration as YAML, as OmegaConf writes it."""
-    return "".join(_member(key, value, 0) for key, value in as_mapping(config).items())
+def text(mapping: Mapping[str, Any]) -> str:
+    """A configuration, `config.as_mapping` of it, as YAML as OmegaConf writes it.
+
+    OmegaConf takes a good part of a millisecond for a number, and a sweep may have thousands of runs, which
+    differ in numbers and have whole sections in common.
+    """
+    return "".join(
+        _section(key, json.dumps(value)) if isinstance(value, dict) else _member(key, value, 0)
+        for key, value in mapping.items()
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _section(key: str, value: str) -> str:
+    return _member(key, json.loads(value), 0)
 
 
 def _member(key: str, value: Any, depth: int) -> str:
-    """One line, or one and those below it. OmegaConf takes a good part of a millisecond for a number, and the
-    runs of a sweep differ in numbers."""
+    """One line, or one and those below it."""
     start = " " * depth + _dumped(key, "0").removesuffix(" 0\n")  # a key may need quotes
     if isinstance(value, dict) and value:
         return start + "\n" + "".join(_member(name, each, depth + 2) for name, each in value.items())

@@ -160,7 +160,8 @@ def _write(
     writer = _Writer(made, trainer, watch.times, seconds / len(configs))
     machine = facts(configs[0].device)
     ended = []
-    with staging(runner.folder_of(configs[0]).parent) as stage:
+    parent = runner.folder_of(configs[0]).parent
+    with staging(parent) as stage:
         for number, config in enumerate(configs):
             curve = trainer.curves.of(number)
             end = writer.ended(curve)
@@ -175,7 +176,8 @@ def _write(
                 "optimizer": {"impl": "rule"},
                 "metrics": end.metrics,
             }
-            stage.put(runner.folder_of(config), writer.files(number, config, curve, about))
+            folder = parent / f"{about['slug']}-{about['hash']}"  # runner.folder_of, at less than its time
+            stage.put(folder, writer.files(number, curve, about))
             ended.append(end)
     return ended
 
@@ -212,9 +214,9 @@ class _Writer:
             seconds=self._share,
         )
 
-    def files(self, number: int, config: Config, curve: Curve, about: Mapping[str, Any]) -> dict[str, bytes]:
+    def files(self, number: int, curve: Curve, about: Mapping[str, Any]) -> dict[str, bytes]:
         """The files of a run's folder; run.json last, as it makes a folder a run's."""
-        texts = {"config.yaml": assemble.text(config), **self._tables(curve)}
+        texts = {"config.yaml": assemble.text(about["config"]), **self._tables(curve)}
         files = {name: text.encode() for name, text in texts.items()}
         if not curve.reason:
             files["checkpoint.pt"] = self._checkpoint(number, curve)

@@ -212,7 +212,7 @@ def _clear(config: Config, writer: RunWriter) -> None:
 
 
 def _keep_config(config: Config, folder: Path) -> None:
-    write_text(folder / "config.yaml", assemble.text(config))
+    write_text(folder / "config.yaml", assemble.text(as_mapping(config)))
 
 
 def about(

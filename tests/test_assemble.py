@@ -23,7 +23,7 @@ FIGURE = "+figure={title: 'A: b, \"c\" # d', lines: [1, [2, x], {a: null}], y: 1
 )
 def test_it_is_what_omegaconf_writes(tmp_path, words):
     config = configure(tmp_path, *words)
-    text = assemble.text(config)
+    text = assemble.text(as_mapping(config))
     assert text == OmegaConf.to_yaml(OmegaConf.create(as_mapping(config)))
     assert OmegaConf.to_container(OmegaConf.create(text)) == as_mapping(config)
     assert not math.isnan(config.lr)

@@ -78,9 +78,13 @@ class Names:
         return names
 
 
-@cache  # every job of a sweep reads its spec
 def checks_of(kind: type) -> dict[str, Check]:
     """The check of each key of a spec."""
+    return _checks_of(kind)
+
+
+@cache  # every job of a sweep reads its spec
+def _checks_of(kind: type) -> dict[str, Check]:
     hints = get_type_hints(kind, include_extras=True)
     return {key: hint.__metadata__[0] for key, hint in hints.items() if key != "kind"}
 
