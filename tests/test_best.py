@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from drawn import words
 from fake_runs import fake_run
 
 from sgdlab.errors import UsageError
@@ -45,6 +46,16 @@ def test_a_diverged_run_is_worse_than_any_other(tmp_path):
 def test_a_figure_draws_the_best_only(tmp_path):
     runs = [run(tmp_path, "sgd", lr, 0, loss) for lr, loss in ((0.1, 0.5), (0.01, 0.9), (0.001, 2.0))]
     assert draw(runs, read_spec({"best": "lr"})).drawn == (runs[0],)
+
+
+def test_a_legend_names_the_settings_that_it_is_asked_for(tmp_path):
+    runs = [run(tmp_path, name, lr, 0, 1.0) for name in ("sgd", "adam") for lr in (0.1, 0.01)]
+    texts = words(draw(runs, read_spec({"legend": ["optimizer", "lr"]})).figure)
+    assert texts == [f"optimizer={name}, lr={lr}" for name in ("sgd", "adam") for lr in (0.1, 0.01)]
+    short = words(draw(runs, read_spec({"legend": "optimizer", "best": "lr"})).figure)
+    assert short == ["optimizer=sgd", "optimizer=adam"]
+    with pytest.raises(UsageError, match="legend=lrr"):
+        draw(runs, read_spec({"legend": ["lrr"]}))
 
 
 @pytest.mark.parametrize(

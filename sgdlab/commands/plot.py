@@ -45,6 +45,7 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--clim", "LOW,HIGH", "heatmap: ends of the scale of colours"),
     ("--columns", "A,B,...", "grid: columns, a panel each"),
     ("--panels", "KEY", "one panel for each value of this setting or of case (null: one panel)"),
+    ("--legend", "KEY,...", "curves: the settings that the legend names (default: all that differ)"),
     ("--best", "KEY", "curves: of runs that differ in this setting, those at its best value (test_loss)"),
     ("--smooth", "N", "mean over the last N logged points; the raw curve stays, faint"),
     ("--band", "MODE", "seeds: minmax (default), a quantile such as 0.1, or none: single lines"),
@@ -68,7 +69,7 @@ _PAIRS = (
 )
 _NUMBERS = ("smooth", "band", "from_epoch", "baseline", "contours", "tail")
 _MAYBE = ("panels", "baseline", "tail", "lines", "theory", "best")
-_LISTS = ("columns", "value")
+_LISTS = ("columns", "value", "legend")
 _ENDS = {
     "size": ("[x,]", "7x4"),
     "xlim": (",", "0,2.5"),

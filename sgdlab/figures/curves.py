@@ -51,7 +51,8 @@ def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
     drawn = [curve.run for curve in shown.values()]
     groups = split(drawn, spec.panels)
     key = [resolve_setting(spec.panels, drawn, said=f"panels={spec.panels}")] if spec.panels else []
-    labels = Labels(drawn, skip=key)
+    named = [resolve_setting(name, drawn, said=f"legend={name}") for name in spec.legend or ()]
+    labels = Labels(drawn, skip=key, only=named)
     panels = []
     for value, group in groups.items():
         found = series([shown[id(run)] for run in group], labels, band=spec.band, smooth=spec.smooth)

@@ -15,16 +15,22 @@ class Labels:
     """The names of runs that are drawn together.
 
     A run is named by the settings in which the runs differ. One that has a case is named by that, and by
-    the settings in which the runs of its case differ. `skip` are settings that are said elsewhere.
+    the settings in which the runs of its case differ. `skip` are settings that are said elsewhere, `only`,
+    where there are any, the ones that are said here, by their full names.
     """
 
-    def __init__(self, runs: Sequence[Run], skip: Iterable[str] = ()) -> None:
+    def __init__(self, runs: Sequence[Run], skip: Iterable[str] = (), only: Iterable[str] = ()) -> None:
         self._skip = frozenset(skip)
+        chosen = frozenset(only)
         groups: dict[str | None, list[Run]] = {}
         for run in runs:
             groups.setdefault(run.case, []).append(run)
         self._keys = {
-            case: [key for key in differing(group if case is not None else runs) if key not in self._skip]
+            case: [
+                key
+                for key in differing(group if case is not None else runs)
+                if key not in self._skip and (not chosen or key in chosen)
+            ]
             for case, group in groups.items()
         }
 

@@ -104,6 +104,7 @@ class Curves(Panelled):
     ylim        lower and upper end of the y axis, in its unit; null: what the runs need
     rates       label of the legend -> factor of the error a step, as theory has it; dashed (y: gap, distance)
     levels      label -> value of y at which a dotted line is drawn, in the colour of the line of that label
+    legend      the settings that the legend names; null: all in which the runs differ
     best        a setting: of runs that differ in it and the seed alone, only those at its best value are
                 drawn, by their mean final test_loss; null: all runs
     """
@@ -120,6 +121,7 @@ class Curves(Panelled):
     ylim: LIMITS = None
     rates: Annotated[tuple[tuple[str, float], ...], Labelled(inner=Number(low=0, low_open=True, high=2))] = ()
     levels: LEVELS = ()
+    legend: Annotated[tuple[str, ...] | None, Optional(Names())] = None
     best: NAME = None
 
     def __post_init__(self) -> None:
