@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 # --quick: the embedded images, a tenth of the data, logged ten times as often: as many points a curve.
 SMALL = ("dataset=fashion_mnist_small", "log_every=10")
-ONE_SEED = ("dataset=fashion_mnist_small", "seed=0", "log_every=1")
+ONE_SEED = ("dataset=fashion_mnist_small", "seed=0", "steps=40")
 FEW = (*ONE_SEED, "lr=0.001,0.1")
 
 
