@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgdlab.records import RunWriter
@@ -17,6 +17,7 @@ SCALARS = (
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), JSON), st.integers(1, 3))
 def test_json(content, levels):
     assert json_text(content, levels=levels) == json.dumps(content, indent=1) + "\n"
