@@ -61,6 +61,27 @@ def test_a_claim_without_runs_does_not_pass(
     assert "MISSING" in out and "script: no data" in out and "0 of 4 claims hold" in out
 
 
+def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    momentum_runs(tmp_path, {0.0: 0.2, 0.5: 0.2, 0.9: 0.4})
+    monkeypatch.setattr(reproduce, "_train", lambda *_: ["script: no data"])
+    words = ["reproduce", "notes", "--only", "sgd_momentum", "--only", "script"]
+    assert main([*words, "--runs-dir", str(tmp_path)]) == 1
+    page = (tmp_path / "reproduce" / "notes" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 1 and "script: no data" in page and "1 of 5" in page
+    assert "its runs are not all there" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_progress_counts_the_work_and_tells_the_time_left() -> None:
+    pace = reproduce._Pace([10, 30, 60])
+    assert pace.text() == ""
+    pace.done(20.0)  # two seconds for a unit of work
+    assert pace.text() == " (10 % of the work done, about 3 min left)"
+    pace.done(0.5)  # was there already
+    assert pace.text() == " (40 % of the work done, about 2 min left)"
+
+
 def test_an_unknown_experiment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "notes", "--only", "sgd_momentun"])
@@ -76,11 +97,13 @@ def test_two_figures_on_the_embedded_data(tmp_path: Path, capsys: pytest.Capture
     words += [word for name in chosen for word in ("--only", name)]
     assert main(words) == 0
     out = capsys.readouterr().out
-    assert "Quick: trained on the first 6,000 images only" in out
+    assert "Quick: Fashion-MNIST's first 6,000 images only" in out
     assert len(find_runs(tmp_path / "notes-quick")) == 5  # of six panels: the run that both show ran once
     folder = tmp_path / "reproduce" / "notes-quick"
     assert {path.stem for path in folder.glob("*.png")} == set(chosen)
     assert [row["verdict"] for row in rows(folder / "claims.csv")] == ["PASS", "PASS"]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 2 and "2 of 2" in page
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.csv")}
     assert main(words) == 0  # from disk: nothing is trained again
     assert "already done" in capsys.readouterr().out
