@@ -12,7 +12,7 @@ from sgdlab.figures.legend import BACKGROUND
 from sgdlab.figures.series import Values
 from sgdlab.records import Run
 
-POINTS = 161  # a side of the grid on which the function is evaluated
+POINTS = 401  # a side of the grid on which the function is evaluated
 LOWEST = 0.002  # share of the panel that lies inside the lowest contour
 DEEPEST = 1e-9  # of the greatest height: no contour lies below
 LINE = "#8d99a8"

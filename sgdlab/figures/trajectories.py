@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path as Shape
+from matplotlib.transforms import Affine2D
 
 from sgdlab.config import show
 from sgdlab.errors import UserError
@@ -33,6 +35,8 @@ ARROWS = (
     0.3,
     0.7,
 )  # a path has an arrowhead where it first is so far from its start, of the farthest it comes
+# An arrowhead that points to the right; longer than wide, as an equilateral one could point three ways.
+HEAD = Shape([(1, 0), (-0.75, 0.55), (-0.4, 0), (-0.75, -0.55), (1, 0)], closed=True)
 SHORT = 0.05  # of the panel's width: a path that goes less far has no arrowhead
 BLACK = LineStyle(color="#000000", dash=(0, (1, 1.5)), marker="", marked=False)
 
@@ -232,7 +236,9 @@ def _draw_path(ax: Axes, path: Path, look: LineStyle, growing: list[Growing]) ->
     growing.append(Growing(artist=line, at=step))
     for at, angle in _arrows(ax, w):
         x, y = (w[at] + w[at + 1]) / 2
-        head = ax.plot(x, y, color=look.color, marker=(3, 0, angle), markersize=7, zorder=3.2)[0]
+        shape = HEAD.transformed(Affine2D().rotate_deg(angle))
+        size = 9 * np.abs(shape.vertices).max()  # matplotlib shrinks a shape to its longer side
+        head = ax.plot(x, y, color=look.color, marker=shape, markersize=size, zorder=3.2)[0]
         head.set_linestyle("none")
         growing.append(Growing(artist=head, at=step[at + 1 : at + 2]))
     if left:
@@ -271,7 +277,7 @@ def _arrows(ax: Axes, w: Values) -> list[tuple[int, float]]:
         return []
     at = {int(np.argmax(away >= part * away.max())) for part in ARROWS}
     ways = {end - 1: seen[end] - seen[end - 1] for end in sorted(at)}
-    return [(i, float(np.degrees(np.arctan2(way[1], way[0])) - 90)) for i, way in ways.items()]
+    return [(i, float(np.degrees(np.arctan2(way[1], way[0])))) for i, way in ways.items()]
 
 
 def _draw_ends(ax: Axes, panel: Panel, growing: list[Growing], *, lengths: bool) -> None:
