@@ -215,6 +215,12 @@ def test_it_goes_on_from_its_state(tmp_path):
     assert all(torch.equal(w, copy) for w, copy in zip(weights, copies, strict=True))
 
 
+@pytest.mark.parametrize("shape", [(3,), (2, 3, 4)])
+def test_a_matrix_has_two_axes(shape):
+    with pytest.raises(ValueError, match="Shampoo: role=matrix: is for 2 axes, not for shape"):
+        optim.Shampoo([{"params": [torch.nn.Parameter(torch.ones(shape))], "role": "matrix"}], lr=0.1)
+
+
 def test_it_must_be_told_what_a_weight_is():
     with pytest.raises(ValueError, match="must be told what each parameter is"):
         optim.Shampoo([torch.nn.Parameter(torch.zeros(2, 2))])

@@ -123,6 +123,14 @@ def test_every_one_is_refused_or_makes_updates(library):
             ["optimizer.name=adam", "+optimizer.betas=[2,3]"],
             "optimizer.name=adam: refuses the arguments lr, betas: ",
         ),
+        (
+            ["optimizer.name=soap", "+optimizer.wieght_decay=0.1"],
+            "optimizer.name=soap: has no argument wieght_decay; did you mean weight_decay?\nIt takes lr, ",
+        ),
+        (
+            ["optimizer.name=adam", "+optimizer.foo=1"],
+            "optimizer.name=adam: has no argument foo\nIt takes lr",
+        ),
         (["optimizer.name=muon"], "optimizer.name=muon: is for hidden matrices, and the model has none"),
     ],
 )

@@ -8,11 +8,11 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.config import ZOO, Optimizer
-from sgdlab.errors import UsageError, UserError, did_you_mean
+from sgdlab.errors import UsageError, UserError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,7 @@ EXTERNAL = (CUSTOM, ZOO)
 
 # Of the zoo: those that want to be told in parameter groups which are hidden matrices.
 _USE_MUON = ("adago", "adamuon", "muon", "muonclip", "normuon")
+_HANDS_ON = "magma"  # gives what it does not know to the optimizer inside it; the others of the zoo drop it
 # Of the zoo: those that ask for more than an engine gives, which is parameters, and a closure that computes
 # the loss and its gradients. Found by running all of version 4.1.0.
 _TWICE = "it differentiates twice, and wants backward(create_graph=True) to be called for it"
@@ -70,6 +71,8 @@ def build(
     kind, what = external_class(optimizer), _what(optimizer)
     own = ("target", "name", "library")
     hypers = {key: value for key, value in optimizer.hypers.items() if key not in own}
+    if optimizer.name == ZOO and optimizer.hypers["name"] != _HANDS_ON:
+        _check_arguments(kind, hypers, what)
     groups: Any = params
     if optimizer.name == ZOO and optimizer.hypers["name"] in _USE_MUON:
         groups = _muon_groups(params, roles, what)
@@ -99,7 +102,21 @@ def _muon_groups(params: "list[torch.Tensor]", roles: Sequence[str], what: str) 
 
 
 def _arguments(kind: type) -> str:
-    return ", ".join(name for name in inspect.signature(kind).parameters if name not in ("params", "kwargs"))
+    return ", ".join(_names(kind))
+
+
+def _names(kind: type) -> list[str]:
+    return [name for name in inspect.signature(kind).parameters if name not in ("params", "kwargs")]
+
+
+def _check_arguments(kind: type, hypers: Iterable[str], what: str) -> None:
+    """Refuse what a class would take as one of its **kwargs and never look at."""
+    names = _names(kind)
+    for key in hypers:
+        if key not in names:
+            match = nearest(key, names)
+            hint = f"; did you mean {match}?" if match else ""
+            raise UsageError(f"{what}: has no argument {key}{hint}\nIt takes {', '.join(names)}")
 
 
 def _zoo_class(name: str) -> "type[torch.optim.Optimizer]":

@@ -31,6 +31,7 @@ ROLES: dict[str, str] = {
     "vector": "bias or gain (n,)",
     "point": "coordinates (n,) of a point on a surface",
 }
+_TWO_AXES = ("matrix", "input", "head")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,8 @@ class Parameter:
 
     @classmethod
     def of(cls, rule: Rule, role: str | None, shape: tuple[int, ...]) -> Self:
-        """The parameter of a model under `rule`. Raises ValueError when the rule must be told the role."""
+        """The parameter of a model under `rule`. Raises ValueError when the rule must be told the role,
+        or the role cannot be one of this shape."""
         seen = (shape[0], -1) if role == "kernel" else shape
         if isinstance(rule, MatrixRule):
             if role not in ROLES:
@@ -167,6 +169,8 @@ class Parameter:
                     f"{type(rule).__name__}: must be told what each parameter is, and {role!r} is none of "
                     f'{", ".join(ROLES)}; give groups such as {{"params": [...], "role": "matrix"}}'
                 )
+            if role in _TWO_AXES and len(shape) != 2:
+                raise ValueError(f"{type(rule).__name__}: role={role}: is for 2 axes, not for shape {shape}")
             rule = rule.for_role(role, shape)
         if not isinstance(rule, MatrixRule):
             seen = shape
