@@ -87,9 +87,9 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     for name, x, value in measured.itertuples(index=False):
         at = "" if math.isnan(x) else f" at {x:g}"
         console.print(f"{name}{at}: {value:.6g}", markup=False, highlight=False, soft_wrap=True)
-    if not quiet and measured.empty:
-        lines = f"{run.folder}\nsgdlab plot {run.folder}"
-        console.print(lines, markup=False, highlight=False, soft_wrap=True)
+    if not quiet:
+        lines = [str(run.folder), *([f"sgdlab plot {run.folder}"] if measured.empty else [])]
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def number(value: float | None) -> str:

@@ -158,6 +158,7 @@ def test_a_measured_run_is_a_run(tmp_path, capsys):
     assert run.train().empty and run.trajectory().empty
     out = capsys.readouterr().out
     assert "value: 2.57943\nbackward at 0: 5.07758" in out and "sgdlab plot" not in out
+    assert out.endswith(f"\n{run.folder}\n")
     before = (run.folder / "measure.csv").read_bytes()
     assert main([*words]) == 0
     assert "already done" in capsys.readouterr().out

@@ -167,6 +167,7 @@ def test_nothing_to_list_is_said_and_no_error(home: Path, capsys: pytest.Capture
     [
         ("nowhere", 1, "nowhere: no such run"),
         ("--runs-dir nowhere", 1, "nowhere: no such folder of runs"),
+        ("problem=beale", 2, "problem=beale: these runs have no problem; a problem is recorded as its model"),
         ("lrr=1", 2, "lrr=1: these runs have no lrr; did you mean lr?"),
         ("lr<fast", 2, "lr<fast: lr is a number; compare it with one"),
         ("--sort lrr", 2, "sort=lrr: these runs have no lrr; did you mean lr?"),

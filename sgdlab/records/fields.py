@@ -31,6 +31,8 @@ def resolve(name: str, names: Iterable[str], *, said: str) -> str:
         raise UsageError(f"{said}: which one is meant, {' or '.join(ends)}?")
     match = nearest(name, [*names, *(full.rpartition(".")[2] for full in names)])
     hint = f"did you mean {match}?" if match else "sgdlab runs --csv lists them"
+    if name == "problem":
+        hint = "a problem is recorded as its model, dataset and loss"
     raise UsageError(f"{said}: these runs have no {name}; {hint}")
 
 

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from sgdlab.errors import UserError, did_you_mean
+from sgdlab.errors import UserError, nearest
 from sgdlab.records.read import Run, read_run, read_sweep
 
 BASELINES = "baselines"  # below runs_dir: recorded runs that ship with the repository
@@ -118,8 +118,8 @@ def _by_hash(target: str, root: Path) -> Run | None:
 def _few(target: str, names: list[str], runs_dir: Path) -> str:
     if not names:
         return f"there are no runs yet in {runs_dir}: make one with sgdlab train"
-    hint = did_you_mean(target, names).partition("One of: ")[0]
-    return f"{hint}see sgdlab runs for what is there"
+    match = nearest(target, names)
+    return (f"did you mean {match}? " if match else "") + "see sgdlab runs for what is there"
 
 
 def selection_name(folder: Path, runs_dir: Path) -> str:
