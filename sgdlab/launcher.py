@@ -22,6 +22,7 @@ from sgdlab.accept import accept
 from sgdlab.cases import expand, read_cases
 from sgdlab.compose import Composer
 from sgdlab.errors import UsageError
+from sgdlab.overrides import typed
 from sgdlab.refusals import HYDRA_ERRORS, reword
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class SweepLauncher(Launcher):
         experiment = self._config.hydra.runtime.choices.get("experiment")
         from sgdlab.sweep import run_jobs
 
-        tasks = [str(task) for task in self._config.hydra.overrides.task]
+        tasks = [typed(str(task)) for task in self._config.hydra.overrides.task]
         run_jobs(jobs, tasks, experiment, batched=self.batched)
         return [_returned(job) for job in jobs]
 

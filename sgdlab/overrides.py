@@ -44,6 +44,34 @@ def check(words: Iterable[str]) -> None:
             _check_sweep(override, word, key, groups)
 
 
+def deferred(words: Iterable[str]) -> list[str]:
+    """The words, with the settings of a group that is swept made sweeps of one value.
+
+    Hydra puts a plain value into the option that the group has before the sweep chooses others, and refuses
+    optimizer.eps in -m optimizer=adam,rmsprop, as the default one has none.
+    """
+    words = list(words)
+    every = [_parsed(word) for word in words]
+    swept = {override.key_or_group for override in every if override.is_sweep_override()}
+    if "problem" in swept:
+        swept |= {"dataset", "model", "loss"}
+    found = []
+    for word, override in zip(words, every, strict=True):
+        group, dot, _ = override.key_or_group.partition(".")
+        plain = not (override.is_sweep_override() or override.is_add() or override.is_force_add())
+        key, _, value = word.partition("=")
+        found.append(f"{key}=choice({value})" if dot and group in swept and plain and value else word)
+    return found
+
+
+def typed(word: str) -> str:
+    """What `deferred` was given for this word: a sweep of one value is written as the value."""
+    key, _, value = word.partition("=choice(")
+    choices = _parsed(word).value() if value else None
+    one = isinstance(choices, ChoiceSweep) and len(choices.list) == 1
+    return f"{key}={value[:-1]}" if one else word
+
+
 def _check_group(override: Override, word: str, key: str, groups: dict[str, list[str]]) -> None:
     value, group = word.partition("=")[2], key.partition("/")[0]
     if key != group and group == "experiment":  # Hydra's own way of choosing an option in a folder

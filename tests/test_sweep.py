@@ -89,6 +89,24 @@ def test_glob_and_choices_over_groups(tmp_path):
     assert {run.settings["lr"] for run in runs if run.settings["optimizer"] == "adadelta"} == {1.0}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["optimizer=adam,rmsprop", "optimizer.eps=1e-6"],
+        ["optimizer=adam,rmsprop", "optimizer.eps=choice(1e-6)"],
+        ["problem=beale,rosenbrock", "model.start=[0,0.5]"],
+    ],
+)
+def test_a_setting_of_a_swept_group_need_not_be_one_of_its_default(tmp_path, words):
+    tiny = TINY if words[0].startswith("optimizer") else ("steps=2",)
+    assert main(line(tmp_path, "-m", *tiny, *words)) == 0
+    key, value = words[1].replace("choice(", "").replace(")", "").split("=")
+    runs = find_runs(tmp_path)
+    assert len(runs) == 2 and len({run.settings["optimizer"] + run.settings["model"] for run in runs}) == 2
+    assert [run.settings[key] for run in runs] == [json.loads(value)] * 2
+    assert f" {key}={value} " in record(tmp_path)["command"]
+
+
 def test_lists_are_one_value_each(tmp_path):
     words = ("model=mlp", "model.hidden=[3],[4,4],[]")
     assert sweep(tmp_path, *words) == 0

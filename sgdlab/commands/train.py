@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
             return None
 
     try:
-        hydra_main([*line.hydra, *line.overrides], job)
+        hydra_main([*line.hydra, *overrides.deferred(line.overrides)], job)
         for failure in failures:
             raise failure
     except HYDRA_ERRORS as err:
