@@ -47,9 +47,10 @@ def test_the_exit_code_says_whether_the_claims_hold(
     monkeypatch.setattr(reproduce, "_train", lambda *_: [])
     assert main(["reproduce", "notes", "--only", "sgd_momentum", "--runs-dir", str(tmp_path)]) == code
     assert word in capsys.readouterr().out
-    (claim,) = rows(tmp_path / "reproduce" / "notes" / "claims.csv")
+    folder = tmp_path / "reproduce" / "notes-sgd_momentum"
+    (claim,) = rows(folder / "claims.csv")
     assert claim["verdict"] == word
-    assert (tmp_path / "reproduce" / "notes" / "sgd_momentum.png").stat().st_size > 10_000
+    assert (folder / "sgd_momentum.png").stat().st_size > 10_000
 
 
 def test_a_claim_without_runs_does_not_pass(
@@ -68,7 +69,7 @@ def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
     monkeypatch.setattr(reproduce, "_train", lambda *_: ["script: no data"])
     words = ["reproduce", "notes", "--only", "sgd_momentum", "--only", "script"]
     assert main([*words, "--runs-dir", str(tmp_path)]) == 1
-    page = (tmp_path / "reproduce" / "notes" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "reproduce" / "notes-sgd_momentum-script" / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 1 and "script: no data" in page and "1 of 5" in page
     assert "its runs are not all there" in page and "http://" not in page.replace("http://www.w3.org", "")
 
@@ -99,7 +100,7 @@ def test_two_figures_on_the_embedded_data(tmp_path: Path, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert "Quick: Fashion-MNIST's first 6,000 images only" in out
     assert len(find_runs(tmp_path / "notes-quick")) == 5  # of six panels: the run that both show ran once
-    folder = tmp_path / "reproduce" / "notes-quick"
+    folder = tmp_path / "reproduce" / "notes-quick-sgd_learning_rate-sgd_momentum"
     assert {path.stem for path in folder.glob("*.png")} == set(chosen)
     assert [row["verdict"] for row in rows(folder / "claims.csv")] == ["PASS", "PASS"]
     page = (folder / "report.html").read_text(encoding="utf-8")

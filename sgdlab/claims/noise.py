@@ -172,7 +172,7 @@ NOISE_CLAIMS: tuple[Claim, ...] = (
         measure=_half_of_steps,
         expected="50 %",
         tolerance="10 %",
-        why="three standard deviations of 300 coin flips",
+        why="a little over three standard deviations of 300 coin flips",
     ),
     Claim(
         experiment=FLOOR,

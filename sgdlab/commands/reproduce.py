@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
 
     runs_dir = Path(options.runs_dir).expanduser()
     chosen = [BY_NAME[name] for name in options.only] if options.only else list(EXPERIMENTS)
-    output = Path(options.output) if options.output else runs_dir / "reproduce" / _name(options.quick)
+    output = Path(options.output) if options.output else runs_dir / "reproduce" / _folder(options)
     failures = _train(chosen, options, runs_dir)
     results = [
         result(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _name(quick: bool) -> str:
     return "notes-quick" if quick else "notes"
+
+
+def _folder(options: argparse.Namespace) -> str:
+    """Where figures and tables go below `reproduce`: those of some experiments not over those of all."""
+    return "-".join([_name(options.quick), *(options.only or ())])[:100]
 
 
 def _words(experiment: Experiment, quick: bool) -> list[str]:
