@@ -36,6 +36,9 @@ def database():
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         module = importlib.import_module("torch.testing._internal.common_optimizers")
+    # The import forbids the whole process to set flags such as cudnn.deterministic, which a run does.
+    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+    assert not torch.backends.flags_frozen()
     return {info.optim_cls.__name__: info for info in module.optim_db}
 
 
