@@ -37,7 +37,7 @@ def database():
         warnings.simplefilter("ignore")
         module = importlib.import_module("torch.testing._internal.common_optimizers")
     # The import forbids the whole process to set flags such as cudnn.deterministic, which a run does.
-    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+    torch.backends.flags_frozen.__globals__["__allow_nonbracketed_mutation_flag"] = True
     assert not torch.backends.flags_frozen()
     return {info.optim_cls.__name__: info for info in module.optim_db}
 
