@@ -1,5 +1,5 @@
-"""From a configuration to what both engines need: which examples, how long, at which learning rates; and to
-its text in config.yaml."""
+"""From a configuration to what both engines need: which examples, how long, at which learning rates; to the
+serial engine, and how it computes; and to its text in config.yaml."""
 
 import functools
 import json
@@ -9,10 +9,17 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from sgdlab import optim
+from sgdlab import optim, products
 from sgdlab.config import Config
+from sgdlab.engine import lean
 from sgdlab.engine.sampling import Batches
-from sgdlab.engine.serial import Plan
+from sgdlab.engine.serial import Plan, Trainer
+from sgdlab.engine.updates import GeneralUpdates, Updates
+from sgdlab.problem import Problem
+
+# How a run may be computed, as run.json and checkpoints say, so that a resumed run is computed as it began.
+ARITHMETIC = {"products": ("default", "onednn"), "step": ("general", "lean", "compiled")}
+EARLIER = {"products": "default", "step": "general"}  # of checkpoints that do not say
 
 
 def batches(config: Config, size: int) -> Batches:
@@ -44,6 +51,38 @@ def schedule(config: Config, total: int, per_epoch: int) -> Callable[[int], floa
         return None
     by_epoch = config.scheduler.unit == "epochs"
     return optim.factor(config.scheduler, -(-total // per_epoch) if by_epoch else total)
+
+
+def arithmetic(config: Config, made: Problem, batches: Batches) -> dict[str, str]:
+    """How a fresh run is computed, by `ARITHMETIC`: what its settings ask for, where they leave it open the
+    fastest that computes the same. Raises UserError for products that are not those of the precision."""
+    step = "general"
+    if config.compile:
+        step = "compiled"
+    elif config.lean and lean.fits(made, batches.batch_size):
+        step = "lean"
+    return {"products": products.choose(config.products, config.device, config.precision), "step": step}
+
+
+def trainer(config: Config, made: Problem, batches: Batches, step: str) -> Trainer:
+    """The serial engine at the start of a run. step: one of `ARITHMETIC`."""
+    length = plan(config, batches.per_epoch)
+    curve = schedule(config, length.total, batches.per_epoch)
+    updates: Updates
+    if step == "lean":
+        updates = lean.LeanUpdates(made, config.lr, curve)
+    else:
+        names, weights = zip(*made.model.named_parameters(), strict=True)
+        roles = [made.roles[name] for name in names]
+        optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
+        updates = GeneralUpdates(made, optimizer, curve, compiled=step == "compiled")
+    return Trainer(
+        problem=made,
+        updates=updates,
+        scheduled_by_epoch=config.scheduler.unit == "epochs",
+        batches=batches,
+        plan=length,
+    )
 
 
 def text(mapping: Mapping[str, Any]) -> str:

@@ -118,7 +118,10 @@ class Config:
     drop_last: Annotated[bool, Flag()]
     seed: Annotated[int, Whole(high=2**63 - 1)]
     device: Annotated[str, Text()]
-    precision: Annotated[str, Choice(("float32", "float64"))]
+    precision: Annotated[str, Choice(("float32", "float64", "bfloat16"))]
+    lean: Annotated[bool, Flag()]
+    compile: Annotated[bool, Flag()]
+    products: Annotated[str, Choice(("auto", "default", "onednn"))]
     threads: Annotated[int, Whole(low=1, high=1024)]  # far more than that brings OpenMP down
     log_every: Annotated[int, COUNT]
     eval_every: Annotated[int, Whole()]
@@ -142,6 +145,9 @@ LATER: dict[str, Any] = {
     "trajectory_every": 0,
     "measure": None,
     "measure_draws": 10_000,
+    "lean": True,
+    "compile": False,
+    "products": "auto",
     "model.bias": True,
     "model.init.start": None,
     "optimizer.impl": "auto",

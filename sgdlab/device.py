@@ -8,8 +8,9 @@ import torch
 
 from sgdlab.errors import UsageError, UserError
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-DIGITS = {"float32": 9, "float64": 17}  # significant digits that bring a float back exactly
+# Of the weights: bfloat16 is for products only (sgdlab.problem.Problem.outputs).
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
+DIGITS = {"float32": 9, "float64": 17, "bfloat16": 9}  # significant digits that bring a float back exactly
 
 
 def resolve(name: str) -> str:

@@ -59,6 +59,9 @@ def why_serial(config: Config) -> str:
     reason = stacking.why_serial(config.optimizer)
     if reason:
         return reason
+    if config.precision == "bfloat16" or config.compile:
+        asked = "compile=true" if config.compile else "precision=bfloat16"
+        return f"{asked}: of single runs only"
     weights = problem.check(config).weights
     if weights > MOST_WEIGHTS and config.device == "cpu":
         return (

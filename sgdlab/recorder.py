@@ -58,6 +58,7 @@ class Recorder:
     """The engine's `Watch` for a run that is kept: writes rows, checkpoints, times and shows progress.
 
     every: seconds between checkpoints. state: the checkpoint that the run goes on from, or {}.
+    arithmetic: how the run is computed, which its checkpoints say.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Recorder:
         *,
         every: float,
         state: Mapping[str, Any],
+        arithmetic: Mapping[str, str] | None = None,
     ) -> None:
         self.metrics: dict[str, float | int | None] = dict(state.get("metrics", {}))
         self._writer = writer
         self._show = show
         self._signals = signals
         self._every = every
+        self._kept = {} if arithmetic is None else {"arithmetic": dict(arithmetic)}
         self._spent = float(state.get("seconds", 0.0))
         self._began = self._flushed = self._saved = time.perf_counter()
         self._rows: dict[str, list[tuple[float | int | None, ...]]] = {}
@@ -116,7 +119,7 @@ class Recorder:
         """Write what is pending, then the checkpoint; then end the run if it was asked to."""
         self.flush()
         extra = {"offsets": self._writer.offsets(), "seconds": self.seconds(), "metrics": self.metrics}
-        checkpoint.save(self._writer.folder / "checkpoint.pt", {**state, **extra})
+        checkpoint.save(self._writer.folder / "checkpoint.pt", {**state, **self._kept, **extra})
         self._saved = time.perf_counter()
         if self._signals.caught is not None and not last:
             raise Interrupted(self._signals.caught)

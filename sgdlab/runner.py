@@ -11,11 +11,10 @@ from typing import Any
 import filelock
 import torch
 
-from sgdlab import assemble, device, optim, problem, small
+from sgdlab import assemble, device, optim, problem, products, small
 from sgdlab.config import Config, as_mapping, identity, slug
 from sgdlab.engine import checkpoint, measure
-from sgdlab.engine.sampling import Batches
-from sgdlab.engine.serial import Diverged, Plan, Trainer
+from sgdlab.engine.serial import Diverged, Trainer
 from sgdlab.errors import UserError
 from sgdlab.machine import facts, now
 from sgdlab.progress import Display, Length
@@ -79,24 +78,31 @@ def _train(
     config: Config, made: problem.Problem, folder: Path, show: Display, experiment: str | None
 ) -> None:
     batches = assemble.batches(config, made.spec.train_size)
-    trainer, plan = _trainer(config, made, batches)
-    weights = made.spec.weights
-    digits = device.DIGITS[config.precision]
-    writer = RunWriter(folder, digits=digits, trajectory=weights if config.trajectory_every else None)
-    state = _begin(config, writer, trainer)
-    length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
-    writer.update(
-        **about(config, made, experiment, facts(config.device)),
-        metrics=state.get("metrics", {}),
-    )
-    resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
-    title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({made.spec.weights:,} weights)"
-    with Signals() as signals:
-        recorder = Recorder(writer, show, signals, every=config.checkpoint_every, state=state)
-        show.start(f"{title}, {config.device}{resumed}", length)
-        _follow(lambda: _to_the_end(trainer, recorder), recorder, writer, show)
-        if signals.caught is not None:  # too late for this run, but a sweep must not go on
-            raise Interrupted(signals.caught)
+    plan = assemble.plan(config, batches.per_epoch)
+    visited = made.spec.weights if config.trajectory_every else None
+    writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=visited)
+    _clear(config, writer)
+    state = _saved(config, folder)
+    arithmetic = state["arithmetic"] if state else assemble.arithmetic(config, made, batches)
+    with products.using(arithmetic["products"]):
+        trainer = assemble.trainer(config, made, batches, arithmetic["step"])
+        _begin(config, writer, trainer, state)
+        writer.update(
+            **about(config, made, experiment, facts(config.device)),
+            arithmetic=arithmetic,
+            metrics=state.get("metrics", {}),
+        )
+        length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
+        resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
+        title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({made.spec.weights:,} weights)"
+        with Signals() as signals:
+            recorder = Recorder(
+                writer, show, signals, every=config.checkpoint_every, state=state, arithmetic=arithmetic
+            )
+            show.start(f"{title}, {config.device}{resumed}", length)
+            _follow(lambda: _to_the_end(trainer, recorder), recorder, writer, show)
+            if signals.caught is not None:  # too late for this run, but a sweep must not go on
+                raise Interrupted(signals.caught)
 
 
 def _to_the_end(trainer: Trainer, recorder: Recorder) -> None:
@@ -164,41 +170,35 @@ def _close(writer: RunWriter, status: str, reason: str, recorder: Recorder) -> N
             raise
 
 
-def _trainer(config: Config, made: problem.Problem, batches: Batches) -> tuple[Trainer, Plan]:
-    plan = assemble.plan(config, batches.per_epoch)
-    names, weights = zip(*made.model.named_parameters(), strict=True)
-    roles = [made.roles[name] for name in names]
-    optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
-    curve = assemble.schedule(config, plan.total, batches.per_epoch)
-    trainer = Trainer(
-        problem=made,
-        optimizer=optimizer,
-        scheduler=None if curve is None else torch.optim.lr_scheduler.LambdaLR(optimizer, curve),
-        scheduled_by_epoch=config.scheduler.unit == "epochs",
-        batches=batches,
-        plan=plan,
-    )
-    return trainer, plan
+def _saved(config: Config, folder: Path) -> dict[str, Any]:
+    """The checkpoint that the run goes on from, with the `arithmetic` that it was made by; {} without one."""
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return {}
+    state = checkpoint.load(path, torch.device(config.device))
+    arithmetic = state.setdefault("arithmetic", assemble.EARLIER)
+    if not isinstance(arithmetic, dict) or any(
+        arithmetic.get(key) not in names for key, names in assemble.ARITHMETIC.items()
+    ):
+        raise checkpoint.damaged(path, f"it says {arithmetic} of how the run was made")
+    return state
 
 
-def _begin(config: Config, writer: RunWriter, trainer: Trainer) -> dict[str, Any]:
-    """Take the run to its checkpoint and return that; without one, start afresh and return {}."""
+def _begin(config: Config, writer: RunWriter, trainer: Trainer, state: dict[str, Any]) -> None:
+    """Take the run to its checkpoint; without one, start afresh."""
+    if not state:
+        writer.create()
+        _keep_config(config, writer.folder)
+        return
     path = writer.folder / "checkpoint.pt"
-    _clear(config, writer)
-    if path.exists():
-        state = checkpoint.load(path, torch.device(config.device))
-        try:
-            trainer.load(state)
-            ahead = [name for name, size in writer.offsets().items() if size < state["offsets"][name]]
-        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as err:
-            raise checkpoint.damaged(path, f"{type(err).__name__}: {err}") from None
-        if ahead:
-            raise checkpoint.damaged(path, f"it is ahead of {ahead[0]} beside it")
-        writer.truncate(state["offsets"])
-        return state
-    writer.create()
-    _keep_config(config, writer.folder)
-    return {}
+    try:
+        trainer.load(state)
+        ahead = [name for name, size in writer.offsets().items() if size < state["offsets"][name]]
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as err:
+        raise checkpoint.damaged(path, f"{type(err).__name__}: {err}") from None
+    if ahead:
+        raise checkpoint.damaged(path, f"it is ahead of {ahead[0]} beside it")
+    writer.truncate(state["offsets"])
 
 
 def _clear(config: Config, writer: RunWriter) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab import assemble, batching, device, problem, runner
+from sgdlab import assemble, batching, device, problem
 from sgdlab.config import Config
 from sgdlab.engine.batched import Alone
 from sgdlab.engine.curves import Curve
@@ -49,7 +49,7 @@ def alone(config: Config) -> Notes:
     with device.settings(config.device, threads=1, seed=config.seed):
         made = problem_of(config)
         batches = assemble.batches(config, made.spec.train_size)
-        trainer = runner._trainer(config, made, batches)[0]
+        trainer = assemble.trainer(config, made, batches, "general")
         try:
             trainer.run(notes)
         except Diverged as end:

@@ -28,7 +28,7 @@ ORDER = (
     ("checks", "surfaces", "theory"),
     ("schema",),
     ("config",),
-    ("options", "device", "machine", "problem", "optim", "records"),
+    ("options", "device", "machine", "products", "problem", "optim", "records"),
     ("notes", "engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
     ("cases",),
     ("accept", "compose", "progress", "summary", "writeup"),

@@ -43,7 +43,7 @@ def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, float | None]
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     right = torch.zeros((), dtype=torch.int64, device=x.device)
     for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
-        out = problem.model(problem.data.prepare(inputs))
+        out = problem.outputs(inputs)
         total += problem.loss(out, targets).double() * len(targets)
         if problem.spec.classification:
             right += (problem.predicted(out) == targets).sum()

@@ -1,7 +1,6 @@
 """One run: the loop over updates, with evaluation at its epochs and a checkpoint whenever one is due."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,14 +9,10 @@ from torch import Tensor
 
 from sgdlab.engine.evaluate import Evaluation, evaluate
 from sgdlab.engine.sampling import Batches, Index
-from sgdlab.errors import UserError
-from sgdlab.optim.adapter import HessianOptimizer
+from sgdlab.engine.updates import Updates
 from sgdlab.problem import Problem
 
 BLOCK = 100  # updates between looks at the losses, which stay on the device until then
-# A batch above this many examples (gradient descent on a whole data set) is summed from parts, which
-# bounds the memory that activations need. Below it, nothing changes.
-PART = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +88,14 @@ class Trainer:
         self,
         *,
         problem: Problem,
-        optimizer: torch.optim.Optimizer,
-        scheduler: torch.optim.lr_scheduler.LRScheduler | None,
+        updates: Updates,
         scheduled_by_epoch: bool,
         batches: Batches,
         plan: Plan,
     ) -> None:
         self.step = 0
         self._problem = problem
-        self._optimizer = optimizer
-        self._scheduler = scheduler
+        self._updates = updates
         self._by_epoch = scheduled_by_epoch
         self._batches = batches
         self._plan = plan
@@ -120,8 +113,7 @@ class Trainer:
             "step": self.step,
             "last": None if last is None else [last.step, last.epoch, last.samples, last.lr, last.loss],
             "model": self._problem.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "scheduler": None if self._scheduler is None else self._scheduler.state_dict(),
+            **self._updates.state(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self._gpu) if self._gpu else None,
         }
@@ -130,9 +122,7 @@ class Trainer:
         """Go to the update at which `state` was taken. Raises KeyError, TypeError, ValueError or
         RuntimeError when it is not a state of this run."""
         self._problem.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        if self._scheduler is not None:
-            self._scheduler.load_state_dict(state["scheduler"])
+        self._updates.load(state)
         torch.set_rng_state(state["random"].cpu())
         if self._gpu:
             torch.cuda.set_rng_state(state["random_cuda"].cpu(), self._gpu)
@@ -173,18 +163,11 @@ class Trainer:
         return every > 0 and (self.step // self._batches.per_epoch) % every == 0
 
     def _update(self, index: Index) -> None:
-        """One step of the optimizer. What counts is the loss at the weights before it: of the closure's
-        first call, whatever the optimizer returns and however often it calls."""
-        losses: list[Tensor] = []
-        self._lrs.append(self._optimizer.param_groups[0]["lr"])
-        self._optimizer.step(self._closure(index, losses))  # type: ignore[arg-type]
-        if not losses:
-            name = type(self._optimizer).__name__
-            raise UserError(f"{name}.step(closure) did not call closure(), which computes the gradients")
-        self._losses.append(losses[0])
+        self._lrs.append(self._updates.lr)
+        self._losses.append(self._updates.make(index))
         self.step += 1
-        if self._scheduler is not None and (not self._by_epoch or self._ends_epoch()):
-            self._scheduler.step()
+        if not self._by_epoch or self._ends_epoch():
+            self._updates.next_unit()
 
     def _visit(self) -> None:
         """Note f(w) and w where they are wanted; like losses, they stay on the device until fetched."""
@@ -209,21 +192,6 @@ class Trainer:
                 watch.visited(
                     Visit(step=step, objective=objective, gap=gap, distance=distance, weights=weights)
                 )
-
-    def _closure(self, index: Index, losses: list[Tensor]) -> Callable[[], Tensor]:
-        def closure() -> Tensor:
-            self._optimizer.zero_grad(set_to_none=True)
-            with torch.enable_grad():
-                losses.append(_backward(self._problem, index))
-            return losses[-1]
-
-        def with_graph() -> Tensor:  # for optimizers that differentiate twice, and do it themselves
-            with torch.enable_grad():
-                loss = self._problem.batch_loss(index)
-            losses.append(loss.detach())
-            return loss
-
-        return with_graph if isinstance(self._optimizer, HessianOptimizer) else closure
 
     def _fetch(self, watch: Watch) -> None:
         if not self._losses:
@@ -265,20 +233,3 @@ class Trainer:
                 self._diverge(watch, [], f"the evaluated {name} loss is {value} after step {self.step}")
         epoch = self.step // self._batches.per_epoch
         watch.evaluated(epoch, self.step, self._batches.samples(self.step), result)
-
-
-def _backward(problem: Problem, index: Index) -> Tensor:
-    """Add the gradient of the batch's mean loss to the weights; return that loss, detached."""
-    size = index.stop - index.start if isinstance(index, slice) else len(index)
-    if size <= PART:
-        loss = problem.batch_loss(index)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-    total = torch.zeros((), device=problem.data.train_y.device)
-    for start in range(0, size, PART):
-        end = min(start + PART, size)
-        part = slice(index.start + start, index.start + end) if isinstance(index, slice) else index[start:end]
-        loss = problem.batch_loss(part) * ((end - start) / size)
-        loss.backward()  # type: ignore[no-untyped-call]
-        total = total + loss.detach()
-    return total

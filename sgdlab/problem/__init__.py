@@ -44,8 +44,25 @@ class Problem:
     def batch_loss(self, index: "Tensor | slice") -> "Tensor":
         """The mean loss over the training examples at `index`, plus the ridge term: a scalar with a graph
         to the weights."""
-        out = self.model(self.data.prepare(self.data.train_x[index]))
-        return self.regularized(self.loss(out, self.data.train_y[index]))
+        return self.loss_of(self.data.train_x[index], self.data.train_y[index])
+
+    def loss_of(self, x: "Tensor", y: "Tensor") -> "Tensor":
+        """The same of the examples themselves, as the data set has them."""
+        return self.regularized(self.loss(self.outputs(x), y))
+
+    def outputs(self, x: "Tensor") -> "Tensor":
+        """The model's outputs, (batch, outputs), for examples as the data set has them.
+
+        With precision=bfloat16, products are made in that by torch.autocast; weights, outputs and all else
+        stay float32.
+        """
+        if self.config.precision != "bfloat16":
+            out: Tensor = self.model(self.data.prepare(x))
+            return out
+        import torch
+
+        with torch.autocast(x.device.type, dtype=torch.bfloat16):
+            return self.model(self.data.prepare(x)).float()  # type: ignore[no-any-return]
 
     def regularized(self, loss: "Tensor") -> "Tensor":
         """A loss plus ridge/2 |w|^2 over all weights, biases included."""
@@ -65,7 +82,7 @@ class Problem:
             total = torch.zeros((), dtype=torch.float64, device=self.data.train_x.device)
             for start in range(0, size, CHUNK):
                 x, y = (part[start : start + CHUNK] for part in (self.data.train_x, self.data.train_y))
-                total += self.loss(self.model(self.data.prepare(x)), y).double() * len(y)
+                total += self.loss(self.outputs(x), y).double() * len(y)
             return self.regularized(total / size)
 
     def predicted(self, out: "Tensor") -> "Tensor":

@@ -156,6 +156,7 @@ def check(config: Config) -> Spec:
     known = spec(config)
     name = config.dataset.name
     _check_loss(config, known)
+    _check_arithmetic(config)
     if isinstance(config.model, Cnn) and len(known.features) != 3:
         raise UsageError(
             f"model=cnn: needs images, and an example of {name} is {known.features[0]} numbers; "
@@ -195,6 +196,24 @@ def _check_loss(config: Config, known: Spec) -> None:
     if loss == "logistic" and known.classes != 2:
         raise UsageError(
             f"loss=logistic: tells two classes apart, and {name} has {known.classes}; use loss=cross_entropy"
+        )
+
+
+def _check_arithmetic(config: Config) -> None:
+    name = config.model.name
+    if config.precision == "bfloat16" and isinstance(config.model, SurfaceModel):
+        raise UsageError(
+            f"precision=bfloat16: makes a network's matrix products in bfloat16, and model={name} has none; "
+            f"use precision=float32 or float64"
+        )
+    if config.products == "onednn" and config.precision != "float32":
+        raise UsageError(
+            f"products=onednn: is a way to make float32 products; with precision={config.precision} use "
+            f"products=auto"
+        )
+    if config.compile and config.optimizer.name == "newton":
+        raise UsageError(
+            "compile=true: gives no second derivatives, and optimizer=newton needs them; use compile=false"
         )
 
 
