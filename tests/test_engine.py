@@ -10,10 +10,11 @@ from training import SMALL, TINY, composed, configure, train
 
 from sgdlab import device, runner
 from sgdlab.config import read
-from sgdlab.engine import serial
+from sgdlab.engine import updates
 from sgdlab.engine.evaluate import evaluate
 from sgdlab.engine.sampling import Batches
 from sgdlab.engine.serial import Diverged, Plan, Trainer
+from sgdlab.engine.updates import GeneralUpdates
 from sgdlab.problem import Problem, Spec, build
 from sgdlab.problem.datasets import Dataset
 from sgdlab.problem.image_sets import EMBEDDED
@@ -93,9 +94,17 @@ def problem_of(tmp_path, *overrides):
 @pytest.mark.parametrize("sampling", ["sequential", "shuffle"])
 def test_a_batch_in_parts_is_the_whole_batch(tmp_path, monkeypatch, sampling):
     """Above PART examples the gradient is summed from parts of unequal size."""
-    words = (*SMALL, "batch_size=full", "precision=float64", f"sampling={sampling}", "epochs=4", "lr=0.5")
+    words = (
+        *SMALL,
+        "batch_size=full",
+        "precision=float64",
+        f"sampling={sampling}",
+        "epochs=4",
+        "lr=0.5",
+        "lean=false",
+    )
     whole = train(tmp_path / "whole", *words)
-    monkeypatch.setattr(serial, "PART", 150)  # 640 = 4 * 150 + 40
+    monkeypatch.setattr(updates, "PART", 150)  # 640 = 4 * 150 + 40
     parts = train(tmp_path / "parts", *words)
     assert (whole.folder / "train.csv").read_bytes() != (parts.folder / "train.csv").read_bytes()
     for name in ("train", "eval"):
@@ -118,7 +127,7 @@ def test_gradient_descent_on_more_than_a_part_of_examples(tmp_path):
         loss.backward()
         weights.step()
         losses.append(loss.item())
-    assert serial.PART < 10001
+    assert updates.PART < 10001
     assert run.train().loss.tolist() == pytest.approx(losses, rel=1e-12)
 
 
@@ -208,8 +217,7 @@ def watch(*, size, batch_size, epochs, loss=None, drop_last=False, steps=None, *
     plan = {"log_every": 100, "eval_every": 1, "eval_train": 1} | plan
     trainer = Trainer(
         problem=problem,
-        optimizer=Still(),
-        scheduler=None,
+        updates=GeneralUpdates(problem, Still(), None),
         scheduled_by_epoch=True,
         batches=batches,
         plan=Plan(total=steps or epochs * batches.per_epoch, **plan),

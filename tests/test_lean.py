@@ -1,0 +1,169 @@
+"""The updates of plain networks without autograd: the numbers of the general ones, where there are any."""
+
+import pytest
+import torch
+from training import SMALL, TINY, configure, curves, finish, interrupt, train
+
+from sgdlab import assemble, device, problem, runner
+from sgdlab.engine.lean import LeanUpdates
+
+CPU = torch.device("cpu")
+EARLIER = {"products": "default", "step": "general"}
+
+OPTIMIZERS = {
+    "sgd": ("optimizer=sgd", "lr=0.1"),
+    "momentum": ("optimizer=sgd", "optimizer.momentum=0.9", "lr=0.01"),
+    "adam": ("optimizer=adam",),
+    "adam-decay": ("optimizer=adam", "optimizer.weight_decay=0.1", "optimizer.betas=[0.5,0.9]"),
+    "adamw": ("optimizer=adamw", "optimizer.eps=0.001"),
+    "inverse-sqrt": ("optimizer=adam", "scheduler=inverse_sqrt"),
+    "step-epochs": ("optimizer=sgd", "scheduler=step", "scheduler.step_size=1", "scheduler.gamma=0.5"),
+}
+NETWORKS = {
+    "none": ("model.hidden=[]",),
+    "one": ("model.hidden=[16]",),
+    "three": ("model.hidden=[16,8,12]",),
+    "linear": ("model=linear",),
+    "standardized": ("model.hidden=[16]", "dataset.scaling=standardized", "sampling=sequential"),
+    "replacement": ("model.hidden=[16]", "sampling=replacement"),
+}
+IMAGES = ("dataset=fashion_mnist_small", "dataset.limit=300", "batch_size=64")  # the last batch has 44
+
+
+def steps(config, step, count):
+    """The losses of so many updates, and the weights after them."""
+    with device.settings("cpu", threads=1, seed=0):
+        made = problem.build(config, device=CPU, dtype=device.DTYPES[config.precision], say=print)
+        batches = assemble.batches(config, made.spec.train_size)
+        trainer = assemble.trainer(config, made, batches, step)
+        updates, losses = trainer._updates, []
+        while len(losses) < count:
+            for index in batches.epoch(len(losses) // batches.per_epoch):
+                losses.append((updates.lr, updates.make(index).double()))
+                if config.scheduler.unit == "steps" or len(losses) % batches.per_epoch == 0:
+                    updates.next_unit()
+        weights = torch.cat([weight.detach().flatten() for weight in made.model.parameters()])
+    return torch.tensor(losses, dtype=torch.float64), weights
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_its_curve_is_that_of_autograd(tmp_path, optimizer, network):
+    """Three epochs in float64, whose rounding, 1e-16, stays below 1e-12 over them."""
+    config = configure(tmp_path, *IMAGES, *OPTIMIZERS[optimizer], *NETWORKS[network], "precision=float64")
+    (mine, weights), (other, expected) = (steps(config, step, 15) for step in ("lean", "general"))
+    torch.testing.assert_close(mine, other, rtol=1e-12, atol=0)
+    torch.testing.assert_close(weights, expected, rtol=1e-11, atol=1e-13)
+    assert len(set(mine[:, 1].tolist())) == 15
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+def test_an_update_in_float32_is_that_of_autograd(tmp_path, optimizer):
+    """Longer curves part ways, as those of any two implementations do: a pre-activation within rounding of 0
+    takes its unit out of the gradient, or not."""
+    config = configure(tmp_path, *IMAGES, *OPTIMIZERS[optimizer], "batch_size=60")
+    (mine, weights), (other, expected) = (steps(config, step, 3) for step in ("lean", "general"))
+    torch.testing.assert_close(mine, other, rtol=1e-6, atol=0)
+    start = steps(config, "general", 0)[1]
+    assert (weights - expected).norm() <= 1e-5 * (expected - start).norm()
+
+
+def test_it_diverges_where_autograd_does(tmp_path):
+    found = [train(tmp_path, *SMALL, "lr=1e30", f"lean={lean}") for lean in ("true", "false")]
+    assert [run.status for run in found] == ["diverged"] * 2
+    assert found[0].reason == found[1].reason
+    assert [run.info["arithmetic"]["step"] for run in found] == ["lean", "general"]
+
+
+KINDS = {
+    (): "lean",
+    ("optimizer=adam",): "lean",
+    ("optimizer=sgd", "optimizer.momentum=0.5"): "lean",
+    ("model.hidden=[]",): "lean",
+    ("model=linear",): "lean",
+    ("scheduler=cosine",): "lean",
+    ("lean=false",): "general",
+    ("model=linear", "model.bias=false"): "general",
+    ("model.activation=tanh",): "general",
+    ("model=cnn",): "general",
+    ("loss=nll",): "general",
+    ("loss.label_smoothing=0.1",): "general",
+    ("ridge=0.1",): "general",
+    ("precision=bfloat16",): "general",
+    ("optimizer=rmsprop",): "general",
+    ("optimizer=sgd", "optimizer.impl=rule"): "general",
+    ("optimizer=sgd", "optimizer.impl=torch"): "general",
+    ("optimizer.momentum=0.5", "optimizer.nesterov=true"): "general",
+    ("optimizer.momentum=0.5", "optimizer.dampening=0.5"): "general",
+    ("optimizer.weight_decay=0.1",): "general",
+    ("optimizer.maximize=true",): "general",
+    ("optimizer=adam", "optimizer.amsgrad=true"): "general",
+    ("optimizer=adam", "optimizer.bias_correction=false"): "general",
+    ("optimizer=adam", "optimizer.eps_inside_root=true"): "general",
+    ("optimizer=adam", "optimizer.box=[-1,1]"): "general",
+    ("compile=true",): "compiled",
+}
+
+
+@pytest.mark.parametrize("words", KINDS, ids="-".join)
+def test_it_is_chosen_where_it_computes_the_same(tmp_path, words):
+    base = [word for word in SMALL if not word.startswith("model.")]
+    config = configure(tmp_path, *base, *words)
+    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    kind = assemble.arithmetic(config, made, assemble.batches(config, made.spec.train_size))["step"]
+    assert kind == KINDS[words]
+
+
+def test_it_is_not_chosen_for_batches_that_general_updates_sum_from_parts(tmp_path):
+    words = (*TINY, "dataset.samples=10001")
+    for size, kind in (("10000", "lean"), ("full", "general")):
+        config = configure(tmp_path, *words, f"batch_size={size}")
+        made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+        assert assemble.arithmetic(config, made, assemble.batches(config, 10001))["step"] == kind
+
+
+def test_it_is_no_part_of_a_runs_identity_unless_it_is_off(tmp_path):
+    plain, off = (runner.folder_of(configure(tmp_path, *TINY, *words)) for words in ((), ("lean=false",)))
+    assert plain != off
+    assert runner.folder_of(configure(tmp_path, *TINY, "lean=true")) == plain
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "inverse-sqrt"])
+def test_its_state_is_all_that_it_depends_on(tmp_path, optimizer):
+    config = configure(tmp_path, *TINY, *OPTIMIZERS[optimizer])
+    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    index = slice(0, 5)
+    first = LeanUpdates(made, config.lr, lambda t: 1 / (t + 1))
+    for _ in range(3):
+        first.make(index)
+        first.next_unit()
+    kept = {name: weight.clone() for name, weight in made.model.state_dict().items()}
+    state = {
+        key: torch.utils._pytree.tree_map(torch.clone, value) if key != "unit" else value
+        for key, value in first.state()["lean"]["buffers"].items()
+    }
+    state = {"lean": {"unit": first.state()["lean"]["unit"], "buffers": state}}
+    expected = [float(first.make(index)) for _ in range(3)]
+    made.model.load_state_dict(kept)
+    second = LeanUpdates(made, config.lr, lambda t: 1 / (t + 1))
+    second.load(state)
+    assert second.lr == first.lr
+    assert [float(second.make(index)) for _ in range(3)] == expected
+
+
+def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch):
+    """One begun by an earlier version, whose checkpoints did not say how, ends with that version's bytes."""
+    with monkeypatch.context() as patch:
+        patch.setattr(assemble, "arithmetic", lambda *args: EARLIER)
+        whole = train(tmp_path / "whole", *SMALL)
+        config = configure(tmp_path / "cut", *SMALL)
+        folder = interrupt(config, 7)
+    path = folder / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    assert state.pop("arithmetic") == EARLIER
+    torch.save(state, path)
+    run = finish(config)
+    assert curves(run.folder) == curves(whole.folder)
+    assert run.info["arithmetic"] == EARLIER
+    lean = train(tmp_path / "lean", *SMALL)
+    assert curves(lean.folder) != curves(whole.folder)  # or this test shows nothing
