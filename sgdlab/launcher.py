@@ -3,10 +3,11 @@
 import importlib
 import sys
 import types
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
@@ -14,13 +15,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.plugin import Plugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sgdlab.accept import accept
 from sgdlab.cases import expand, read_cases
+from sgdlab.checks import Check, Optional, Whole
 from sgdlab.compose import Composer
+from sgdlab.config import show
 from sgdlab.errors import UsageError
 from sgdlab.overrides import typed
 from sgdlab.refusals import HYDRA_ERRORS, reword
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 # Hydra instantiates only classes that call themselves part of this package, wherever they are.
 PLUGINS = "hydra_plugins.sgdlab"
+MOST = 10_000  # jobs at once, more than any machine has room for
 
 
 class GridSweeper(Sweeper):
@@ -67,13 +72,11 @@ class GridSweeper(Sweeper):
 
 
 class SweepLauncher(Launcher):
-    """Runs the jobs of a sweep in this process.
+    """Runs the jobs of a sweep.
 
     All jobs' configurations are checked before the first one starts, so that a typo never trains. A job
     that fails does not stop the others; at the end a failed job makes the sweep fail.
     """
-
-    batched: bool  # those that can share a batch are trained together
 
     def __init__(self) -> None:
         self._context: HydraContext | None = None
@@ -86,13 +89,20 @@ class SweepLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs. Raises UsageError before any has run, UserError after all when some failed."""
         assert self._config is not None
+        settings = self._settings()
         jobs = self._checked([list(overrides) for overrides in job_overrides])
         experiment = self._config.hydra.runtime.choices.get("experiment")
-        from sgdlab.sweep import run_jobs
+        from sgdlab.execute import run_alone
+        from sgdlab.sweep import How, Sweep
 
         tasks = [typed(str(task)) for task in self._config.hydra.overrides.task]
-        run_jobs(jobs, tasks, experiment, batched=self.batched)
+        sweep = Sweep(jobs, tasks, experiment, How(**settings))
+        run_alone(sweep)
         return [_returned(job) for job in jobs]
+
+    def _settings(self) -> dict[str, Any]:
+        """The fields of `sgdlab.sweep.How`. Raises UsageError for a setting that is not legal."""
+        raise NotImplementedError
 
     def _checked(self, every: list[list[str]]) -> "list[Job]":
         """The jobs, once all of them are known to make sense; torch is imported only then."""
@@ -118,17 +128,53 @@ class SweepLauncher(Launcher):
 
 
 class SerialLauncher(SweepLauncher):
-    """One after another."""
+    """One after another, in this process."""
 
     __module__ = PLUGINS
-    batched = False
+
+    def _settings(self) -> dict[str, Any]:
+        return {"processes": False}
 
 
-class BatchedLauncher(SweepLauncher):
-    """Together where they can share a batch (`sgdlab.planning`), the rest one after another."""
+class _ProcessLauncher(SweepLauncher):
+    """Each job in a process of its own, as many at once as there are cores, or `jobs`."""
+
+    batches: str  # which jobs are trained together before: `sgdlab.sweep.How.batches`
+
+    def __init__(self, jobs: Any, jobs_per_gpu: Any) -> None:
+        super().__init__()
+        self._given = {"jobs": jobs, "jobs_per_gpu": jobs_per_gpu}
+
+    def _settings(self) -> dict[str, Any]:
+        whole = Whole(low=1, high=MOST)
+        checks: dict[str, Check] = {"jobs": Optional(whole), "jobs_per_gpu": whole}
+        for key, check in checks.items():
+            try:
+                check(self._given[key])
+            except ValueError as err:
+                raise UsageError(f"hydra.launcher.{key}={show(self._given[key])}: {err}") from None
+        return {"processes": True, "batches": self.batches, **self._given}
+
+
+class LocalLauncher(_ProcessLauncher):
+    """Each job in a process of its own."""
 
     __module__ = PLUGINS
-    batched = True
+    batches = "never"
+
+
+class BatchedLauncher(_ProcessLauncher):
+    """Together where they can share a batch (`sgdlab.planning`), the rest each in a process of its own."""
+
+    __module__ = PLUGINS
+    batches = "always"
+
+
+class AutoLauncher(_ProcessLauncher):
+    """Together where that is known to be faster, the rest each in a process of its own."""
+
+    __module__ = PLUGINS
+    batches = "paying"
 
 
 def _words(overrides: list[str]) -> list[str]:
@@ -152,6 +198,16 @@ def _returned(job: "Job") -> JobReturn:
     return done
 
 
+# Hydra's default is `basic`. An override in config.yaml would beat that of an experiment.
+LAUNCHERS: dict[str, type[SweepLauncher]] = {
+    "basic": LocalLauncher,
+    "local": LocalLauncher,
+    "batched": BatchedLauncher,
+    "auto": AutoLauncher,
+    "serial": SerialLauncher,
+}
+
+
 @dataclass
 class SerialLauncherConf:
     """Hydra's configuration node of the launcher `serial`."""
@@ -160,10 +216,15 @@ class SerialLauncherConf:
 
 
 @dataclass
-class BatchedLauncherConf:
-    """Hydra's configuration node of the launcher `batched`."""
+class ProcessLauncherConf:
+    """Hydra's configuration node of the launchers `local`, `batched` and `auto`.
 
-    _target_: str = f"{PLUGINS}.BatchedLauncher"
+    jobs: at once; null: as many as there are cores for. jobs_per_gpu: at once on each GPU.
+    """
+
+    _target_: str
+    jobs: Any = None
+    jobs_per_gpu: Any = 1
 
 
 @dataclass
@@ -171,18 +232,18 @@ class GridSweeperConf:
     """Hydra's configuration node of the sweeper."""
 
     _target_: str = f"{PLUGINS}.GridSweeper"
-    max_batch_size: Optional[int] = None  # noqa: UP045 - OmegaConf reads the annotation
-    params: Optional[dict[str, str]] = None  # noqa: UP045
+    max_batch_size: typing.Optional[int] = None  # noqa: UP045 - OmegaConf reads the annotation
+    params: typing.Optional[dict[str, str]] = None  # noqa: UP045
 
 
 def register() -> None:
-    """Make the launchers `serial` and `batched` and the sweeper `grid` known to Hydra.
+    """Make the launchers and the sweeper `grid` known to Hydra.
 
     Hydra locates a plugin by its name inside the namespace package hydra_plugins, which exists only where
     some plugin is installed; so the name is put there, wherever sgdlab itself runs from.
     """
     module = types.ModuleType(PLUGINS)
-    plugins = (SerialLauncher, BatchedLauncher, GridSweeper)
+    plugins: set[type[Plugin]] = {*LAUNCHERS.values(), GridSweeper}
     vars(module).update({plugin.__name__: plugin for plugin in plugins})
     parent_name, _, name = module.__name__.rpartition(".")
     try:
@@ -195,7 +256,8 @@ def register() -> None:
         Plugins.instance().register(plugin)
     store = ConfigStore.instance()
     # Hydra's default is `basic`. An override in config.yaml would beat that of an experiment.
-    store.store(group="hydra/launcher", name="basic", node=SerialLauncherConf)
-    store.store(group="hydra/launcher", name="serial", node=SerialLauncherConf)
-    store.store(group="hydra/launcher", name="batched", node=BatchedLauncherConf)
+    for name, launcher in LAUNCHERS.items():
+        target = f"{PLUGINS}.{launcher.__name__}"
+        node = SerialLauncherConf() if launcher is SerialLauncher else ProcessLauncherConf(_target_=target)
+        store.store(group="hydra/launcher", name=name, node=node)
     store.store(group="hydra/sweeper", name="grid", node=GridSweeperConf)

@@ -36,6 +36,7 @@ def facts(device: str) -> dict[str, Any]:
     }
 
 
+@functools.cache  # the file is long where there are many cores
 def _device_name(device: str) -> str:
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)

@@ -71,10 +71,10 @@ class Plain(Quiet):
         self._began = self._said = 0.0
         self._step = 0
         self._loss: float | None = None
-        self._pace = _Pace()
+        self._pace = Pace()
 
     def start(self, title: str, length: Length) -> None:
-        self._length, self._pace, self._step, self._loss = length, _Pace(), length.done, None
+        self._length, self._pace, self._step, self._loss = length, Pace(), length.done, None
         self._said = -PLAIN_SECONDS
         self.say(title)
 
@@ -101,7 +101,7 @@ class Live:
         self._console = console
         self._length = Length(steps=0, epochs=0)
         self._test = ""
-        self._pace = _Pace()
+        self._pace = Pace()
         self._progress: Progress | None = None
         self._task: Any = None
 
@@ -109,7 +109,7 @@ class Live:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def start(self, title: str, length: Length) -> None:
-        self._length, self._pace, self._test = length, _Pace(), ""
+        self._length, self._pace, self._test = length, Pace(), ""
         self.say(title)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -144,7 +144,7 @@ class Live:
             self._progress = None
 
 
-class _Pace:
+class Pace:
     """Samples a second and seconds left, from the first report on."""
 
     def __init__(self) -> None:
@@ -152,19 +152,26 @@ class _Pace:
         self._last = (0.0, 0, 0)
 
     def at(self, step: int, samples: int) -> None:
+        """So far, since the start of the whole run."""
         self._last = (time.monotonic(), step, samples)
         self._first = self._first or self._last
 
     def rate(self) -> str:
+        """`3,200 samples/s`; empty when nothing is known."""
         seconds, _, samples = self._gone()
         return f"{samples / seconds:,.0f} samples/s" if seconds > 0 and samples > 0 else ""
 
     def text(self, length: Length) -> str:
-        seconds, steps, _ = self._gone()
-        if seconds <= 0 or steps <= 0:
+        """`  3,200 samples/s  12 s left`."""
+        left = self.left(length)
+        if left is None:
             return ""
-        left = seconds / steps * (length.steps - self._last[1])
         return f"  {self.rate()}" + (f"  {left:.0f} s left" if left >= 1 else "")
+
+    def left(self, length: Length) -> float | None:
+        """Seconds to the end of the run, if that can be said."""
+        seconds, steps, _ = self._gone()
+        return seconds / steps * (length.steps - self._last[1]) if seconds > 0 and steps > 0 else None
 
     def _gone(self) -> tuple[float, int, int]:
         if self._first is None:

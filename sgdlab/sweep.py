@@ -1,22 +1,36 @@
-"""Sweeps: jobs run one after another or in batches, each kept in sweep.json, summed up at the end."""
+"""A sweep: its jobs, how they are to be run, its name and folder, and its record, sweep.json."""
 
 import hashlib
 import re
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sgdlab import batching, planning, runner
+from sgdlab import runner
 from sgdlab.config import NOT_IDENTITY, Config
-from sgdlab.errors import UserError
 from sgdlab.machine import now
-from sgdlab.progress import Display, display
-from sgdlab.recorder import Interrupted, Signals
 from sgdlab.records import Run, SweepWriter
-from sgdlab.summary import summary
+
+WRITE_SECONDS = 1.0  # sweep.json is written at most so often: whole, so that of many jobs it takes long
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How the jobs of a sweep are run.
+
+    processes: each in one of its own, else all in this one. batches: together those that can share a batch
+    (`always`), those that are known to be faster so (`paying`), or `never`. jobs: at once; None: as many as
+    there are cores for. jobs_per_gpu: at once on each GPU.
+    """
+
+    processes: bool
+    batches: str = "never"
+    jobs: int | None = None
+    jobs_per_gpu: int = 1
 
 
 @dataclass(kw_only=True)
@@ -42,14 +56,88 @@ class Job:
 
     def record(self) -> dict[str, Any]:
         """What sweep.json says of the job."""
+        return {**self._fixed, "status": self.status, "reason": self.reason}
+
+    @cached_property
+    def _fixed(self) -> dict[str, Any]:
         run = self.folder.relative_to(Path(self.config.runs_dir).expanduser())
         words = [word for word in self.overrides if _key(word) not in NOT_IDENTITY]
-        ended = {"status": self.status, "reason": self.reason}
-        return {"overrides": words, "label": self.label, "run": str(run), **ended}
+        return {"overrides": words, "label": self.label, "run": str(run)}
 
     def answer(self, run: Run) -> None:
         """Note how the job's run ended."""
-        self.status, self.reason, self.metrics = run.status, run.reason, dict(run.metrics)
+        self.end(run.status, run.reason, run.metrics)
+
+    def end(
+        self, status: str, reason: str, metrics: Mapping[str, Any] | None = None, seconds: float = 0.0
+    ) -> None:
+        """Note how the job ended."""
+        self.status, self.reason, self.seconds = status, reason, seconds
+        self.metrics = dict(metrics or {})
+
+
+class Sweep:
+    """The jobs of one command, and their record in `<runs_dir>/sweeps/<id>`, kept while the sweep is entered.
+
+    tasks: the words of the command that made it.
+    """
+
+    def __init__(self, jobs: list[Job], tasks: Sequence[str], experiment: str | None, how: How) -> None:
+        self.jobs, self.experiment, self.how = jobs, experiment, how
+        _name(jobs)
+        first = jobs[0].config
+        name = sweep_id(experiment, tasks)
+        self.folder = Path(first.runs_dir).expanduser() / "sweeps" / name
+        about = {
+            "id": name,
+            "experiment": experiment,
+            "command": _command(tasks, experiment),
+            "figure": first.figure,
+            "started": now(),
+        }
+        self._writer = SweepWriter(self.folder, about)
+        self._lock = threading.Lock()
+        self._later: threading.Timer | None = None
+        self._written = -WRITE_SECONDS
+
+    def __enter__(self) -> "Sweep":
+        with runner.disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._write()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock, runner.disk_errors(self.folder):
+            if self._later is not None:
+                self._later.cancel()
+            self._write(finished=now())
+
+    def note(self) -> None:
+        """Bring the record up to date: now, or within a second of the last time."""
+        with self._lock, runner.disk_errors(self.folder):
+            wait = self._written + WRITE_SECONDS - time.monotonic()
+            if wait <= 0:
+                self._write()
+            elif self._later is None:
+                self._later = threading.Timer(wait, self._note_late)
+                self._later.daemon = True
+                self._later.start()
+
+    def failed(self) -> list[Job]:
+        """The jobs that failed."""
+        return [job for job in self.jobs if job.status == "failed"]
+
+    def _note_late(self) -> None:
+        with self._lock:
+            self._later = None
+            try:
+                self._write()
+            except OSError:  # the disk is full, say: the next write, at the end at the latest, tells
+                return
+
+    def _write(self, **fields: Any) -> None:
+        self._writer.write([job.record() for job in self.jobs], **fields)
+        self._written = time.monotonic()
 
 
 def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
@@ -66,105 +154,6 @@ def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
     if experiment is None:
         return clean or "sweep"
     return f"{experiment}--{clean}" if clean else experiment
-
-
-def run_jobs(jobs: list[Job], tasks: Sequence[str], experiment: str | None, *, batched: bool = False) -> None:
-    """Run the jobs in order, keeping sweep.json in `<runs_dir>/sweeps/<id>`; then print the summary.
-
-    tasks: the words of the command that made the sweep. batched: those that can share a batch come first.
-
-    Raises UserError when a job failed. After Ctrl-C the record says which jobs are left.
-    """
-    _name(jobs)
-    show = display(quiet=jobs[0].config.quiet)
-    folder = Path(jobs[0].config.runs_dir).expanduser() / "sweeps" / sweep_id(experiment, tasks)
-    about = {
-        "id": sweep_id(experiment, tasks),
-        "experiment": experiment,
-        "command": _command(tasks, experiment),
-        "figure": jobs[0].config.figure,
-        "started": now(),
-    }
-    with runner.disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        writer = SweepWriter(folder, about)
-        writer.write([each.record() for each in jobs])
-        try:
-            left = _run_batches(jobs, show, experiment, writer) if batched else jobs
-            for number, job in enumerate(left, start=1):
-                show.say(f"[{number}/{len(left)}] {job.words}")
-                _run_job(job, show, experiment)
-                writer.write([each.record() for each in jobs])
-        finally:
-            writer.write([each.record() for each in jobs], finished=now())
-    summary(jobs, folder)
-    failed = [job for job in jobs if job.status == "failed"]
-    if failed:
-        raise UserError(f"{len(failed)} of {len(jobs)} runs failed; give the same command again to run them")
-
-
-def _run_batches(jobs: list[Job], show: Display, experiment: str | None, writer: SweepWriter) -> list[Job]:
-    """Answer finished runs from disk and train what can be trained together; the jobs that are left."""
-    todo: dict[Path, Job] = {}
-    for job in jobs:
-        done = None if job.config.force else runner.finished(job.folder)
-        if done is None:
-            todo.setdefault(job.folder, job)
-        else:
-            job.answer(done)
-    done_already = sum(job.status in runner.FINISHED for job in jobs)
-    if done_already:
-        show.say(f"{_runs(done_already)} already done; force=true runs them again")
-    left = {folder for folder, job in todo.items() if runner.begun(job.config)}
-    fresh = [job for folder, job in todo.items() if folder not in left]
-    groups = planning.plan([job.config for job in fresh])
-    _say_plan(groups, len(left), show)
-    for group in groups:
-        members = [fresh[place] for place in group.members]
-        if not group.batched or not _run_batch(members, show, experiment):
-            left |= {job.folder for job in members}
-        writer.write([each.record() for each in jobs])
-    for job in jobs:  # others that mean the same run
-        twin = todo.get(job.folder, job)
-        job.status, job.reason, job.metrics = twin.status, twin.reason, twin.metrics
-    return [job for job in jobs if job.folder in left]
-
-
-def _run_batch(members: list[Job], show: Display, experiment: str | None) -> bool:
-    """Train the jobs together; whether that worked. Only an interruption gets out."""
-    with Signals() as signals:
-        try:
-            found = batching.run([job.config for job in members], show, signals, experiment=experiment)
-        except KeyboardInterrupt as err:
-            for job in members:
-                job.status, job.reason = "interrupted", str(err) or "Ctrl-C"
-            raise
-        except Exception as err:  # whatever a batch dies of, its runs can be made one by one
-            said = f"{err}" if isinstance(err, UserError) else repr(err)
-            show.say(f"the batch failed, so its runs are trained one after another: {said}")
-            return False
-        for job, ended in zip(members, found, strict=True):
-            job.status, job.reason, job.seconds = ended.status, ended.reason, ended.seconds
-            job.metrics = dict(ended.metrics)
-        if signals.caught is not None:  # too late for these runs, but the sweep must not go on
-            raise Interrupted(signals.caught)
-    return True
-
-
-def _say_plan(groups: Sequence[planning.Group], begun: int, show: Display) -> None:
-    batches = [group for group in groups if group.batched]
-    if batches:
-        count = f"{len(batches)} batch" + "es" * (len(batches) > 1)
-        show.say(f"batched: {_runs(sum(len(group.members) for group in batches))} in {count}")
-    for group in groups:
-        if not group.batched:
-            show.say(f"serial: {_runs(len(group.members))}: {group.reason}")
-    if begun:
-        show.say(f"serial: {_runs(begun)}: begun before, and to go on from the checkpoint")
-
-
-def _runs(count: int) -> str:
-    return f"{count:,} run" + "s" * (count != 1)
 
 
 def _command(tasks: Sequence[str], experiment: str | None) -> str:
@@ -186,21 +175,3 @@ def _name(jobs: Sequence[Job]) -> None:
 
 def _key(word: str) -> str:
     return word.lstrip("+~").partition("=")[0]
-
-
-def _run_job(job: Job, show: Display, experiment: str | None) -> None:
-    """Run one job and note how it ended; only an interruption gets out."""
-    began = time.perf_counter()
-    try:
-        result = runner.run(job.config, show, experiment=experiment)
-    except KeyboardInterrupt as err:
-        job.status, job.reason = "interrupted", str(err) or "Ctrl-C"
-        raise
-    except Exception as err:  # whatever a job dies of, the others run
-        job.status, job.reason = "failed", f"{err}" if isinstance(err, UserError) else repr(err)
-        show.say(f"  failed: {job.reason}")
-    else:
-        job.answer(result.run)
-        if result.cached:
-            show.say("  already done; force=true runs it again")
-    job.seconds = time.perf_counter() - began

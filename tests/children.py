@@ -10,15 +10,11 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from sgdlab import cli, runner
+from sgdlab import cli, pool, runner
 from sgdlab.config import Config
 from sgdlab.progress import display
 
 CONTEXT = multiprocessing.get_context("forkserver")
-# What takes long to import. Not this module: before Python 3.13 the server does not know pytest's sys.path.
-CONTEXT.set_forkserver_preload(
-    ["torch._dynamo", "hydra", "sgdlab.runner", "sgdlab.sweep", "sgdlab.commands.train"]
-)
 
 # Python announces these before it does them.
 FILE_EVENTS = ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir")
@@ -26,12 +22,14 @@ FILE_EVENTS = ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir")
 
 def start(task: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Start a function of a module; the process's exit code is what it returns."""
+    pool.warm_up()  # the server that sweeps have, so that one imports torch for all tests
     process = CONTEXT.Process(target=_call, args=(task, arguments), daemon=True)
     process.start()
     return process
 
 
 def _call(task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, pool.STOPS)
     sys.exit(task(*arguments))
 
 

@@ -1,6 +1,10 @@
 """Optimizers for `optimizer=custom`: some that act up on request, some that cannot be used."""
 
+import os
+import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -42,6 +46,23 @@ class Fails(Plain):
     def step(self, closure):
         super().step(closure)
         raise RuntimeError("the custom optimizer broke down")
+
+
+class Dies(Plain):
+    """Its process is killed in the middle of an update, as when memory runs out; but only the first time,
+    after which `once` is there."""
+
+    def __init__(self, params, lr, once, at=30):
+        super().__init__(params, lr)
+        self.once, self.at = Path(once), at
+
+    def step(self, closure):
+        loss = super().step(closure)
+        if self.param_groups[0]["updates"] == self.at and not self.once.exists():
+            self.once.touch()
+            print("a last word", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return loss
 
 
 class TakesNoClosure(Plain):

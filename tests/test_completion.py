@@ -63,7 +63,7 @@ CANDIDATES: list[tuple[str, list[str] | None]] = [
     ("sgdlab train nonsense=", []),
     (
         "sgdlab train hydra/launcher=",
-        ["hydra/launcher=basic", "hydra/launcher=batched", "hydra/launcher=serial"],
+        [f"hydra/launcher={name}" for name in ("auto", "basic", "batched", "local", "serial")],
     ),
     ("sgdlab train lr=[1 hydra.mo", ["hydra.mode="]),
     ("sgdlab plot --lo", ["--logx", "--logy"]),

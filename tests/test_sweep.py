@@ -1,4 +1,7 @@
-"""Sweeps: which jobs they have, what stops them and what does not, what is recorded of them."""
+"""Sweeps: which jobs they have, what stops them and what does not, what is recorded of them.
+
+With their jobs one after another; test_local.py has what is different where they run at once.
+"""
 
 import json
 import signal
@@ -18,7 +21,7 @@ CUSTOM = ("optimizer=custom", "optimizer.target=odd_optimizers:Plain")
 
 
 def line(runs_dir, *words):
-    return [*words, f"runs_dir={runs_dir}", "device=cpu", "quiet=true"]
+    return [*words, f"runs_dir={runs_dir}", "device=cpu", "quiet=true", "hydra/launcher=serial"]
 
 
 def sweep(runs_dir, *words):

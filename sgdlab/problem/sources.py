@@ -35,6 +35,10 @@ class Images:
     notes: tuple[str, ...]  # what the user should be told: files that were refused, and what was done
 
 
+# What `provide` was given, by name and data folder; in the processes of a sweep only.
+_PROVIDED: dict[tuple[str, Path], Images] = {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Status:
     """What is on this computer of one data set. `size`: bytes on disk; `problems`: one line a bad file."""
@@ -71,6 +75,9 @@ def load_images(
     of `notes`. Raises UsageError for an unknown name, UserError if the data cannot be had or kept.
     """
     dataset = _image_set(name)
+    provided = _PROVIDED.get((name, data_folder(data_dir)))
+    if provided is not None:
+        return provided
     search = obtain(name, dataset, data_folder(data_dir), say)
     for note in search.notes():
         say(f"{name}: {note}")
@@ -85,6 +92,11 @@ def load_images(
         source=search.source() if dataset.folders else "part of sgdlab",
         notes=search.notes(),
     )
+
+
+def provide(folder: Path, images: Images) -> None:
+    """Give these whenever this process loads their data set from this folder: they were verified already."""
+    _PROVIDED[images.name, folder] = images
 
 
 def dataset_status(name: str, data_dir: Path | None = None) -> Status:

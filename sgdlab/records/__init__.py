@@ -19,7 +19,7 @@ from sgdlab.records.fields import fields, resolve
 from sgdlab.records.filters import Filter, matching, ordered, parse_filter
 from sgdlab.records.find import BASELINES, Selection, find_runs, select
 from sgdlab.records.read import Run, differing, flatten, label, read_run, read_sweep
-from sgdlab.records.write import FORMAT, RunWriter, SweepWriter, write_bytes, write_text
+from sgdlab.records.write import FORMAT, RunWriter, SweepWriter, write_bytes, write_json, write_text
 
 __all__ = [
     "BASELINES",
@@ -49,5 +49,6 @@ __all__ = [
     "resolve",
     "select",
     "write_bytes",
+    "write_json",
     "write_text",
 ]

@@ -1,0 +1,308 @@
+"""The processes of a sweep: one a job, so many at once, each followed from its start to its end.
+
+They are forked from a server that has imported torch (`sgdlab.server`), which costs milliseconds. A process
+that is killed fails alone. At Ctrl-C or SIGTERM each is sent the same signal, and keeps a checkpoint.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, Protocol
+
+from sgdlab import worker
+from sgdlab.progress import Display
+from sgdlab.recorder import Interrupted
+from sgdlab.shared import Shared
+from sgdlab.slots import Slot, Slots
+from sgdlab.worker import STOPS, Ended, Task
+
+TICK = 0.2  # seconds between looks at signals and the display while no process says anything
+GRACE = 10.0  # seconds in which a process that is no longer wanted can keep a checkpoint
+KILLS = 3  # so many signals, and processes are not asked any more
+LINE = 500  # characters of a line that a job printed
+LOST = 255  # multiprocessing's exit code of a process whose server died
+
+
+class Follower(Protocol):
+    """Who is told of the jobs, which are numbered as they were given."""
+
+    def started(self, number: int) -> Display:
+        """A job's process begins; what it shows is for this display."""
+
+    def printed(self, number: int, line: str) -> None:
+        """A job's process wrote a line to its standard output or standard error."""
+
+    def ended(self, number: int, how: Ended, pid: int | None) -> None:
+        """A job's process has ended; `pid` was its own if it could not say itself how."""
+
+    def tick(self) -> None:
+        """A few times a second."""
+
+
+@dataclass(kw_only=True)
+class _Running:
+    """A job's process and what comes from it."""
+
+    number: int
+    task: Task
+    slot: Slot
+    process: BaseProcess
+    messages: Connection
+    output: Connection
+    show: Display
+    rest: bytes = b""  # of a line
+    how: Ended | None = None
+    closed: set[Connection] = field(default_factory=set)
+
+
+class Asked:
+    """While entered, Ctrl-C and SIGTERM are only counted: `numbers`, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Asked":
+        with suppress(ValueError):  # outside the main thread, where none arrive
+            self._before = {number: signal.signal(number, self._handle) for number in STOPS}
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.numbers.append(number)
+
+
+def context() -> ForkServerContext | SpawnContext:
+    """How processes are started here: by the fork server, which is warmed up, where there is one."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(["sgdlab.server"])
+    return made
+
+
+def warm_up() -> None:
+    """Let the fork server start, without waiting for it: it imports for seconds."""
+    if isinstance(context(), ForkServerContext):
+        resource_tracker.ensure_running()
+        # Blocked in the server, and so in its processes until they can answer (`worker.work`): a Ctrl-C that
+        # the terminal sends to all of them must not end the server, nor its half-made children.
+        with _without_main(), _known_path(), _blocked():
+            forkserver.ensure_running()
+
+
+def run(tasks: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -> None:
+    """Run the jobs, begun in this order, each as soon as there is a place for it.
+
+    Raises Interrupted once all are stopped, when a signal came. However this ends, no process is left.
+    """
+    pool = _Pool(slots, data, follower)
+    with Asked() as asked:
+        try:
+            pool.run(list(enumerate(tasks)), asked)
+        finally:
+            pool.end()
+        if asked.numbers:
+            raise Interrupted(asked.numbers[0])
+
+
+class _Pool:
+    def __init__(self, slots: Slots, data: Shared, follower: Follower) -> None:
+        self._slots, self._data, self._follower = slots, data, follower
+        self._context = context()
+        self._running: dict[int, _Running] = {}
+        self._sent = 0  # signals
+
+    def run(self, waiting: list[tuple[int, Task]], asked: Asked) -> None:
+        """Until all jobs are over or, after a signal, those that had begun."""
+        while self._running or (waiting and not asked.numbers):
+            if not asked.numbers:
+                self._fill(waiting)
+            self._pass_on(asked.numbers)
+            self._listen()
+            self._follower.tick()
+
+    def end(self) -> None:
+        """See to it that no process is left: asked first, then killed."""
+        for job in self._running.values():
+            _kill(job.process, signal.SIGTERM)
+        until = time.monotonic() + GRACE
+        for job in self._running.values():
+            job.process.join(max(0.0, until - time.monotonic()))
+            _kill(job.process, signal.SIGKILL)
+        self._running.clear()
+
+    def _pass_on(self, numbers: Sequence[int]) -> None:
+        while self._sent < len(numbers):
+            number = numbers[self._sent] if self._sent + 1 < KILLS else signal.SIGKILL
+            for job in self._running.values():
+                _kill(job.process, number)
+            self._sent += 1
+
+    def _fill(self, waiting: list[tuple[int, Task]]) -> None:
+        """Begin those of the waiting jobs for which there is a place, and take them out."""
+        place = 0
+        while place < len(waiting) and not self._slots.full():
+            if self._begin(*waiting[place]):
+                del waiting[place]
+            else:  # waits for a GPU
+                place += 1
+
+    def _begin(self, number: int, task: Task) -> bool:
+        """Start the job if there is a place for it; whether it need not be waited with any more."""
+        slot = self._slots.take(task.config.device, task.config.threads)
+        if slot is None:
+            return False
+        task = replace(task, environment={**os.environ, **slot.environment})
+        messages, message_end = self._context.Pipe(duplex=False)
+        output, output_end = self._context.Pipe(duplex=False)
+        arguments = (task, self._data, message_end, output_end)
+        process = self._context.Process(target=worker.work, args=arguments, daemon=True)
+        show = self._follower.started(number)
+        try:
+            warm_up()
+            with _without_main():
+                process.start()
+        except (OSError, EOFError) as err:  # out of processes or memory
+            self._slots.give(slot)
+            self._follower.ended(
+                number, Ended(status="failed", reason=f"no process could be started: {err!r}"), None
+            )
+            return True
+        finally:
+            message_end.close()
+            output_end.close()
+        self._running[number] = _Running(
+            number=number,
+            task=task,
+            slot=slot,
+            process=process,
+            messages=messages,
+            output=output,
+            show=show,
+        )
+        return True
+
+    def _listen(self) -> None:
+        """Wait for what the processes say and for their ends, but not for long."""
+        ready = set(connection.wait([end for job in self._running.values() for end in _ends(job)], TICK))
+        for job in list(self._running.values()):
+            over = job.process.sentinel in ready
+            if over or job.messages in ready:
+                self._read_messages(job)
+            if over or job.output in ready:
+                self._read_output(job)
+            if over:
+                self._bury(job)
+
+    def _read_messages(self, job: _Running) -> None:
+        try:
+            while job.messages not in job.closed and job.messages.poll():
+                name, arguments = job.messages.recv()
+                if name == "ended":
+                    (job.how,) = arguments
+                else:
+                    getattr(job.show, name)(*arguments)
+        except (EOFError, OSError):  # it has ended, perhaps in the middle of a message
+            job.closed.add(job.messages)
+
+    def _read_output(self, job: _Running) -> None:
+        while job.output not in job.closed and job.output.poll():
+            text = os.read(job.output.fileno(), 65536)
+            if not text:
+                job.closed.add(job.output)
+            *lines, job.rest = (job.rest + text).split(b"\\n")
+            for line in lines:
+                self._follower.printed(job.number, line.decode(errors="replace").rstrip()[:LINE])
+
+    def _bury(self, job: _Running) -> None:
+        """The process has ended, in whatever way."""
+        job.process.join()
+        del self._running[job.number]
+        self._slots.give(job.slot)
+        job.show.close()
+        how = job.how or self._unsaid(job)
+        if job.rest:
+            self._follower.printed(job.number, job.rest.decode(errors="replace")[:LINE])
+        self._follower.ended(job.number, how, None if job.how else job.process.pid)
+        for end in (job.messages, job.output):
+            end.close()
+        job.process.close()
+
+    def _unsaid(self, job: _Running) -> Ended:
+        """How a process ended that could not say so itself."""
+        code = job.process.exitcode
+        if code == LOST:
+            _kill(job.process, signal.SIGKILL)
+            return Ended(status="failed", reason="the server of its process was killed")
+        if self._sent:
+            return Ended(status="interrupted", reason="killed after Ctrl-C")
+        return Ended(status="failed", reason=_of_code(code))
+
+
+def _ends(job: _Running) -> Iterator[int | Connection]:
+    """What there is to wait for."""
+    yield job.process.sentinel
+    yield from {job.messages, job.output} - job.closed
+
+
+def _of_code(code: int | None) -> str:
+    """The reason of a failure, from the exit code of a process that gave none."""
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}"
+    name = signal.Signals(-code).name
+    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def _kill(process: BaseProcess, number: int) -> None:
+    if process.exitcode in (None, LOST) and process.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes started inside import nothing of the script that this process runs: no job needs it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _known_path() -> Iterator[None]:
+    """Before Python 3.13 the server does not know this process's sys.path, but for this variable."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

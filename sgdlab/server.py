@@ -1,0 +1,19 @@
+"""What the fork server imports before it forks the processes of a sweep, so that none of them has to.
+
+Importing must start no thread and no CUDA: neither survives a fork.
+"""
+
+import gc
+
+import torch
+import torch._dynamo  # by torch's first optimizer, and 890 modules
+
+from sgdlab import machine, worker
+from sgdlab.problem import datasets, losses, minimum, models
+
+__all__ = ["datasets", "losses", "minimum", "models", "torch", "worker"]
+
+machine.facts("cpu")  # which asks git
+# Out of the reach of collections, which would write to every page that the processes share.
+gc.collect()
+gc.freeze()

@@ -1,0 +1,73 @@
+"""Those runs of a sweep that can share a batch, trained together in this process."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from sgdlab import batching, planning, runner
+from sgdlab.errors import UserError
+from sgdlab.progress import Display
+from sgdlab.recorder import Interrupted, Signals
+from sgdlab.sweep import Job, Sweep
+
+
+def run_batches(jobs: Sequence[Job], sweep: Sweep, note: Callable[[Job], None], show: Display) -> None:
+    """Train what can be trained together of a sweep's jobs; the others still wait. `note` is told of each
+    job that has ended. Raises Interrupted after Ctrl-C or SIGTERM."""
+    begun = [job for job in jobs if runner.begun(job.config)]
+    fresh = [job for job in jobs if job not in begun]
+    groups = planning.plan([job.config for job in fresh])
+    _say_plan(groups, len(begun), show)
+    for group in groups:
+        if group.batched:
+            members = [fresh[place] for place in group.members]
+            try:
+                _run_batch(members, show, sweep.experiment)
+            finally:
+                for job in members:
+                    note(job)
+
+
+def _run_batch(members: Sequence[Job], show: Display, experiment: str | None) -> None:
+    """Train the jobs together and note how they ended; only an interruption gets out.
+
+    What may be the fault of a single run or of their number (data, memory, a matrix without decomposition)
+    leaves them waiting, to be run one by one.
+    """
+    with Signals() as signals:
+        try:
+            found = batching.run([job.config for job in members], show, signals, experiment=experiment)
+        except KeyboardInterrupt as err:
+            for job in members:
+                job.end("interrupted", str(err) or "Ctrl-C")
+            raise
+        except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
+            said = f"{err}" if isinstance(err, UserError) else repr(err)
+            show.say(f"the batch failed, so its runs are made one by one: {said}")
+            return
+        except Exception as err:
+            for job in members:
+                job.end("failed", repr(err))
+            show.say(f"the batch failed: {err!r}")
+            return
+        for job, ended in zip(members, found, strict=True):
+            job.end(ended.status, ended.reason, ended.metrics, ended.seconds)
+        if signals.caught is not None:  # too late for these runs, but the sweep must not go on
+            raise Interrupted(signals.caught)
+
+
+def _say_plan(groups: Sequence[planning.Group], begun: int, show: Display) -> None:
+    batches = [group for group in groups if group.batched]
+    if batches:
+        count = f"{len(batches)} batch" + "es" * (len(batches) > 1)
+        show.say(f"batched: {runs(sum(len(group.members) for group in batches))} in {count}")
+    for group in groups:
+        if not group.batched:
+            show.say(f"one by one: {runs(len(group.members))}: {group.reason}")
+    if begun:
+        show.say(f"one by one: {runs(begun)}: begun before, and to go on from the checkpoint")
+
+
+def runs(count: int) -> str:
+    """`1 run`, `1,200 runs`."""
+    return f"{count:,} run" + "s" * (count != 1)

@@ -1,0 +1,166 @@
+"""hydra/launcher=local: jobs at once, each in a process of its own."""
+
+import os
+import signal
+import time
+
+import pytest
+from test_processes import ENDLESS, command, running, until
+from test_sweep import record, statuses
+from training import SMALL, TINY, configure, curves, train
+
+from sgdlab import execute, runner
+from sgdlab.commands.train import main
+from sgdlab.errors import UsageError, UserError
+from sgdlab.records import find_runs, read_run
+
+CUSTOM = (*TINY, "optimizer=custom", "optimizer.target=odd_optimizers:Plain")
+
+
+def sweep(runs_dir, *words):
+    return main(["-m", *words, f"runs_dir={runs_dir}", "device=cpu", "hydra.launcher.jobs=2"])
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_folders_are_those_of_one_after_another(tmp_path, capsys):
+    """Images, which the processes share; a run that diverges; and two jobs that mean the same run."""
+    words = (*SMALL, "dataset.limit=320", "lr=1e9,0.1,0.01,0.10")
+    assert sweep(tmp_path / "local", *words) == 0
+    out = capsys.readouterr().out
+    line = ["-m", *words, f"runs_dir={tmp_path / 'serial'}", "device=cpu", "hydra/launcher=serial"]
+    assert main(line) == 0
+    pairs = list(zip(find_runs(tmp_path / "local"), find_runs(tmp_path / "serial"), strict=True))
+    assert [run.status for run, _ in pairs] == ["done", "done", "diverged"]
+    for one, other in pairs:
+        assert one.id == other.id and curves(one.folder) == curves(other.folder)
+        free = {"started", "finished", "seconds", "pid", "config"}
+        infos = [{key: value for key, value in run.info.items() if key not in free} for run in (one, other)]
+        assert infos[0] == infos[1]
+        names = [{path.name for path in run.folder.iterdir()} for run in (one, other)]
+        assert names[0] == names[1]
+    assert len({run.info["pid"] for run, _ in pairs} | {os.getpid()}) == 4
+    records = [record(tmp_path / kind) for kind in ("local", "serial")]
+    assert records[0]["jobs"] == records[1]["jobs"] and len(records[0]["jobs"]) == 4
+    assert out.count("[1/3] lr=") == out.count("[3/3] lr=") == 1
+    assert "lr=1000000000.0: diverged: the training loss is" in out
+    capsys.readouterr()
+    assert sweep(tmp_path / "local", *words) == 0
+    assert capsys.readouterr().out.startswith("4 runs already done; force=true runs them again\nrun ")
+
+
+def test_a_job_that_is_killed_fails_alone_and_goes_on_when_asked_again(tmp_path, capsys):
+    words = (*TINY, "optimizer=custom", "optimizer.target=odd_optimizers:Dies", "checkpoint_every=0")
+    words = (*words, f"+optimizer.once={tmp_path / 'once'}", "+optimizer.at=1000,30,2000")
+    with pytest.raises(UserError, match="1 of 3 runs failed; give the same command again"):
+        sweep(tmp_path / "runs", *words)
+    reason = "killed by SIGKILL (out of memory?)"
+    assert [(job["status"], job["reason"]) for job in record(tmp_path / "runs")["jobs"]] == [
+        ("done", ""),
+        ("failed", reason),
+        ("done", ""),
+    ]
+    out = capsys.readouterr().out
+    assert f"+optimizer.at=30: failed: {reason}" in out
+    assert "+optimizer.at=30: a last word" in out
+    killed = read_run(tmp_path / "runs" / record(tmp_path / "runs")["jobs"][1]["run"])
+    assert (killed.status, killed.reason) == ("failed", reason)
+    assert sweep(tmp_path / "runs", *words) == 0
+    assert "2 runs already done" in capsys.readouterr().out
+    assert statuses(tmp_path / "runs") == ["done"] * 3
+    for run in find_runs(tmp_path / "runs"):
+        at, once = run.settings["optimizer.at"], run.settings["optimizer.once"]
+        alone = train(tmp_path / "alone", *words[:-2], f"+optimizer.once={once}", f"+optimizer.at={at}")
+        assert curves(run.folder) == curves(alone.folder)
+
+
+def test_an_error_of_a_job_is_its_reason(tmp_path, capsys):
+    target = "optimizer.target=odd_optimizers:Fails,odd_optimizers:IgnoresTheClosure,odd_optimizers:Plain"
+    with pytest.raises(UserError, match="2 of 3 runs failed"):
+        sweep(tmp_path, *CUSTOM, target, "quiet=true")
+    assert [job["reason"] for job in record(tmp_path)["jobs"]] == [
+        "RuntimeError('the custom optimizer broke down')",
+        "IgnoresTheClosure.step(closure) did not call closure(), which computes the gradients",
+        "",
+    ]
+    out = capsys.readouterr().out
+    assert out.startswith("optimizer.target=odd_optimizers:")  # what failed is said, even if quiet
+    assert "[1/3]" not in out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_all_jobs_and_leaves_them_to_go_on(tmp_path, number, code):
+    words = ("-m", *ENDLESS, "seed=0,1,2", f"runs_dir={tmp_path}", "hydra.launcher.jobs=2")
+    folders = [runner.folder_of(configure(tmp_path, *ENDLESS, f"seed={seed}")) for seed in (0, 1)]
+    process = command(*words)
+    until(lambda: all(running(folder) for folder in folders), process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert err == "sgdlab: interrupted; give the same command again to go on from there\n"
+    assert "Traceback" not in out
+    assert statuses(tmp_path) == ["interrupted", "interrupted", "waiting"]
+    for folder in folders:
+        run = read_run(folder)
+        assert (run.status, run.reason) == ("interrupted", "Ctrl-C" if code == 130 else "SIGTERM")
+        assert (folder / "checkpoint.pt").exists() and not alive(run.info["pid"])
+
+
+def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
+    """They stop by themselves, with checkpoints."""
+    process = command("-m", *ENDLESS, "seed=0,1", f"runs_dir={tmp_path}", "hydra.launcher.jobs=2")
+    folders = [runner.folder_of(configure(tmp_path, *ENDLESS, f"seed={seed}")) for seed in (0, 1)]
+    until(lambda: all(running(folder) for folder in folders), process)
+    pids = [read_run(folder).info["pid"] for folder in folders]
+    process.kill()
+    process.communicate(timeout=120)
+    until_ = time.monotonic() + 120
+    while any(map(alive, pids)):
+        assert time.monotonic() < until_, "still there after two minutes"
+        time.sleep(0.02)
+    for folder in folders:
+        assert (read_run(folder).status, read_run(folder).reason) == ("interrupted", "SIGTERM")
+        assert (folder / "checkpoint.pt").exists()
+    assert statuses(tmp_path) == ["waiting", "waiting"]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be a whole number >= 1"),
+        ("hydra.launcher.jobs=two", "hydra.launcher.jobs=two: must be a whole number >= 1"),
+        ("hydra.launcher.jobs_per_gpu=0", "hydra.launcher.jobs_per_gpu=0: must be a whole number >= 1"),
+        ("hydra.launcher.jbos=2", "hydra.launcher.jbos"),
+    ],
+)
+def test_settings_that_are_not_legal_are_refused_before_anything_runs(tmp_path, word, said):
+    with pytest.raises(UsageError) as caught:
+        main(["-m", *TINY, "lr=0.1,0.2", f"runs_dir={tmp_path}", word])
+    assert said in str(caught.value) and caught.value.exit_code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_single_job_and_what_is_on_the_disk_need_no_process(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(execute, "pool", None)
+    assert sweep(tmp_path, *TINY, "lr=0.1") == 0
+    assert read_run(tmp_path / record(tmp_path)["jobs"][0]["run"]).info["pid"] == os.getpid()
+    assert sweep(tmp_path, *TINY, "lr=0.1,0.10") == 0
+    assert "2 runs already done" in capsys.readouterr().out
+
+
+def test_data_that_cannot_be_had_fails_its_jobs_before_they_start(tmp_path, monkeypatch, capsys):
+    def nothing(*_):
+        raise UserError("no source has it")
+
+    monkeypatch.setattr(execute.shared.sources, "load_images", nothing)
+    words = (*SMALL, "dataset=fashion_mnist_small,logistic_regression", "model.hidden=[2]", "steps=1")
+    words = [word for word in words if word not in ("dataset=fashion_mnist_small", "dataset.limit=640")]
+    with pytest.raises(UserError, match="2 of 4 runs failed"):
+        sweep(tmp_path, *words, "seed=0,1")
+    assert statuses(tmp_path) == ["failed", "failed", "done", "done"]
