@@ -12,11 +12,15 @@ from sgdlab.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "sgdlab").rglob("*.py"))
-SCRIPTS = [path for path in sorted((ROOT / "scripts").iterdir()) if path.is_file()]
+SCRIPTS = [path for path in sorted((ROOT / "scripts").rglob("*")) if path.is_file() and path.suffix != ".pyc"]
 PYTHON = [
     *MODULES,
     *sorted((ROOT / "tests").glob("*.py")),
-    *(path for path in SCRIPTS if path.read_text(encoding="utf-8").startswith("#!/usr/bin/env python")),
+    *(
+        path
+        for path in SCRIPTS
+        if path.suffix == ".py" or path.read_text(encoding="utf-8").startswith("#!/usr/bin/env python")
+    ),
 ]
 
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines

@@ -58,8 +58,8 @@ class _Clock:
 
         from sgdlab.progress import Live
 
-        nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the display
-        self._show = Live(Console(file=nowhere, force_terminal=True))
+        self._nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the display
+        self._show = Live(Console(file=self._nowhere, force_terminal=True))
         self.seconds = self._began = 0.0
 
     def say(self, text: str) -> None:
@@ -78,6 +78,7 @@ class _Clock:
 
     def close(self) -> None:
         self._show.close()
+        self._nowhere.close()
 
 
 def sgdlab_run() -> Callable[[Mapping[str, Any]], Answer]:
@@ -116,11 +117,10 @@ def sgdlab_run() -> Callable[[Mapping[str, Any]], Answer]:
 
 def sgdlab_bare() -> Callable[[Mapping[str, Any]], Answer]:
     """sgdlab's loop alone: nothing recorded, nothing shown."""
-    from benchmarks.runs import Silent, trainer
+    from benchmarks.runs import loop
 
     def answer(asked: Mapping[str, Any]) -> Answer:
-        watch = Silent()
-        trainer(_words(asked, Path(asked["folder"]) / "bare")).run(watch)
+        watch = loop(_words(asked, Path(asked["folder"]) / "bare"))
         return {"seconds": watch.seconds, "losses": watch.first}
 
     return answer

@@ -7,21 +7,21 @@ from pathlib import Path
 import torch
 
 from benchmarks.clock import clock
-from sgdlab import assemble, batching, device, problem, runner
+from sgdlab import assemble, batching, device, problem, products
 from sgdlab.api import configure
 from sgdlab.config import Config
 from sgdlab.engine.batched import Alone
-from sgdlab.engine.serial import Trainer
 
 
 class Silent:
     """A Watch of the serial engine that keeps nothing but the time.
 
-    seconds: from the evaluation before the first update to the last look at the losses: the loop alone.
+    seconds: from the evaluation before the first update to the last look at the losses, the loop alone;
+    whole: of the engine, with the evaluations.
     """
 
     def __init__(self) -> None:
-        self.seconds = self._began = 0.0
+        self.seconds = self.whole = self._began = 0.0
         self.first: list[float] = []
 
     def losses(self, rows: Sequence[object], last: object) -> None:
@@ -63,24 +63,26 @@ def spread(base: Config, count: int) -> list[Config]:
     return runs
 
 
-def trainer(config: Config) -> Trainer:
-    """The serial engine on a run, with its data loaded."""
+def loop(config: Config) -> Silent:
+    """A run by the serial engine, computed as `sgdlab train` computes it, and nothing kept."""
     dtype = device.DTYPES[config.precision]
     made = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
-    return runner._trainer(config, made, assemble.batches(config, made.spec.train_size))[0]
+    batches = assemble.batches(config, made.spec.train_size)
+    how = assemble.arithmetic(config, made, batches)
+    watch = Silent()
+    with products.using(how["products"]):
+        ready = assemble.trainer(config, made, batches, how["step"])
+        began = clock()
+        ready.run(watch)
+    watch.whole = clock() - began
+    return watch
 
 
 def alone(configs: Sequence[Config], of: int) -> Callable[[], float]:
     """The serial engine on these runs, scaled to `of` runs: data loaded, nothing recorded."""
 
     def work() -> float:
-        seconds = 0.0
-        for config in configs:
-            ready = trainer(config)
-            began = clock()
-            ready.run(Silent())
-            seconds += clock() - began
-        return seconds * of / len(configs)
+        return sum(loop(config).whole for config in configs) * of / len(configs)
 
     return work
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Variant = Callable[[], float]  # does the work once; returns the seconds that it took, scaled
 
@@ -115,7 +116,7 @@ def show(rows: Sequence[Row]) -> None:
     for row, before in zip(rows, [None, *rows], strict=False):
         if before is not None and (row.benchmark, row.case) != (before.benchmark, before.case):
             table.add_section()
-        table.add_row(*(write(row) for _, write, _ in used))
+        table.add_row(*(Text(write(row)) for _, write, _ in used))
     console.print(table)
 
 
