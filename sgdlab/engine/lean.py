@@ -28,12 +28,12 @@ from sgdlab.schema import CrossEntropy, Linear, Mlp
 class _Fold(Protocol):
     """An optimizer that takes the gradient a layer at a time, as the product it is, last layer first."""
 
+    def begin(self) -> None:
+        """An update is about to be made."""
+
     def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
         """The gradient of layer `number` is d^T a for its weights and the sum of d for its bias; d (B, out),
         a (B, in)."""
-
-    def end(self, lr: float) -> None:
-        """All layers have been given."""
 
     def buffers(self) -> dict[str, list[Tensor]]:
         """What it keeps from update to update; for checkpoints, and to be copied into."""
@@ -45,12 +45,12 @@ class _Sgd:
     def __init__(self, params: Sequence[Tensor], hypers: Mapping[str, Any]) -> None:
         self._params = params
 
+    def begin(self) -> None:
+        return
+
     def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
         self._params[2 * number].addmm_(d.t(), a, alpha=-lr)
         self._params[2 * number + 1].add_(d.sum(dim=0), alpha=-lr)
-
-    def end(self, lr: float) -> None:
-        return
 
     def buffers(self) -> dict[str, list[Tensor]]:
         return {}
@@ -64,6 +64,9 @@ class _Momentum:
         self._momentum = hypers["momentum"]
         self._kept = [torch.zeros_like(w) for w in params]
 
+    def begin(self) -> None:
+        return
+
     def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
         weight, bias = self._kept[2 * number : 2 * number + 2]
         weight.addmm_(d.t(), a, beta=self._momentum)
@@ -71,22 +74,25 @@ class _Momentum:
         self._params[2 * number].add_(weight, alpha=-lr)
         self._params[2 * number + 1].add_(bias, alpha=-lr)
 
-    def end(self, lr: float) -> None:
-        return
-
     def buffers(self) -> dict[str, list[Tensor]]:
         return {"momentum_buffer": self._kept}
 
 
 class _Adam:
-    """torch's fused kernel of Adam or AdamW, on gradients that stay where they are."""
+    """torch's fused kernel of Adam or AdamW on a layer at a time, while its gradient is in the cache."""
 
     def __init__(self, params: Sequence[Tensor], hypers: Mapping[str, Any], *, kernel: Any) -> None:
-        self._params, self._kernel = list(params), kernel
-        self._gradients, self._means, self._squares = (
-            [torch.zeros_like(w) for w in params] for _ in range(3)
-        )
-        self._step = torch.zeros((), dtype=torch.float32)  # torch.optim counts in float32
+        self._kernel = kernel
+        self._means, self._squares = ([torch.zeros_like(w) for w in params] for _ in range(2))
+        # torch.optim counts in float32.
+        self._step = torch.zeros((), dtype=torch.float32)
+        room = torch.empty(max(w.numel() for w in params), dtype=params[0].dtype)
+        self._layers: list[Any] = []
+        for first in range(0, len(params), 2):
+            pair = slice(first, first + 2)
+            weight, bias = params[pair]
+            gradients = [room[: weight.numel()].view_as(weight), torch.empty_like(bias)]
+            self._layers.append(([weight, bias], gradients, self._means[pair], self._squares[pair]))
         beta1, beta2 = hypers["betas"]
         self._hypers = {
             "beta1": beta1,
@@ -97,15 +103,15 @@ class _Adam:
             "maximize": False,
         }
 
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        torch.mm(d.t(), a, out=self._gradients[2 * number])
-        torch.sum(d, dim=0, out=self._gradients[2 * number + 1])
-
-    def end(self, lr: float) -> None:
+    def begin(self) -> None:
         self._step += 1
-        steps = [self._step] * len(self._params)
-        lists: Any = (self._params, self._gradients, self._means, self._squares, [], steps)
-        self._kernel(*lists, lr=lr, **self._hypers)
+
+    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
+        params, gradients, means, squares = self._layers[number]
+        torch.mm(d.t(), a, out=gradients[0])
+        torch.sum(d, dim=0, out=gradients[1])
+        steps = [self._step, self._step]
+        self._kernel(params, gradients, means, squares, [], steps, lr=lr, **self._hypers)
 
     def buffers(self) -> dict[str, list[Tensor]]:
         return {"step": [self._step], "exp_avg": self._means, "exp_avg_sq": self._squares}
@@ -202,6 +208,7 @@ class LeanUpdates:
     def _step(self, d: Tensor, inputs: list[Tensor], room: _Room) -> None:
         """Back from d of the last layer; a layer moves once the d of the layer before it is known."""
         lr = self.lr
+        self._fold.begin()
         for number in reversed(range(len(inputs))):
             before = None
             if number > 0:
@@ -210,7 +217,6 @@ class LeanUpdates:
             self._fold.layer(number, d, inputs[number], lr)
             if before is not None:
                 d = before
-        self._fold.end(lr)
 
     def _room(self, size: int) -> _Room:
         if size not in self._rooms:
