@@ -115,12 +115,12 @@ def test_peers_make_the_same_updates(part, tmp_path, monkeypatch, optimizer):
         assert answer["seconds"] > 0
 
 
-def test_a_peer_that_is_not_installed_says_how(part, monkeypatch, capsys):
+def test_a_peer_that_is_not_installed_says_how(part, tmp_path, monkeypatch, capsys):
     step, table = part("step"), part("table")
     monkeypatch.setattr(step, "PEERS", {"sgdlab": step.Peer(function="", needs=("no_such_package",))})
     monkeypatch.setattr(step, "prepare", lambda folder: "fashion_mnist_small")
     monkeypatch.setattr(step, "UPDATES", {16: 1})
-    rows = step.rows(1, Path())
+    rows = step.rows(1, tmp_path)
     table.show(rows)
     assert len(rows) == 3 and "pip install -e '.[bench]'" in capsys.readouterr().out
 

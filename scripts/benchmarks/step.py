@@ -1,6 +1,5 @@
 """The time of one update of the notes' network: sgdlab beside what people would use instead."""
 
-import shutil
 import statistics
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -84,7 +83,6 @@ def rows(repeats: int, folder: Path) -> list[Row]:
                 updates = min(most, size // batch)
                 _compare(workers, {**asked, "updates": FIRST, "log": True})
                 found += _case(workers, {**asked, "updates": updates, "log": False}, repeats)
-    shutil.rmtree(folder / "runs", ignore_errors=True)
     return found
 
 
