@@ -4,7 +4,7 @@ import errno
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,12 @@ import filelock
 import torch
 
 from sgdlab import assemble, device, optim, problem, products, small
+
+# What callers of `run` need besides.
+from sgdlab.answers import FINISHED as FINISHED
+from sgdlab.answers import finished as finished
+from sgdlab.answers import folder_of as folder_of
+from sgdlab.answers import prepare as prepare
 from sgdlab.config import Config, as_mapping, identity, slug
 from sgdlab.engine import checkpoint, measure
 from sgdlab.engine.serial import Diverged, Trainer
@@ -21,8 +27,6 @@ from sgdlab.progress import Display, Length
 from sgdlab.recorder import Interrupted, Recorder, Signals
 from sgdlab.records import FORMAT, Run, RunWriter, read_run, write_json, write_text
 
-FINISHED = ("done", "diverged")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
@@ -30,24 +34,6 @@ class Result:
 
     run: Run
     cached: bool
-
-
-def prepare(config: Config) -> Config:
-    """The configuration with its device resolved and every check made that needs no data.
-
-    Raises UsageError.
-    """
-    problem.check(config)
-    optimizer = optim.check(config.optimizer)
-    if optimizer.name in optim.EXTERNAL:
-        optim.external_class(optimizer)
-    small.check(config)
-    return replace(config, optimizer=optimizer, device=device.resolve(config.device))
-
-
-def folder_of(config: Config) -> Path:
-    """The folder of a prepared configuration: `<runs_dir>/<name>/<slug>-<hash8>`."""
-    return Path(config.runs_dir).expanduser() / config.name / f"{slug(config)}-{identity(config)}"
 
 
 def run(config: Config, show: Display, *, experiment: str | None = None) -> Result:
@@ -242,14 +228,6 @@ def about(
         "batches_per_epoch": per_epoch,
         **small.objective(made),
     }
-
-
-def finished(folder: Path) -> Run | None:
-    """The record of a run that is done or diverged, and so need not be made; None for any other folder."""
-    if not (folder / "run.json").is_file():
-        return None
-    run = read_run(folder)
-    return run if run.status in FINISHED else None
 
 
 def bury(folder: Path, pid: int, status: str, reason: str) -> None:

@@ -83,12 +83,12 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     if accuracy is not None:
         words.append(f"test accuracy {100 * accuracy:.2f} %")
     console.print(f"{', '.join(words)}, {seconds:.1f} s", markup=False, highlight=False, soft_wrap=True)
-    measured = run.measure()
-    for name, x, value in measured.itertuples(index=False):
+    measured = run.measurements()
+    for name, x, value in measured:
         at = "" if math.isnan(x) else f" at {x:g}"
         console.print(f"{name}{at}: {value:.6g}", markup=False, highlight=False, soft_wrap=True)
     if not quiet:
-        lines = [str(run.folder), *([f"sgdlab plot {run.folder}"] if measured.empty else [])]
+        lines = [str(run.folder), *([] if measured else [f"sgdlab plot {run.folder}"])]
         console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 

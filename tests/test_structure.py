@@ -37,6 +37,7 @@ ORDER = (
     ("cases",),
     ("accept", "compose", "progress", "summary", "writeup"),
     ("assemble", "recorder", "small", "board"),
+    ("answers",),
     ("runner", "planning", "shared", "slots"),
     ("batching", "worker", "sweep"),
     ("server", "pool", "together"),

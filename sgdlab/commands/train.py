@@ -89,14 +89,19 @@ def _job(composed: "DictConfig") -> float | None:
     """One run; its test loss is what Hydra's sweepers for optimisation minimise."""
     from hydra.core.hydra_config import HydraConfig
 
+    from sgdlab import answers
     from sgdlab.accept import accept
-
-    config = accept(composed)  # before torch is imported, which takes seconds
-    from sgdlab import runner
-    from sgdlab.progress import display
     from sgdlab.summary import report
 
-    experiment = HydraConfig.get().runtime.choices.get("experiment")
-    result = runner.run(runner.prepare(config), display(quiet=config.quiet), experiment=experiment)
-    report(result.run, cached=result.cached, quiet=config.quiet)
-    return result.run.metrics.get("test_loss")
+    config = answers.prepare(accept(composed))
+    run = answers.answer(config)
+    cached = run is not None
+    if run is None:
+        from sgdlab import runner  # and so torch, which takes seconds
+        from sgdlab.progress import display
+
+        experiment = HydraConfig.get().runtime.choices.get("experiment")
+        result = runner.run(config, display(quiet=config.quiet), experiment=experiment)
+        run, cached = result.run, result.cached
+    report(run, cached=cached, quiet=config.quiet)
+    return run.metrics.get("test_loss")

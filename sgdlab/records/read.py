@@ -82,17 +82,23 @@ class Run:
         """measure.csv: quantity, x, value; empty where nothing was measured."""
         import pandas as pd
 
+        found = self.measurements()
+        if not found:
+            return pd.DataFrame({"quantity": [], "x": [], "value": []}).astype({"x": float, "value": float})
+        return pd.DataFrame(found, columns=list(MEASURE))
+
+    def measurements(self) -> list[tuple[str, float, float]]:
+        """The rows of measure.csv: quantity, x (NaN: none), value."""
         path = self.folder / "measure.csv"
         if not path.exists():
-            return pd.DataFrame({"quantity": [], "x": [], "value": []}).astype({"x": float, "value": float})
+            return []
         try:
             head, *rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
             if tuple(head) != MEASURE:
                 raise ValueError(f"its columns are {head}")
-            found = [(name, _number(x), float(value)) for name, x, value in rows]
+            return [(name, _number(x), float(value)) for name, x, value in rows]
         except ValueError as err:
             raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
-        return pd.DataFrame(found, columns=list(MEASURE))
 
     def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd
