@@ -17,11 +17,22 @@ def accept(composed: DictConfig) -> Config:
     composed: without Hydra's own node. Raises UsageError, or OmegaConf's error for an interpolation that
     leads nowhere.
     """
-    plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    return accept_plain(OmegaConf.to_container(composed, resolve=True, throw_on_missing=True))
+
+
+def accept_plain(plain: Any) -> Config:
+    """The same of nested mappings and lists without interpolations."""
     if plain.get("case") is not None:  # in the jobs of a sweep it has been replaced
         raise UsageError(f"case={plain['case']}: {NO_CASES}")
     config = read(plain)
-    problem.check(config)
-    optim.check(config.optimizer)
-    read_spec(config.figure or {})
+    check_whole(config)
     return config
+
+
+def check_whole(config: Config, *, like: Config | None = None) -> None:
+    """Every check of settings that belong together. like: a configuration that passed. Raises UsageError."""
+    problem.check(config)
+    if like is None or config.optimizer is not like.optimizer:
+        optim.check(config.optimizer)
+    if like is None or config.figure is not like.figure:
+        read_spec(config.figure or {})

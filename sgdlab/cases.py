@@ -12,14 +12,11 @@ gradient descent at one learning rate with Adam at another.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 
 from sgdlab import overrides
 from sgdlab.errors import UsageError, did_you_mean
+from sgdlab.overrides import parsed
 
 NO_CASES = "there are no cases here; they belong to an experiment that is a sweep: experiment=NAME case=..."
 _KEYS = ("label", "with")
@@ -31,12 +28,6 @@ class Case:
 
     label: str
     words: tuple[str, ...]
-
-
-@cache  # the jobs of a sweep share most of their words, and reading one takes a good part of a millisecond
-def parsed(word: str) -> Override:
-    """A word as Hydra reads it."""
-    return OverridesParser.create().parse_override(word)
 
 
 def key_of(word: str) -> str:

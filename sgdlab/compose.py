@@ -6,15 +6,47 @@ composing, so both ways give the same configuration; whatever goes wrong is left
 """
 
 import pickle
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sgdlab.cases import parsed
+from sgdlab.accept import accept, accept_plain, check_whole
+from sgdlab.config import Config, reread
+from sgdlab.errors import UsageError
+from sgdlab.overrides import parsed
+
+# What an interpolation reads: a setting, by its full key, or the environment.
+_SETTING = re.compile(r"\$\{([a-zA-Z_][\w.]*)\}")
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+(?:,[^${}]*)?\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Base:
+    """A choice of groups: its settings as read, and as plain nested mappings; which of them give others
+    their values."""
+
+    raw: dict[str, Any]
+    config: Config
+    sources: frozenset[str]
+
+    def key_of(self, override: Override) -> str:
+        """The setting of which an override changes the value. Raises _Unclear where it may do more."""
+        key, value = override.key_or_group, override.value()
+        members = value if isinstance(value, list) else [value]
+        plain = all(member is None or isinstance(member, bool | int | float) for member in members)
+        read = any(
+            f"{key}.".startswith(f"{source}.") or source.startswith(f"{key}.") for source in self.sources
+        )
+        if override.type != OverrideType.CHANGE or not plain or read:
+            raise _Unclear(key)
+        return key
 
 
 class Composer:
@@ -24,6 +56,25 @@ class Composer:
         self._loader, self._master = loader, master
         self._groups = frozenset(loader.list_groups(""))
         self._bases: dict[tuple[str, ...], bytes] = {}  # pickled: copies are made several times as fast
+        self._accepted: dict[tuple[str, ...], _Base | None] = {}
+
+    def accept(self, words: Sequence[str]) -> Config:
+        """A job's typed configuration, checked: `accept` of what `compose` makes, and its errors.
+
+        Where all values are numbers and the like, they are put into what was read of their choice of
+        groups: composing takes milliseconds, and a sweep of small problems may have thousands of jobs.
+        """
+        try:
+            values, choices = self._split(words)
+            base = self._accepted_base(choices)
+            raw = base.raw
+            for override in values:
+                raw = _changed(raw, base.key_of(override), override.value())
+            config = reread(raw, base.raw, base.config)
+            check_whole(config, like=base.config)
+            return config
+        except (HydraException, OmegaConfBaseException, UsageError, _Unclear):
+            return accept(self.compose(words))  # which says what is wrong, in the order of all other ways
 
     def compose(self, words: Sequence[str]) -> DictConfig:
         """A job's configuration, without Hydra's own node and the experiment's cases.
@@ -31,11 +82,10 @@ class Composer:
         Raises Hydra's and OmegaConf's errors, whose words `sgdlab.refusals` improves.
         """
         try:
-            values = [word for word in words if self._is_value(parsed(word))]
-            choices = tuple(word for word in words if word not in values)
+            values, choices = self._split(words)
             config: DictConfig = pickle.loads(self._base(choices))
-            for word in values:
-                _apply(parsed(word), config)
+            for override in values:
+                _apply(override, config)
         except (HydraException, OmegaConfBaseException, _Unclear):
             return self.compose_anew(words)
         OmegaConf.set_struct(config, False)
@@ -46,6 +96,31 @@ class Composer:
         config = self._composed(words)
         OmegaConf.set_struct(config, False)
         return config
+
+    def _split(self, words: Sequence[str]) -> tuple[list[Override], tuple[str, ...]]:
+        """What gives values to settings, and the words that choose."""
+        values, choices = [], []
+        for word in words:
+            override = parsed(word)
+            if self._is_value(override):
+                values.append(override)
+            else:
+                choices.append(word)
+        return values, tuple(choices)
+
+    def _accepted_base(self, choices: tuple[str, ...]) -> _Base:
+        """Raises _Unclear where the choices make no sense by themselves, or depend on each other in ways
+        that only OmegaConf knows."""
+        if choices not in self._accepted:
+            self._accepted[choices] = None
+            config: DictConfig = pickle.loads(self._base(choices))
+            raw: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            sources = frozenset(_sources(OmegaConf.to_container(config, resolve=False)))
+            self._accepted[choices] = _Base(raw=raw, config=accept_plain(raw), sources=sources)
+        base = self._accepted[choices]
+        if base is None:
+            raise _Unclear(" ".join(choices))
+        return base
 
     def _base(self, choices: tuple[str, ...]) -> bytes:
         if choices not in self._bases:
@@ -76,3 +151,24 @@ def _apply(override: Override, config: DictConfig) -> None:
     if single and OmegaConf.select(config, key, throw_on_missing=False) is not None:
         raise _Unclear(key)
     OmegaConf.update(config, key, value, merge=True, force_add=override.is_add() or override.is_force_add())
+
+
+def _changed(raw: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """The mapping with another value of a setting, by its dotted key; what is not changed is shared. Raises
+    _Unclear where there is no such setting or it has settings below it."""
+    first, dot, rest = key.partition(".")
+    if first not in raw or isinstance(raw[first], dict) != bool(dot):
+        raise _Unclear(key)
+    return {**raw, first: _changed(raw[first], rest, value) if dot else value}
+
+
+def _sources(raw: Any) -> Iterator[str]:
+    """The settings, by their dotted keys, that interpolations in nested mappings and lists read. Raises
+    _Unclear for an interpolation that may read anything else but the environment."""
+    if isinstance(raw, str):
+        yield from _SETTING.findall(raw)
+        if "${" in _SETTING.sub("", _ENVIRONMENT.sub("", raw)):
+            raise _Unclear(raw)
+    elif isinstance(raw, dict | list):
+        for member in raw.values() if isinstance(raw, dict) else raw:
+            yield from _sources(member)

@@ -176,6 +176,24 @@ def read(raw: Mapping[str, Any]) -> Config:
     return Config(optimizer=optimizer, **groups, **_complete(values, checks, ""))
 
 
+def reread(raw: Mapping[str, Any], before: Mapping[str, Any], config: Config) -> Config:
+    """`read(raw)`, where `config` is `read(before)` and both have the same keys.
+
+    What stands in `raw` as the very object that stands in `before` is not read again. Raises UsageError.
+    """
+    changed: dict[str, Any] = {}
+    for key, value in raw.items():
+        if value is before[key]:
+            continue
+        if key in GROUPS:
+            changed[key] = _read_group(key, value)
+        elif key == "optimizer":
+            changed[key] = read_optimizer(value)
+        elif key not in OF_SWEEPS:
+            changed[key] = _checked(_checks(Config)[key], key, value)
+    return dataclasses.replace(config, **changed)
+
+
 def read_optimizer(raw: Any) -> Optimizer:
     """The optimizer's section; its hyperparameters stay as given, for `sgdlab.optim` to check."""
     section = _section("optimizer", raw)

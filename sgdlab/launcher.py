@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
@@ -20,13 +19,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from sgdlab.accept import accept
 from sgdlab.cases import expand, read_cases
 from sgdlab.checks import Check, Optional, Whole
 from sgdlab.compose import Composer
 from sgdlab.config import show
 from sgdlab.errors import UsageError
-from sgdlab.overrides import typed
+from sgdlab.overrides import long, parsed_all, typed
 from sgdlab.refusals import HYDRA_ERRORS, reword
 
 if TYPE_CHECKING:
@@ -61,9 +59,9 @@ class GridSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch the jobs of the experiment's `hydra.sweeper.params` and the command line, which wins."""
         assert self._context is not None and self._launcher is not None
-        words = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
-        parser = OverridesParser.create(config_loader=self._context.config_loader)
-        batches = BasicSweeper.split_arguments(parser.parse_overrides(words), self._max_batch_size)
+        words = [*(f"{key}={value}" for key, value in self._params.items()), *map(long, arguments)]
+        every = parsed_all(words, self._context.config_loader)
+        batches = BasicSweeper.split_arguments(every, self._max_batch_size)
         returned: list[Sequence[JobReturn]] = []
         for batch in batches:
             first = sum(len(jobs) for jobs in returned)
@@ -114,7 +112,7 @@ class SweepLauncher(Launcher):
         for overrides in every:
             with _named(overrides):
                 words, label = expand(overrides, cases)
-                configs.append(accept(composer.compose(words)))
+                configs.append(composer.accept(words))
                 labels.append(label)
         from sgdlab import runner
         from sgdlab.sweep import Job

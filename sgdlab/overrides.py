@@ -1,9 +1,21 @@
 """Overrides such as lr=0.1, looked at before Hydra composes: what it would read wrongly or answer badly."""
 
-from collections.abc import Iterable
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    Override,
+    OverrideType,
+    QuotedString,
+    RangeSweep,
+    ValueType,
+)
 from hydra.errors import HydraException
 
 from sgdlab import options
@@ -11,6 +23,51 @@ from sgdlab.config import ZOO
 from sgdlab.errors import UsageError, did_you_mean
 
 _BRACKETS = ("[]", "{}", "()")
+
+# A setting and its value, or the values of a sweep, that are plain numbers.
+_NUMBER = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_NUMBERS = re.compile(rf"([a-zA-Z_][a-zA-Z0-9_]*(?:\.[a-zA-Z_][a-zA-Z0-9_]*)*)=({_NUMBER}(?:,{_NUMBER})*)")
+
+MANY = 20  # numbers of a sweep: Hydra reads fewer in a few milliseconds
+_LONG: dict[str, str] = {}  # the words that `shortened` has made others of, by these
+
+
+@cache  # the jobs of a sweep share most of their words
+def parsed(word: str) -> Override:
+    """A word as Hydra reads it. Raises HydraException.
+
+    Hydra's parser takes a tenth of a millisecond for a number, and a sweep may have thousands of them.
+    """
+    return _simple(word) or _parser().parse_override(word)
+
+
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
+def parsed_all(words: Iterable[str], loader: ConfigLoader) -> list[Override]:
+    """Words as Hydra reads them, globs among the options that the loader finds. Raises HydraException."""
+    parser = OverridesParser.create(config_loader=loader)
+    return [_simple(word) or parser.parse_overrides([word])[0] for word in words]
+
+
+def _simple(word: str) -> Override | None:
+    """A word of plain numbers; None for any other."""
+    simple = _NUMBERS.fullmatch(word)
+    if simple is None:
+        return None
+    values: list[int | float] = [
+        int(text) if text.lstrip("-").isdigit() else float(text) for text in simple[2].split(",")
+    ]
+    several = len(values) > 1
+    return Override(
+        type=OverrideType.CHANGE,
+        key_or_group=simple[1],
+        value_type=ValueType.SIMPLE_CHOICE_SWEEP if several else ValueType.ELEMENT,
+        _value=ChoiceSweep(list=[*values], simple_form=True) if several else values[0],
+        input_line=word,
+    )
 
 
 def check(words: Iterable[str]) -> None:
@@ -44,6 +101,28 @@ def check(words: Iterable[str]) -> None:
             _check_sweep(override, word, key, groups)
 
 
+def shortened(words: Sequence[str]) -> list[str]:
+    """The words, with a short one for each that sweeps over many numbers; `long` brings it back.
+
+    Hydra reads a command line twice before its sweeper does, and only the sweeper wants to know the numbers.
+    """
+    return [
+        _shortened(word) if word.count(",") > MANY and _NUMBERS.fullmatch(word) else word for word in words
+    ]
+
+
+def long(word: str) -> str:
+    """What `shortened` was given for this word."""
+    return _LONG.get(word, word)
+
+
+def _shortened(word: str) -> str:
+    digest = hashlib.sha256(word.encode()).hexdigest()[:16]
+    short = f"{word.partition('=')[0]}=choice(sha256-{digest})"
+    _LONG[short] = word
+    return short
+
+
 def deferred(words: Iterable[str]) -> list[str]:
     """The words, with the settings of a group that is swept made sweeps of one value.
 
@@ -65,7 +144,8 @@ def deferred(words: Iterable[str]) -> list[str]:
 
 
 def typed(word: str) -> str:
-    """What `deferred` was given for this word: a sweep of one value is written as the value."""
+    """What `deferred` and `shortened` were given for it: a sweep of one value is written as the value."""
+    word = long(word)
     key, _, value = word.partition("=choice(")
     choices = _parsed(word).value() if value else None
     one = isinstance(choices, ChoiceSweep) and len(choices.list) == 1
@@ -118,7 +198,7 @@ def _parsed(word: str) -> Override:
     if "=" not in word and not word.startswith("~"):
         raise UsageError(f"{word or repr(word)}: settings are given as key=value, like lr=0.1")
     try:
-        return OverridesParser.create().parse_override(word)
+        return parsed(word)
     except HydraException:
         unclosed = [pair for pair in _BRACKETS if word.count(pair[0]) != word.count(pair[1])]
         if unclosed:

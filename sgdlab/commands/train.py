@@ -37,7 +37,10 @@ def main(argv: list[str]) -> int:
             return None
 
     try:
-        hydra_main([*line.hydra, *overrides.deferred(line.overrides)], job)
+        words = overrides.deferred(line.overrides)
+        if "--multirun" in line.hydra:
+            words = overrides.shortened(words)
+        hydra_main([*line.hydra, *words], job)
         for failure in failures:
             raise failure
     except HYDRA_ERRORS as err:

@@ -1,5 +1,6 @@
 """What is known of a problem before any data is read: sizes, task, and which combinations make sense."""
 
+import functools
 import itertools
 import math
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from sgdlab.schema import (
     ImageData,
     LeastSquaresData,
     Linear,
+    Loss,
     Mlp,
     Model,
     Network,
@@ -26,6 +28,16 @@ from sgdlab.surfaces import surface
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What of a configuration a `Spec` and its checks depend on."""
+
+    dataset: Data
+    model: Model
+    loss: Loss
+    batch_size: int | str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """A problem's sizes, known from its settings alone.
 
@@ -34,6 +46,7 @@ class Spec:
     outputs: of the model for one input.
     train_size, test_size: in examples, after `dataset.limit`.
     weights: the number of weights of the model.
+    roles: what each of the model's parameters is to an optimizer, in order (`sgdlab.problem.models.roles`).
     """
 
     features: tuple[int, ...]
@@ -42,6 +55,7 @@ class Spec:
     train_size: int
     test_size: int
     weights: int
+    roles: tuple[str, ...]
 
     @property
     def classification(self) -> bool:
@@ -63,6 +77,14 @@ _NEEDS_CLASSES = ("cross_entropy", "nll", "kl_div", "logistic")
 
 def spec(config: Config) -> Spec:
     """The problem's `Spec`. Raises UsageError for settings of the data set that cannot be, one by one."""
+    return _spec(_parts(config))
+
+
+def _parts(config: Config) -> _Parts:
+    return _Parts(dataset=config.dataset, model=config.model, loss=config.loss, batch_size=config.batch_size)
+
+
+def _spec(config: _Parts) -> Spec:
     data, model = config.dataset, config.model
     features, classes, size, test_size = _sizes(data, model)
     limit = data.limit if isinstance(data, ImageData | GeneratedData) else None
@@ -76,6 +98,7 @@ def spec(config: Config) -> Spec:
         train_size=size if limit is None else limit,
         test_size=test_size,
         weights=_weights(model, features, outputs),
+        roles=_roles(model),
     )
 
 
@@ -148,15 +171,32 @@ def _weights(model: Model, features: tuple[int, ...], outputs: int) -> int:
     return sum((before + bias) * after for before, after in itertools.pairwise(sizes))
 
 
+def _roles(model: Model) -> tuple[str, ...]:
+    if isinstance(model, SurfaceModel):
+        return ("point",)
+    if isinstance(model, Cnn):
+        return ("kernel", "vector", "kernel", "vector", "matrix", "vector", "head", "vector")
+    if isinstance(model, Linear):
+        return ("head", "vector") if model.bias else ("head",)
+    first = ("input", *["matrix"] * (len(model.hidden) - 1)) if model.hidden else ()
+    return tuple(role for weights in (*first, "head") for role in (weights, "vector"))
+
+
 def check(config: Config) -> Spec:
     """Refuse, with the reason, what cannot work together; before any data is loaded.
 
     Raises UsageError.
     """
-    known = spec(config)
+    known = _check(_parts(config))
+    _check_arithmetic(config)
+    return known
+
+
+@functools.lru_cache(maxsize=256)  # the runs of a sweep are often on one problem, and checked more than once
+def _check(config: _Parts) -> Spec:
+    known = _spec(config)
     name = config.dataset.name
     _check_loss(config, known)
-    _check_arithmetic(config)
     if isinstance(config.model, Cnn) and len(known.features) != 3:
         raise UsageError(
             f"model=cnn: needs images, and an example of {name} is {known.features[0]} numbers; "
@@ -174,7 +214,7 @@ def check(config: Config) -> Spec:
     return known
 
 
-def _check_loss(config: Config, known: Spec) -> None:
+def _check_loss(config: _Parts, known: Spec) -> None:
     loss, name = config.loss.name, config.dataset.name
     if isinstance(config.model, SurfaceModel):
         if loss != "value":
@@ -217,7 +257,7 @@ def _check_arithmetic(config: Config) -> None:
         )
 
 
-def _check_surface(config: Config, model: SurfaceModel, known: Spec) -> None:
+def _check_surface(config: _Parts, model: SurfaceModel, known: Spec) -> None:
     data, size = config.dataset, known.features[0]
     if model.start is not None and len(model.start) != size:
         raise UsageError(
@@ -236,7 +276,7 @@ def _check_surface(config: Config, model: SurfaceModel, known: Spec) -> None:
         )
 
 
-def _check_network(config: Config, model: Network, known: Spec) -> None:
+def _check_network(config: _Parts, model: Network, known: Spec) -> None:
     name, init = config.dataset.name, model.init
     if model.outputs not in (None, known.outputs):
         what = "classes" if known.classification else "target value"
