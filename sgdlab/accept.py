@@ -31,8 +31,9 @@ def accept_plain(plain: Any) -> Config:
 
 def check_whole(config: Config, *, like: Config | None = None) -> None:
     """Every check of settings that belong together. like: a configuration that passed. Raises UsageError."""
-    problem.check(config)
+    known = problem.check(config)
     if like is None or config.optimizer is not like.optimizer:
         optim.check(config.optimizer)
+    optim.refuse_unfit(config.optimizer, known.roles, known.weights)
     if like is None or config.figure is not like.figure:
         read_spec(config.figure or {})

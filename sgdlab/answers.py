@@ -20,8 +20,9 @@ def prepare(config: Config) -> Config:
 
     Raises UsageError.
     """
-    problem.check(config)
+    known = problem.check(config)
     optimizer = optim.check(config.optimizer)
+    optim.refuse_unfit(optimizer, known.roles, known.weights)
     if optimizer.name in optim.EXTERNAL:
         optim.external_class(optimizer)
     small.check(config)

@@ -17,7 +17,7 @@ from sgdlab.errors import UsageError
 from sgdlab.optim import OPTIMIZERS
 from sgdlab.optim.adapter import HessianOptimizer
 
-STEPS = 50
+STEPS = 30
 ROLES = ("matrix", "vector")  # of the weights W (2, 3) and b (3,)
 
 

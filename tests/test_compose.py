@@ -1,18 +1,23 @@
 """Jobs that share their groups are composed once; the configurations are those that Hydra would make."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import hydra
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
+from sgdlab import overrides
 from sgdlab.accept import accept
 from sgdlab.compose import Composer
-from sgdlab.config import conf_dir
+from sgdlab.config import Config, conf_dir
 from sgdlab.errors import UsageError
 from sgdlab.launcher import register
 from sgdlab.refusals import HYDRA_ERRORS, reword
@@ -48,7 +53,29 @@ JOBS = [
     "problem=rosenbrock model.start=[1,2] steps=7",
     "experiment=notes/sgd_momentum optimizer.momentum=0.5",
     "hydra.verbose=true lr=0.5",
+    "optimizer=muon model=linear",
+    "model.init=null",
+    "problem=rosenbrock model.start=null steps=7 lr=1",
 ]
+
+# Texts that are numbers, or nearly.
+NUMBERS = st.from_regex(
+    r"-?[0-9]{1,3}(\.[0-9]{0,2})?([eE][+-]?[0-9]{1,2})?", fullmatch=True
+) | st.sampled_from(
+    [
+        "123456789012345678",
+        "1234567890123456789012",
+        "1_0",
+        "+1",
+        ".5",
+        "nan",
+        "inf",
+        "1e999",
+        "true",
+        "a",
+        "1.e5",
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +97,14 @@ def plain(config: DictConfig, *, resolve: bool) -> object:
     return OmegaConf.to_container(config, resolve=resolve)
 
 
+def read_from(how: Callable[[Any], Config], given: Any) -> str:
+    """The configuration to the last type, or the refusal."""
+    try:
+        return repr(how(given))
+    except UsageError as err:
+        return str(err)
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_both_ways_give_the_same_configuration(composer, job):
     words = job.split(" ") if "'" not in job else ["name='a b, c'", 'runs_dir="/some where"']
@@ -77,6 +112,7 @@ def test_both_ways_give_the_same_configuration(composer, job):
     assert plain(fast, resolve=False) == plain(slow, resolve=False)
     assert plain(fast, resolve=True) == plain(slow, resolve=True)
     assert list(fast) == list(slow)
+    assert read_from(composer.accept, words) == read_from(accept, slow)
 
 
 def test_a_job_does_not_show_in_the_next(composer):
@@ -104,9 +140,9 @@ def test_a_job_does_not_show_in_the_next(composer):
 )
 def test_both_ways_give_the_same_refusal(composer, job):
     said = []
-    for compose in (composer.compose, composer.compose_anew):
+    for way in (composer.accept, lambda words: accept(composer.compose_anew(words))):
         with pytest.raises((UsageError, *HYDRA_ERRORS)) as caught:
-            accept(compose(job.split()))
+            way(job.split())
         err = caught.value
         said.append(str(err if isinstance(err, UsageError) else reword(err)))
     assert said[0] == said[1]
@@ -128,3 +164,34 @@ def test_files_are_read_once_for_jobs_that_differ_in_values(loader, monkeypatch)
         )
         assert (config.seed, config.lr) == (seed, seed / 10)
     assert read == [["optimizer=sgd"], ["optimizer=adam"]]
+
+
+def test_numbers_are_put_in_without_omegaconf(composer, monkeypatch):
+    words = ["problem=rosenbrock", "optimizer=adam"]
+    composer.accept([*words, "lr=1"])
+    monkeypatch.setattr(composer, "compose", None)
+    config = composer.accept([*words, "lr=2", "optimizer.betas=[0.5,0.25]", "seed=3", "model.start=[1,2]"])
+    assert (config.lr, config.seed, config.model.start) == (2.0, 3, (1.0, 2.0))
+    assert config.optimizer.hypers["betas"] == (0.5, 0.25)
+    before = composer.accept([*words, "lr=1"])
+    assert (before.lr, before.seed, before.model.start) == (1.0, 0, None)
+
+
+@settings(max_examples=60)
+@given(st.lists(NUMBERS, min_size=1, max_size=3))
+def test_plain_numbers_are_read_as_hydra_reads_them(texts):
+    word = f"model.init.std={','.join(texts)}"
+    found, expected = overrides.parsed(word), OverridesParser.create().parse_override(word)
+    assert repr(found) == repr(expected)
+    if found.is_sweep_override():
+        assert list(found.sweep_string_iterator()) == list(expected.sweep_string_iterator())
+
+
+def test_long_sweeps_are_short_for_hydra_and_come_back():
+    numbers = ",".join(f"{k}e-3" for k in range(1, 301))
+    words = [f"lr={numbers}", "seed=1,2", f"optimizer={','.join(['sgd'] * 30)}"]
+    short = overrides.shortened(words)
+    assert short[1:] == words[1:] and len(short[0]) < 50
+    assert [overrides.long(word) for word in short] == [overrides.typed(word) for word in short] == words
+    assert overrides.parsed(short[0]).is_sweep_override()
+    assert overrides.shortened([f"lr={numbers}1"])[0] != short[0]

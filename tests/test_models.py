@@ -153,6 +153,7 @@ def role(*overrides):
     net = build(*overrides)
     found = models.roles(net)
     assert list(found) == [name for name, _ in net.named_parameters()]
+    assert specs.spec(read(composed(*overrides))).roles == tuple(found.values())  # known before it is built
     return list(found.values())
 
 

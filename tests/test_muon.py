@@ -1,10 +1,13 @@
 """Muon: torch's own, its singular values, whose weights it moves, and models that have none for it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from training import SMALL, TINY, configure, train
+from training import SMALL, TINY, composed, configure, train
 
 from sgdlab import batching, optim
+from sgdlab.config import read
 from sgdlab.errors import UsageError
 from sgdlab.optim import OPTIMIZERS
 from sgdlab.optim.adam import AdamW
@@ -206,9 +209,10 @@ def test_a_model_without_matrices_is_refused_before_training(tmp_path, words, sa
         train(tmp_path / "runs", *words, "optimizer=muon")
     assert str(caught.value) == f"optimizer=muon: {said}"
     assert not (tmp_path / "runs").exists()
-    configs = [configure(tmp_path, *words, "optimizer=muon", f"lr={lr}") for lr in (0.1, 0.2)]
-    with pytest.raises(UsageError, match="has no matrices"):
-        batching.prepare(configs, print)
+    base = configure(tmp_path, *[word for word in words if not word.startswith("optimizer.")])
+    muon = optim.check(read(composed(*words, "optimizer=muon")).optimizer)
+    with pytest.raises(UsageError, match="has no matrices"):  # from Python, where nobody has prepared it
+        batching.prepare([replace(base, optimizer=muon, lr=lr) for lr in (0.1, 0.2)], print)
 
 
 def test_the_engine_trains_with_it(tmp_path):

@@ -1,6 +1,5 @@
 """Small real runs in this process, composed from conf/ as `sgdlab train` does: a tenth of a second each."""
 
-import copy
 import functools
 import os
 import signal
@@ -11,9 +10,12 @@ from typing import Any
 import hydra
 import pytest
 import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sgdlab import device, problem, runner
+from sgdlab.compose import Composer
 from sgdlab.config import Config, conf_dir, read
 from sgdlab.launcher import register
 from sgdlab.progress import Length, display
@@ -45,18 +47,20 @@ TINY = (
 
 
 def composed(*overrides: str) -> dict[str, Any]:
-    """The plain mapping that Hydra composes from conf/ and the overrides."""
-    return copy.deepcopy(_composed(overrides))
-
-
-@functools.cache  # Hydra reads a dozen files each time, which takes longer than a small run
-def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
-    register()
-    version = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
-    with hydra.initialize_config_dir(str(conf_dir()), **version):
-        config = hydra.compose("config", overrides=[*overrides])
+    """The plain mapping that Hydra composes from conf/ and the overrides, but for an experiment's cases."""
+    config = composer(conf_dir()).compose(overrides)
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     return plain
+
+
+@functools.cache  # reading a dozen files each time would take longer than a small run
+def composer(conf: Path) -> Composer:
+    """Composes each run as a job of one sweep, which gives what Hydra does (see test_compose)."""
+    register()
+    version = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
+    with hydra.initialize_config_dir(str(conf), **version):
+        loader = GlobalHydra.instance().config_loader()
+        return Composer(loader, loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN))
 
 
 def configure(runs_dir: Path, *overrides: str) -> Config:

@@ -1,5 +1,6 @@
 """What there is to say of an optimizer besides its formula: who computes it, how much it remembers."""
 
+import functools
 import importlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ def computed_by(entry: Entry) -> list[str]:
     return who[::-1] if entry.rounds else who
 
 
+@functools.cache
 def state_per_weight(name: str) -> dict[str, float]:
     """How many numbers are kept for each weight of a matrix of SAMPLE size, besides weight and gradient.
 

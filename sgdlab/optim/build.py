@@ -83,8 +83,11 @@ def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
 
 
 def refuse_unfit(optimizer: Optimizer, roles: Sequence[str], weights: int) -> None:
-    """Raises UsageError when a checked optimizer of OPTIMIZERS is not for a model whose parameters have these
-    roles, and so many weights in all."""
+    """Raises UsageError when a checked optimizer is not for a model whose parameters have these roles, and so
+    many weights in all."""
+    if optimizer.name in external.EXTERNAL:
+        external.refuse_unfit(optimizer, roles)
+        return
     why = OPTIMIZERS[optimizer.name].unfit(optimizer.hypers, roles, weights)
     if why:
         raise UsageError(f"optimizer={optimizer.name}: {why}")

@@ -22,6 +22,7 @@ EXTERNAL = (CUSTOM, ZOO)
 
 # Of the zoo: those that want to be told in parameter groups which are hidden matrices.
 _USE_MUON = ("adago", "adamuon", "muon", "muonclip", "normuon")
+_HIDDEN = ("matrix", "kernel")  # roles
 _HANDS_ON = "magma"  # gives what it does not know to the optimizer inside it; the others of the zoo drop it
 # Of the zoo: those that ask for more than an engine gives, which is parameters, and a closure that computes
 # the loss and its gradients. Found by running all of version 4.1.0.
@@ -54,6 +55,13 @@ def check(optimizer: Optimizer) -> Optimizer:
     return optimizer
 
 
+def refuse_unfit(optimizer: Optimizer, roles: Sequence[str]) -> None:
+    """Raises UsageError when an optimizer of EXTERNAL is known not to be for parameters of these roles."""
+    muon = optimizer.name == ZOO and optimizer.hypers["name"] in _USE_MUON
+    if muon and not set(roles) & set(_HIDDEN):
+        raise UsageError(f"{_what(optimizer)}: is for hidden matrices, and the model has none")
+
+
 def external_class(optimizer: Optimizer) -> "type[torch.optim.Optimizer]":
     """The class that an optimizer of EXTERNAL names, imported: this runs its module.
 
@@ -68,6 +76,7 @@ def build(
     optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
 ) -> "torch.optim.Optimizer":
     """An optimizer of EXTERNAL over `params`. Raises UserError when it does not take what it is given."""
+    refuse_unfit(optimizer, roles)
     kind, what = external_class(optimizer), _what(optimizer)
     own = ("target", "name", "library")
     hypers = {key: value for key, value in optimizer.hypers.items() if key not in own}
@@ -93,11 +102,9 @@ def _what(optimizer: Optimizer) -> str:
 
 def _muon_groups(params: "list[torch.Tensor]", roles: Sequence[str], what: str) -> list[dict[str, Any]]:
     """Hidden matrices and kernels first, as the engine records the first group's lr."""
-    inner = [role in ("matrix", "kernel") for role in roles]
+    inner = [role in _HIDDEN for role in roles]
     muon = [w for w, chosen in zip(params, inner, strict=True) if chosen]
     rest = [w for w, chosen in zip(params, inner, strict=True) if not chosen]
-    if not muon:
-        raise UsageError(f"{what}: is for hidden matrices, and the model has none")
     return [{"params": muon, "use_muon": True}, {"params": rest, "use_muon": False}]
 
 
