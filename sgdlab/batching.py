@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sgdlab import assemble, device, optim, problem, runner
+from sgdlab import assemble, device, optim, problem, products, runner
 from sgdlab.config import Config
 from sgdlab.engine import checkpoint
 from sgdlab.engine.batched import BatchedTrainer
@@ -29,6 +29,7 @@ from sgdlab.records import FILES
 from sgdlab.records.columns import weight_names
 from sgdlab.records.whole import json_text, rows_text, staging
 
+STEP = "batched"  # how run.json says, under `arithmetic`, that updates are made
 SHOWN_SECONDS = 0.2  # between looks at the losses for the progress display
 
 
@@ -96,15 +97,20 @@ def run(
     parent = runner.folder_of(first).parent
     settings = device.settings(first.device, threads=first.threads, seed=first.seed)
     with settings, runner.disk_errors(parent), device.memory_errors():
+        arithmetic = {
+            "products": products.choose(first.products, first.device, first.precision),
+            "step": STEP,
+        }
         made, trainer = prepare(configs, show.say)
         watch = _Watch(show, signals, trainer)
         title = f"{len(configs):,} runs: {first.dataset.name}, {first.model.name}"
         show.start(f"{title} ({made.spec.weights:,} weights), {first.device}", watch.length)
         try:
-            trainer.run(watch)
+            with products.using(arithmetic["products"]):
+                trainer.run(watch)
         finally:
             show.close()
-        return _write(configs, made, trainer, watch, experiment)
+        return _write(configs, made, trainer, watch, {"experiment": experiment, "arithmetic": arithmetic})
 
 
 class _Watch:
@@ -154,7 +160,7 @@ def _write(
     made: problem.Problem,
     trainer: BatchedTrainer,
     watch: _Watch,
-    experiment: str | None,
+    common: Mapping[str, Any],
 ) -> list[Ended]:
     seconds = watch.seconds()
     writer = _Writer(made, trainer, watch.times, seconds / len(configs))
@@ -166,7 +172,8 @@ def _write(
             curve = trainer.curves.of(number)
             end = writer.ended(curve)
             about = {
-                **runner.about(config, made, experiment, machine),
+                **runner.about(config, made, None, machine),
+                **common,
                 "status": end.status,
                 "reason": end.reason,
                 "finished": now(),

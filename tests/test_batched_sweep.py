@@ -125,6 +125,8 @@ def assert_same_folder(one, other, *, trajectory):
     free = {"started", "finished", "seconds", "engine", "metrics", "config"}
     infos = [{key: value for key, value in run.info.items() if key not in free} for run in (one, other)]
     assert infos[1].pop("batch")["runs"] == 3
+    arithmetic = [info.pop("arithmetic") for info in infos]
+    assert arithmetic[1] == arithmetic[0] | {"step": "batched"}
     assert infos[0] == infos[1]
     assert (one.info["engine"], other.info["engine"]) == ("serial", "batched")
     if one.status == "done":
