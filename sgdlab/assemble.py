@@ -3,6 +3,7 @@ serial engine, and how it computes; and to its text in config.yaml."""
 
 import functools
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,10 @@ from sgdlab.problem import Problem
 # How a run may be computed, as run.json and checkpoints say, so that a resumed run is computed as it began.
 ARITHMETIC = {"products": ("default", "onednn"), "step": ("general", "lean", "compiled")}
 EARLIER = {"products": "default", "step": "general"}  # of checkpoints that do not say
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]{0,200}")
+# What YAML 1.1 or Python's float() reads as something else.
+_NO_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"}
 
 
 def batches(config: Config, size: int) -> Batches:
@@ -104,13 +109,29 @@ def _section(key: str, value: str) -> str:
 
 def _member(key: str, value: Any, depth: int) -> str:
     """One line, or one and those below it."""
-    start = " " * depth + _dumped(key, "0").removesuffix(" 0\n")  # a key may need quotes
+    plain = _is_plain(key)  # another may need quotes
+    start = " " * depth + (f"{key}:" if plain else _dumped(key, "0").removesuffix(" 0\n"))
     if isinstance(value, dict) and value:
         return start + "\n" + "".join(_member(name, each, depth + 2) for name, each in value.items())
-    if value is None or isinstance(value, bool | int | float):
-        return f"{start} {_number(value)}\n"
+    scalar = _scalar(value)
+    if scalar is not None:
+        return f"{start} {scalar}\n"
+    if isinstance(value, list) and value and None not in (cells := [_scalar(each) for each in value]):
+        return start + "\n" + "".join(f"{' ' * depth}- {cell}\n" for cell in cells)
     lines = _dumped(key, json.dumps(value)).splitlines(keepends=True)
     return "".join(" " * depth + line for line in lines)
+
+
+def _scalar(value: Any) -> str | None:
+    """A number or a plain text; None for what has to be quoted or has parts."""
+    if value is None or isinstance(value, bool | int | float):
+        return _number(value)
+    return value if isinstance(value, str) and _is_plain(value) else None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML has the text as it stands; OmegaConf says it of all texts, at a millisecond each."""
+    return _PLAIN.fullmatch(text) is not None and text.lower() not in _NO_TEXT
 
 
 def _number(value: float | None) -> str:

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from training import configure
 
@@ -27,3 +29,19 @@ def test_it_is_what_omegaconf_writes(tmp_path, words):
     assert text == OmegaConf.to_yaml(OmegaConf.create(as_mapping(config)))
     assert OmegaConf.to_container(OmegaConf.create(text)) == as_mapping(config)
     assert not math.isnan(config.lr)
+
+
+WORDS = ("y", "No", "null", "NaN", "inf", "e1", "a/b", "/a", "_", "a-", "a.b", "a: b", "x" * 300)
+TEXTS = st.sampled_from(WORDS) | st.text("aEny01_./-: #'", max_size=6)
+KEYS = TEXTS.filter(lambda text: 0 < len(text) < 100)  # longer ones look odd in YAML, and no setting has them
+NUMBERS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    TEXTS | NUMBERS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
+def test_whatever_the_values_are(mapping):
+    assert assemble.text(mapping) == OmegaConf.to_yaml(OmegaConf.create(mapping))
