@@ -21,7 +21,6 @@ BESIDE = 6  # lines of a terminal that the table's rows leave to other things
 class Ended(Protocol):
     """What is shown of a job that has ended."""
 
-    words: str
     status: str
     reason: str
     seconds: float
@@ -146,9 +145,10 @@ class QuietBoard:
         return self._overview.started(job, words)
 
     def ended(self, job: int, how: Ended) -> None:
-        self._tell(self._overview.ended(job, how.status))
+        row = self._overview.ended(job, how.status)
+        self._tell(row)
         if how.status == "failed":
-            self.say(f"{how.words}: failed: {how.reason}")
+            self.say(f"{row.words}: failed: {how.reason}")
 
     def tick(self) -> None:
         for row in self._overview.rows.values():
@@ -174,11 +174,12 @@ class PlainBoard(QuietBoard):
         self._said = time.monotonic()
 
     def ended(self, job: int, how: Ended) -> None:
-        self._tell(self._overview.ended(job, how.status))
+        row = self._overview.ended(job, how.status)
+        self._tell(row)
         words = [f"{how.status}: {how.reason}" if how.reason else how.status]
         words += _numbers(how.metrics)
         over = sum(self._overview.counts.values())
-        self.say(f"[{over}/{self._jobs}] {how.words}: {', '.join(words)}, {how.seconds:.1f} s")
+        self.say(f"[{over}/{self._jobs}] {row.words}: {', '.join(words)}, {how.seconds:.1f} s")
 
     def tick(self) -> None:
         super().tick()

@@ -109,6 +109,8 @@ def _run_apart(every: Sequence[Sweep], show: Display) -> None:
         show.say(f"{runs(todo.answered)} already done; force=true runs them again")
     for each in every:
         if each.how.batches != "never":
+            if len(every) > 1:
+                show.say(f"{each.experiment}:")
             run_batches([job for other, job in todo.left() if other is each], each, todo.note, show)
     left = todo.left()
     if len(left) == 1:  # no other is in its way
@@ -137,7 +139,9 @@ def _run_pool(left: Sequence[tuple[Sweep, Job]], todo: _Todo, show: Display) -> 
     gpus = visible_gpus(torch.cuda.device_count()) if any(j.config.device != "cpu" for _, j in left) else []
     slots = Slots(cores=cores(), jobs=how.jobs, gpus=gpus, per_gpu=how.jobs_per_gpu)
     works = [planning.work(job.config) for _, job in left]
-    follow = _Follow([job for _, job in left], board(quiet=first.quiet, works=works), todo.note)
+    if not first.quiet:
+        show.say(f"{runs(len(left))}, {min(len(left), slots.most(first.threads))} at once")
+    follow = _Follow(left, board(quiet=first.quiet, works=works), todo.note)
     tasks = [Task(config=job.config, experiment=each.experiment) for each, job in left]
     try:
         pool.run(tasks, slots, data, follow)
@@ -149,18 +153,22 @@ def _run_pool(left: Sequence[tuple[Sweep, Job]], todo: _Todo, show: Display) -> 
 class _Follow:
     """Between the processes, the board that a person looks at, and the jobs' records."""
 
-    def __init__(self, jobs: Sequence[Job], board: Board, note: Callable[[Job], None]) -> None:
-        self._jobs, self._board, self._note = jobs, board, note
+    def __init__(self, jobs: Sequence[tuple[Sweep, Job]], board: Board, note: Callable[[Job], None]) -> None:
+        self._jobs, self._board, self._note = [job for _, job in jobs], board, note
+        self._words = [job.words for job in self._jobs]
+        if len({id(sweep) for sweep, _ in jobs}) > 1:
+            names = [(sweep.experiment or "").rpartition("/")[2] for sweep, _ in jobs]
+            self._words = [f"{name} {words}" for name, words in zip(names, self._words, strict=True)]
         self._printed: set[str] = set()
 
     def started(self, number: int) -> Display:
-        return self._board.started(number, self._jobs[number].words)
+        return self._board.started(number, self._words[number])
 
     def printed(self, number: int, line: str) -> None:
         """A warning of torch, say: it comes once, whichever job it comes from first."""
         if line.strip() and line not in self._printed and len(self._printed) < PRINTED:
             self._printed.add(line)
-            self._board.say(f"{self._jobs[number].words}: {line}")
+            self._board.say(f"{self._words[number]}: {line}")
 
     def ended(self, number: int, how: Ended, pid: int | None) -> None:
         job = self._jobs[number]

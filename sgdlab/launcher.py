@@ -28,7 +28,7 @@ from sgdlab.overrides import long, parsed_all, typed
 from sgdlab.refusals import HYDRA_ERRORS, reword
 
 if TYPE_CHECKING:
-    from sgdlab.sweep import Job
+    from sgdlab.sweep import Job, Sweep
 
 # Hydra instantiates only classes that call themselves part of this package, wherever they are.
 PLUGINS = "hydra_plugins.sgdlab"
@@ -85,7 +85,8 @@ class SweepLauncher(Launcher):
         self._context, self._config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs. Raises UsageError before any has run, UserError after all when some failed."""
+        """Run the jobs, unless sweeps are `collected`. Raises UsageError before any has run, UserError after
+        all when some failed."""
         assert self._config is not None
         settings = self._settings()
         jobs = self._checked([list(overrides) for overrides in job_overrides])
@@ -95,7 +96,10 @@ class SweepLauncher(Launcher):
 
         tasks = [typed(str(task)) for task in self._config.hydra.overrides.task]
         sweep = Sweep(jobs, tasks, experiment, How(**settings))
-        run_alone(sweep)
+        if _collecting is None:
+            run_alone(sweep)
+        else:
+            _collecting.append(sweep)
         return [_returned(job) for job in jobs]
 
     def _settings(self) -> dict[str, Any]:
@@ -123,6 +127,20 @@ class SweepLauncher(Launcher):
                 ready = runner.prepare(config)
                 jobs.append(Job(overrides=_words(overrides), config=ready, label=label))
         return jobs
+
+
+_collecting: "list[Sweep] | None" = None
+
+
+@contextmanager
+def collected() -> "Iterator[list[Sweep]]":
+    """Inside, sweeps are not run when they are launched but added to the list, for `execute.run_sweeps`."""
+    global _collecting
+    before, _collecting = _collecting, []
+    try:
+        yield _collecting
+    finally:
+        _collecting = before
 
 
 class SerialLauncher(SweepLauncher):

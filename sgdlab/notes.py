@@ -12,16 +12,13 @@ FEW = (*ONE_SEED, "lr=0.001,0.1")
 class Experiment:
     """One experiment.
 
-    chapter: where the notes have it. work: roughly how long it takes, in seconds of one core, which is what
-    the progress of `sgdlab reproduce` counts in. quick: the words that make it short; without any it is
-    short already, and the same with --quick. short: what it then takes.
+    chapter: where the notes have it. quick: the words that make it short; without any it is short already,
+    and the same with --quick.
     """
 
     name: str
     chapter: str
-    work: float
     quick: tuple[str, ...] = ()
-    short: float | None = None
 
 
 TRAINING = "The training script and its figures"
@@ -31,32 +28,32 @@ ADAPTIVE = "Adaptive methods and second derivatives"
 COMPARISON = "Optimizers on Fashion-MNIST"
 
 EXPERIMENTS: tuple[Experiment, ...] = (
-    Experiment(name="sgd_batch_size", chapter=TRAINING, work=110, quick=SMALL, short=11),
-    Experiment(name="sgd_learning_rate", chapter=TRAINING, work=80, quick=SMALL, short=7),
-    Experiment(name="sgd_momentum", chapter=TRAINING, work=90, quick=SMALL, short=9),
-    Experiment(name="adam_batch_size", chapter=TRAINING, work=200, quick=SMALL, short=20),
-    Experiment(name="adam_learning_rate", chapter=TRAINING, work=130, quick=SMALL, short=13),
-    Experiment(name="script", chapter=TRAINING, work=60, quick=SMALL, short=6),
-    Experiment(name="gradient_noise", chapter=NOISE, work=5),
-    Experiment(name="sgd_paths", chapter=NOISE, work=2),
-    Experiment(name="noise_floor", chapter=NOISE, work=5),
-    Experiment(name="logistic_floor", chapter=NOISE, work=5),
-    Experiment(name="why_momentum", chapter=MOMENTUM, work=1),
-    Experiment(name="narrow_valley", chapter=MOMENTUM, work=1),
-    Experiment(name="condition_number", chapter=MOMENTUM, work=1),
-    Experiment(name="polyak_nesterov", chapter=MOMENTUM, work=1),
-    Experiment(name="momentum_rates", chapter=MOMENTUM, work=20),
-    Experiment(name="heavy_ball_cycle", chapter=MOMENTUM, work=1),
-    Experiment(name="adam_fails", chapter=ADAPTIVE, work=15),
-    Experiment(name="adam_fails_online", chapter=ADAPTIVE, work=50, quick=("steps=10000",), short=5),
-    Experiment(name="newton", chapter=ADAPTIVE, work=1),
-    Experiment(name="newton_steps", chapter=ADAPTIVE, work=1),
-    Experiment(name="shampoo_muon", chapter=ADAPTIVE, work=10),
-    Experiment(name="backward_ad", chapter=ADAPTIVE, work=1),
-    Experiment(name="fashion_mnist_raw", chapter=COMPARISON, work=40, quick=SMALL, short=4),
-    Experiment(name="optimizers_default", chapter=COMPARISON, work=120, quick=ONE_SEED, short=12),
-    Experiment(name="optimizers_lr", chapter=COMPARISON, work=600, quick=FEW, short=20),
-    Experiment(name="optimizers_best", chapter=COMPARISON, work=10, quick=FEW, short=3),
+    Experiment(name="sgd_batch_size", chapter=TRAINING, quick=SMALL),
+    Experiment(name="sgd_learning_rate", chapter=TRAINING, quick=SMALL),
+    Experiment(name="sgd_momentum", chapter=TRAINING, quick=SMALL),
+    Experiment(name="adam_batch_size", chapter=TRAINING, quick=SMALL),
+    Experiment(name="adam_learning_rate", chapter=TRAINING, quick=SMALL),
+    Experiment(name="script", chapter=TRAINING, quick=SMALL),
+    Experiment(name="gradient_noise", chapter=NOISE),
+    Experiment(name="sgd_paths", chapter=NOISE),
+    Experiment(name="noise_floor", chapter=NOISE),
+    Experiment(name="logistic_floor", chapter=NOISE),
+    Experiment(name="why_momentum", chapter=MOMENTUM),
+    Experiment(name="narrow_valley", chapter=MOMENTUM),
+    Experiment(name="condition_number", chapter=MOMENTUM),
+    Experiment(name="polyak_nesterov", chapter=MOMENTUM),
+    Experiment(name="momentum_rates", chapter=MOMENTUM),
+    Experiment(name="heavy_ball_cycle", chapter=MOMENTUM),
+    Experiment(name="adam_fails", chapter=ADAPTIVE),
+    Experiment(name="adam_fails_online", chapter=ADAPTIVE, quick=("steps=10000",)),
+    Experiment(name="newton", chapter=ADAPTIVE),
+    Experiment(name="newton_steps", chapter=ADAPTIVE),
+    Experiment(name="shampoo_muon", chapter=ADAPTIVE),
+    Experiment(name="backward_ad", chapter=ADAPTIVE),
+    Experiment(name="fashion_mnist_raw", chapter=COMPARISON, quick=SMALL),
+    Experiment(name="optimizers_default", chapter=COMPARISON, quick=ONE_SEED),
+    Experiment(name="optimizers_lr", chapter=COMPARISON, quick=FEW),
+    Experiment(name="optimizers_best", chapter=COMPARISON, quick=FEW),
 )
 
 BY_NAME = {each.name: each for each in EXPERIMENTS}

@@ -74,15 +74,6 @@ def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
     assert "its runs are not all there" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_progress_counts_the_work_and_tells_the_time_left() -> None:
-    pace = reproduce._Pace([10, 30, 60])
-    assert pace.text() == ""
-    pace.done(20.0)  # two seconds for a unit of work
-    assert pace.text() == " (10 % of the work done, about 3 min left)"
-    pace.done(0.5)  # was there already
-    assert pace.text() == " (40 % of the work done, about 2 min left)"
-
-
 def test_an_unknown_experiment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "notes", "--only", "sgd_momentun"])

@@ -2,8 +2,7 @@
 
 import argparse
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,7 @@ from sgdlab.notes import BY_NAME, EXPERIMENTS, Experiment
 
 if TYPE_CHECKING:
     from sgdlab.records import Selection
-
-AT_ONCE = 2.0  # seconds: an experiment that is over sooner was there already, and says nothing of the pace
+    from sgdlab.sweep import Sweep
 
 
 def main(argv: list[str]) -> int:
@@ -77,52 +75,44 @@ def _words(experiment: Experiment, quick: bool) -> list[str]:
 
 
 def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path) -> list[str]:
-    """Run the experiments; what failed is returned in words, and does not stop the others."""
+    """Run the experiments, all of them at once; what failed is returned in words, and does not stop the
+    others."""
+    from sgdlab.execute import run_sweeps
+    from sgdlab.summary import summary
+
+    failures: list[str] = []
+    sweeps = {name: each for name, each in _sweeps(chosen, options, runs_dir, failures)}
+    if sweeps:
+        run_sweeps(list(sweeps.values()))
+    for name, sweep in sweeps.items():
+        print(f"== {name} ==", flush=True)
+        summary(sweep.jobs, sweep.folder)
+        failed = len(sweep.failed())
+        if failed:
+            failures.append(f"{name}: {failed} of {len(sweep.jobs)} runs failed")
+    return failures
+
+
+def _sweeps(
+    chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path, failures: list[str]
+) -> "Iterator[tuple[str, Sweep]]":
+    """Each experiment's sweep, composed and checked; what could not be goes to `failures`."""
     from sgdlab.commands import train
+    from sgdlab.launcher import collected
 
     places = [f"runs_dir={_quoted(runs_dir)}"]
     places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
     places += ["quiet=true"] if options.quiet else []
-    failures = []
-    pace = _Pace([each.short if options.quick and each.short else each.work for each in chosen])
-    for number, experiment in enumerate(chosen, start=1):
-        print(f"== {number} of {len(chosen)}: {experiment.name}{pace.text()} ==", flush=True)
-        began = time.monotonic()
+    for experiment in chosen:
         try:
-            code = train.main([*_words(experiment, options.quick), *places])
+            with collected() as sweeps:
+                code = train.main([*_words(experiment, options.quick), *places])
         except UserError as err:
             failures.append(f"{experiment.name}: {err}")
-        else:
-            if code:
-                raise KeyboardInterrupt  # the only way a sweep ends without a word of its own
-        pace.done(time.monotonic() - began)
-    return failures
-
-
-class _Pace:
-    """How much of the work is done, and how long the rest will take at the pace so far."""
-
-    def __init__(self, works: Sequence[float]) -> None:
-        self._works = list(works)
-        self._next = 0
-        self._seconds = self._measured = 0.0
-
-    def done(self, seconds: float) -> None:
-        """The next experiment took so long."""
-        if seconds > AT_ONCE:
-            self._seconds += seconds
-            self._measured += self._works[self._next]
-        self._next += 1
-
-    def text(self) -> str:
-        """` (40 % of the work done, about 12 min left)`; nothing before the first experiment."""
-        if not self._next:
-            return ""
-        rest = sum(self._works[self._next :])
-        left = rest * (self._seconds / self._measured if self._measured else 1.0)
-        share = 100 * (1 - rest / sum(self._works))
-        time_left = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-        return f" ({share:.0f} % of the work done, about {time_left} left)"
+            continue
+        if code:
+            raise KeyboardInterrupt  # the only way in which it ends without a word of its own
+        yield from ((experiment.name, sweep) for sweep in sweeps)
 
 
 def _quoted(path: object) -> str:
