@@ -107,20 +107,21 @@ class Overview:
         running = [(row, self._works[job]) for job, row in self.rows.items()]
         done = self._ended + sum(work * row.share() for row, work in running)
         given = self._given + sum(work * row.share(row.length.done) for row, work in running)
-        if done <= given:
+        if done <= given or not running:
             return None
         pace = (time.monotonic() - self._began) / (done - given)
         each = (row.pace.left(row.length) or 0.0 for row, _ in running)
         return max([pace * (self._total - done), *each])
 
     def text(self) -> str:
-        """`3 of 12 done, 2 running, 1 failed, about 4 min left`."""
+        """`3 of 12 done, 1 failed, 2 running, 6 waiting, about 4 min left`."""
         over = sum(self.counts.values())
         others = [f"{count} {status}" for status, count in sorted(self.counts.items()) if status != "done"]
         left = self.left()
-        running = f"{len(self.rows)} running"
+        waiting = len(self._works) - over - len(self.rows)
+        running = [f"{len(self.rows)} running"] + [f"{waiting} waiting"] * (waiting > 0)
         time_left = [] if left is None or left < 1 else [f"about {duration(left)} left"]
-        return ", ".join([f"{over} of {len(self._works)} done", running, *others, *time_left])
+        return ", ".join([f"{self.counts['done']} of {len(self._works)} done", *others, *running, *time_left])
 
 
 def duration(seconds: float) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from sgdlab import planning, pool, runner, shared
+from sgdlab import forking, planning, pool, runner, shared
 from sgdlab.board import Board, board
 from sgdlab.errors import UserError
 from sgdlab.progress import Display, display
-from sgdlab.slots import Slots, cores, visible_gpus
+from sgdlab.slots import Slots, at_once, cores, visible_gpus
 from sgdlab.summary import summary
 from sgdlab.sweep import Job, Sweep
 from sgdlab.together import run_batches, runs
@@ -124,7 +124,7 @@ def _run_apart(every: Sequence[Sweep], show: Display) -> None:
 
 
 def _run_pool(left: Sequence[tuple[Sweep, Job]], todo: _Todo, show: Display) -> None:
-    pool.warm_up()
+    forking.warm_up()  # it imports while the data is read
     data, missing = shared.share((job.config for _, job in left), show.say)
     for _, job in left:
         if shared.key(job.config) in missing:
@@ -140,7 +140,7 @@ def _run_pool(left: Sequence[tuple[Sweep, Job]], todo: _Todo, show: Display) -> 
     slots = Slots(cores=cores(), jobs=how.jobs, gpus=gpus, per_gpu=how.jobs_per_gpu)
     works = [planning.work(job.config) for _, job in left]
     if not first.quiet:
-        show.say(f"{runs(len(left))}, {min(len(left), slots.most(first.threads))} at once")
+        show.say(f"{runs(len(left))}, {min(len(left), at_once(how.jobs, first.threads))} at once")
     follow = _Follow(left, board(quiet=first.quiet, works=works), todo.note)
     tasks = [Task(config=job.config, experiment=each.experiment) for each, job in left]
     try:

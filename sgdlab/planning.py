@@ -12,6 +12,11 @@ from sgdlab.optim import stacking
 # Weights of a model up to which a batch is faster than its runs one after another, on a CPU. By scripts/bench
 # mlp_*: 1.6 times at 6,370 and 25,450 weights, 1.1 at 50,890, 0.6 at 101,770 (8 networks, batches of 64).
 MOST_WEIGHTS = 50_000
+# Batches of problems of 2 and 10 weights are so many times as fast as their runs one by one: 2.4 (4 runs),
+# 3.9 (8), 6.8 (16), 16 (64), 1600 (10,000); about runs**SPEED_UP, or more. Of networks they are hardly faster
+# than processes on two cores: 2.1 times at 7,850 weights and 1.2 at 25,450, with 64 runs.
+FEW_WEIGHTS = 1000
+SPEED_UP = 2 / 3
 MEMORY = 2**30  # bytes that a batch may take; more runs than fit are several batches
 # Tensors of the weights' size at a time: weights, gradient, what a rule keeps (at most four) and computes.
 COPIES = 10
@@ -20,6 +25,9 @@ COPIES = 10
 # What a run costs on one core, about: only the order in which jobs begin, and the time left, hang on it.
 OVERHEAD = 2e-4  # seconds an update, whatever its size
 FLOPS = 5e10  # a second
+# Seconds an update and weight of the rule itself, on the notes' network; of rules that are not here, OTHERS.
+RULES = {"sgd": 1e-10, "adam": 1e-9, "adamw": 1e-9, "lbfgs": 2.5e-8, "muon": 1.1e-7, "shampoo": 1.5e-7}
+OTHERS = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +44,11 @@ class Group:
         return not self.reason
 
 
-def plan(configs: Sequence[Config], *, memory: int = MEMORY) -> list[Group]:
-    """Groups of runs, batches first, that between them have every one of the prepared configurations."""
+def plan(configs: Sequence[Config], *, memory: int = MEMORY, at_once: int = 1) -> list[Group]:
+    """Groups of runs, batches first, that between them have every one of the prepared configurations.
+
+    at_once: runs side by side that a batch has to be faster than, by `speed_up`; 1: every batch is made.
+    """
     alike: dict[str, list[int]] = {}
     alone: dict[str, list[int]] = {}
     for place, config in enumerate(configs):
@@ -51,10 +62,21 @@ def plan(configs: Sequence[Config], *, memory: int = MEMORY) -> list[Group]:
         if len(members) == 1:
             alone.setdefault("the only run of its kind", []).extend(members)
             continue
-        at_once = max(1, memory // _bytes(configs[members[0]]))
-        for start in range(0, len(members), at_once):
-            batches.append(Group(members=tuple(members[start : start + at_once])))
+        first = configs[members[0]]
+        times = speed_up(len(members), problem.check(first).weights)
+        if at_once > 1 and times <= at_once:
+            why = f"a batch is not known to be faster than {at_once} runs at once"
+            alone.setdefault(why, []).extend(members)
+            continue
+        most = max(1, memory // _bytes(first))
+        for start in range(0, len(members), most):
+            batches.append(Group(members=tuple(members[start : start + most])))
     return [*batches, *(Group(members=tuple(sorted(places)), reason=why) for why, places in alone.items())]
+
+
+def speed_up(runs: int, weights: int) -> float:
+    """How many times as fast a batch is, about, as its runs one after another on one core."""
+    return float(runs**SPEED_UP) if weights <= FEW_WEIGHTS else 1.0
 
 
 def why_serial(config: Config) -> str:
@@ -115,7 +137,8 @@ def work(config: Config) -> float:
     batches = assemble.batches(config, known.train_size)
     plan = assemble.plan(config, batches.per_epoch)
     batch = min(batches.batch_size, known.train_size)
-    update = OVERHEAD + 6 * known.weights * batch / FLOPS
+    rule = RULES.get(config.optimizer.name, OTHERS)
+    update = OVERHEAD + known.weights * (6 * batch / FLOPS + rule)
     evaluations = 2 + (plan.total // batches.per_epoch // config.eval_every if config.eval_every else 0)
     examples = min(config.eval_train or known.train_size, known.train_size)
     return plan.total * update + evaluations * 2 * known.weights * examples / FLOPS

@@ -4,28 +4,25 @@ They are forked from a server that has imported torch (`sgdlab.server`), which c
 that is killed fails alone. At Ctrl-C or SIGTERM each is sent the same signal, and keeps a checkpoint.
 """
 
-import multiprocessing
 import os
 import signal
-import sys
 import time
-import types
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Protocol
 
-from sgdlab import worker
+from sgdlab import forking, worker
+from sgdlab.forking import STOPS
 from sgdlab.progress import Display
 from sgdlab.recorder import Interrupted
 from sgdlab.shared import Shared
 from sgdlab.slots import Slot, Slots
-from sgdlab.worker import STOPS, Ended, Task
+from sgdlab.worker import Ended, Task
 
 TICK = 0.2  # seconds between looks at signals and the display while no process says anything
 GRACE = 10.0  # seconds in which a process that is no longer wanted can keep a checkpoint
@@ -86,25 +83,6 @@ class Asked:
         self.numbers.append(number)
 
 
-def context() -> ForkServerContext | SpawnContext:
-    """How processes are started here: by the fork server, which is warmed up, where there is one."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["sgdlab.server"])
-    return made
-
-
-def warm_up() -> None:
-    """Let the fork server start, without waiting for it: it imports for seconds."""
-    if isinstance(context(), ForkServerContext):
-        resource_tracker.ensure_running()
-        # Blocked in the server, and so in its processes until they can answer (`worker.work`): a Ctrl-C that
-        # the terminal sends to all of them must not end the server, nor its half-made children.
-        with _without_main(), _known_path(), _blocked():
-            forkserver.ensure_running()
-
-
 def run(tasks: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -> None:
     """Run the jobs, begun in this order, each as soon as there is a place for it.
 
@@ -123,7 +101,7 @@ def run(tasks: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -
 class _Pool:
     def __init__(self, slots: Slots, data: Shared, follower: Follower) -> None:
         self._slots, self._data, self._follower = slots, data, follower
-        self._context = context()
+        self._context = forking.context()
         self._running: dict[int, _Running] = {}
         self._sent = 0  # signals
 
@@ -174,9 +152,7 @@ class _Pool:
         process = self._context.Process(target=worker.work, args=arguments, daemon=True)
         show = self._follower.started(number)
         try:
-            warm_up()
-            with _without_main():
-                process.start()
+            forking.start(process)
         except (OSError, EOFError) as err:  # out of processes or memory
             self._slots.give(slot)
             self._follower.ended(
@@ -272,37 +248,3 @@ def _kill(process: BaseProcess, number: int) -> None:
     if process.exitcode in (None, LOST) and process.pid is not None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Processes started inside import nothing of the script that this process runs: no job needs it."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextmanager
-def _known_path() -> Iterator[None]:
-    """Before Python 3.13 the server does not know this process's sys.path, but for this variable."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
-
-
-@contextmanager
-def _blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -60,10 +60,6 @@ class Slots:
         self._taken -= slot.cores
         self._on[-1 if slot.gpu is None else slot.gpu] -= 1
 
-    def most(self, threads: int) -> int:
-        """How many jobs of so many threads run at once, if no GPU is what they wait for."""
-        return self._jobs or max(1, self._cores // threads)
-
     def _on_gpu(self, device: str, cores: int) -> Slot | None:
         _, colon, index = device.partition(":")
         pinned = int(index) if colon else None
@@ -74,6 +70,11 @@ class Slots:
         gpu = min(free, key=lambda place: self._on[place])
         environment = {VISIBLE: self._gpus[gpu]} if pinned is None else {}
         return Slot(cores=cores, gpu=gpu, environment=environment)
+
+
+def at_once(jobs: int | None, threads: int) -> int:
+    """How many jobs of so many threads run at once, if no GPU is what they wait for."""
+    return jobs or max(1, cores() // threads)
 
 
 def visible_gpus(count: int) -> list[str]:

@@ -1,6 +1,5 @@
 """A sweep: its jobs, how they are to be run, its name and folder, and its record, sweep.json."""
 
-import hashlib
 import re
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 from sgdlab import runner
 from sgdlab.config import NOT_IDENTITY, Config
 from sgdlab.machine import now
+from sgdlab.naming import key, sweep_id
 from sgdlab.records import Run, SweepWriter
 
 WRITE_SECONDS = 1.0  # sweep.json is written at most so often: whole, so that of many jobs it takes long
@@ -61,7 +61,7 @@ class Job:
     @cached_property
     def _fixed(self) -> dict[str, Any]:
         run = self.folder.relative_to(Path(self.config.runs_dir).expanduser())
-        words = [word for word in self.overrides if _key(word) not in NOT_IDENTITY]
+        words = [word for word in self.overrides if key(word) not in NOT_IDENTITY]
         return {"overrides": words, "label": self.label, "run": str(run)}
 
     def answer(self, run: Run) -> None:
@@ -140,25 +140,9 @@ class Sweep:
         self._written = time.monotonic()
 
 
-def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
-    """A sweep's name and folder: its experiment and what was changed, `lr=10,0.1,0.001`.
-
-    Two sweeps of one command share a folder: the second finds the runs of the first.
-    """
-    keep = [task for task in tasks if not task.startswith("experiment=")]
-    keep = sorted(task for task in keep if _key(task) not in NOT_IDENTITY)
-    text = " ".join(keep)
-    clean = re.sub(r"[^\w.,=+-]+", "-", text)[:60].strip("-")
-    if clean != text.replace(" ", "-"):
-        clean += "-" + hashlib.sha256(text.encode()).hexdigest()[:6]
-    if experiment is None:
-        return clean or "sweep"
-    return f"{experiment}--{clean}" if clean else experiment
-
-
 def _command(tasks: Sequence[str], experiment: str | None) -> str:
     """The command of the sweep, without where things are kept on this machine."""
-    words = [task for task in tasks if _key(task) not in NOT_IDENTITY]
+    words = [task for task in tasks if key(task) not in NOT_IDENTITY]
     return " ".join(["sgdlab train", *(["-m"] if experiment is None else []), *words])
 
 
@@ -166,12 +150,8 @@ def _name(jobs: Sequence[Job]) -> None:
     """Say in words what tells each job from the others; of one job, what was changed at all."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
-        words = [word for word in job.overrides if word not in common and _key(word) not in NOT_IDENTITY]
+        words = [word for word in job.overrides if word not in common and key(word) not in NOT_IDENTITY]
         if job.label is not None:
-            words = [job.label if _key(word) == "case" else word for word in words]
+            words = [job.label if key(word) == "case" else word for word in words]
         # Hydra writes a value with a backslash before each of its special characters.
         job.words = re.sub(r"\\(.)", r"\1", " ".join(words)) or "(defaults)"
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]

@@ -8,6 +8,7 @@ from sgdlab import batching, planning, runner
 from sgdlab.errors import UserError
 from sgdlab.progress import Display
 from sgdlab.recorder import Interrupted, Signals
+from sgdlab.slots import at_once
 from sgdlab.sweep import Job, Sweep
 
 
@@ -16,7 +17,9 @@ def run_batches(jobs: Sequence[Job], sweep: Sweep, note: Callable[[Job], None], 
     job that has ended. Raises Interrupted after Ctrl-C or SIGTERM."""
     begun = [job for job in jobs if runner.begun(job.config)]
     fresh = [job for job in jobs if job not in begun]
-    groups = planning.plan([job.config for job in fresh])
+    paying = sweep.how.batches == "paying" and fresh
+    beside = min(len(fresh), at_once(sweep.how.jobs, fresh[0].config.threads)) if paying else 1
+    groups = planning.plan([job.config for job in fresh], at_once=beside)
     _say_plan(groups, len(begun), show)
     for group in groups:
         if group.batched:

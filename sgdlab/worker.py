@@ -20,13 +20,12 @@ from sgdlab import runner
 from sgdlab.config import Config
 from sgdlab.engine.evaluate import Evaluation
 from sgdlab.errors import UserError
+from sgdlab.forking import STOPS
 from sgdlab.progress import Length
 from sgdlab.recorder import Interrupted
 from sgdlab.records import Run
 
 SENT_SECONDS = 0.25  # at least so long between reports of progress
-
-STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)

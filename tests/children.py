@@ -10,7 +10,7 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from sgdlab import cli, pool, runner
+from sgdlab import cli, forking, runner
 from sgdlab.config import Config
 from sgdlab.progress import display
 
@@ -22,14 +22,14 @@ FILE_EVENTS = ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir")
 
 def start(task: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Start a function of a module; the process's exit code is what it returns."""
-    pool.warm_up()  # the server that sweeps have, so that one imports torch for all tests
+    forking.warm_up()  # the server that sweeps have, so that one imports torch for all tests
     process = CONTEXT.Process(target=_call, args=(task, arguments), daemon=True)
     process.start()
     return process
 
 
 def _call(task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, pool.STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, forking.STOPS)
     sys.exit(task(*arguments))
 
 

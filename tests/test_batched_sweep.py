@@ -14,7 +14,7 @@ from sgdlab import batching, optim, planning
 from sgdlab.commands.train import main
 from sgdlab.config import read_optimizer
 from sgdlab.engine import batched, checkpoint
-from sgdlab.errors import UsageError
+from sgdlab.errors import UsageError, UserError
 from sgdlab.records import find_runs, read_run
 
 RULE = (*TINY, "precision=float64", "optimizer.impl=rule")
@@ -303,3 +303,36 @@ def test_many_jobs_are_summed_up(tmp_path, capsys):
     assert lines[1] == "32 runs: 16 done, 16 diverged; the best and the worst:"
     assert len(lines) == 2 + 1 + 6 + 1 and lines[-1].startswith("sgdlab plot ")
     assert "nan" not in json.dumps(record(tmp_path)).lower()
+
+
+def test_auto_trains_together_what_is_known_to_be_faster_so(tmp_path):
+    base = configure(tmp_path, *RULE)
+    seeds = [replace(base, seed=seed) for seed in range(6)]
+    large = [
+        replace(each, model=configure(tmp_path, *RULE, "model=mlp", "model.hidden=[300]").model)
+        for each in seeds
+    ]
+    assert [group.members for group in planning.plan(seeds, at_once=3) if group.batched] == [tuple(range(6))]
+    for configs, at_once in ((seeds, 4), (large, 2)):
+        (group,) = planning.plan(configs, at_once=at_once)
+        assert group.reason == f"a batch is not known to be faster than {at_once} runs at once"
+    assert [group.batched for group in planning.plan(large)] == [True]
+
+
+def test_auto_says_what_it_does(tmp_path, capsys):
+    words = (*RULE, "lr=0.5,0.1", "seed=0,1,2", "hydra.launcher.jobs=2")
+    assert sweep(tmp_path, *words, launcher="auto") == 0
+    assert "batched: 6 runs in 1 batch" in capsys.readouterr().out
+    assert [run.info["engine"] for run in find_runs(tmp_path)] == ["batched"] * 6
+
+
+def test_a_batch_that_fails_by_a_fault_of_ours_fails_its_jobs(tmp_path, monkeypatch, capsys):
+    def fail():
+        raise RuntimeError("shapes do not match")
+
+    at_update(monkeypatch, 5, fail)
+    with pytest.raises(UserError, match="2 of 2 runs failed"):
+        sweep(tmp_path, *RULE, "lr=0.5,0.1")
+    assert statuses(tmp_path) == ["failed"] * 2
+    assert record(tmp_path)["jobs"][0]["reason"] == "RuntimeError('shapes do not match')"
+    assert "the batch failed: RuntimeError('shapes do not match')" in capsys.readouterr().out

@@ -9,10 +9,12 @@ from test_processes import ENDLESS, command, running, until
 from test_sweep import record, statuses
 from training import SMALL, TINY, configure, curves, train
 
-from sgdlab import execute, runner
+from sgdlab import execute, planning, runner
 from sgdlab.commands.train import main
 from sgdlab.errors import UsageError, UserError
-from sgdlab.records import find_runs, read_run
+from sgdlab.launcher import collected
+from sgdlab.records import SweepWriter, find_runs, read_run, read_sweep
+from sgdlab.sweep import How, Job, Sweep
 
 CUSTOM = (*TINY, "optimizer=custom", "optimizer.target=odd_optimizers:Plain")
 
@@ -164,3 +166,48 @@ def test_data_that_cannot_be_had_fails_its_jobs_before_they_start(tmp_path, monk
     with pytest.raises(UserError, match="2 of 4 runs failed"):
         sweep(tmp_path, *words, "seed=0,1")
     assert statuses(tmp_path) == ["failed", "failed", "done", "done"]
+
+
+def test_the_longest_run_is_begun_first():
+    where = "nowhere"
+    configs = [
+        configure(where, *TINY),
+        configure(where, *TINY, "epochs=20"),
+        configure(where, *SMALL),
+        configure(where, *SMALL, "model.hidden=[512,512]"),
+        configure(where, *TINY, "lr=0.2"),
+    ]
+    assert planning.longest_first(configs) == [3, 1, 2, 0, 4]
+    works = [planning.work(config) for config in configs]
+    assert works[0] == works[4] and works[1] > 5 * works[0]
+
+
+def test_two_sweeps_are_one_pool_and_a_run_of_both_is_made_once(tmp_path, capsys):
+    """As `sgdlab reproduce` runs its experiments."""
+    with collected() as sweeps:
+        for words in ("lr=0.1,0.2", "lr=0.2,1e9"):
+            assert sweep(tmp_path, *TINY, "dataset=linear_regression", "loss=mse", words) == 0
+    assert len(sweeps) == 2 and not find_runs(tmp_path)
+    execute.run_sweeps(sweeps)
+    out = capsys.readouterr().out
+    assert "3 runs, 2 at once" in out and out.count("[3/3]") == 1
+    assert [[job.status for job in each.jobs] for each in sweeps] == [["done", "done"], ["done", "diverged"]]
+    assert len({run.info["pid"] for run in find_runs(tmp_path)}) == 3
+    for each in sweeps:
+        found = read_sweep(each.folder)
+        assert [job["status"] for job in found["jobs"]] == [job.status for job in each.jobs]
+        assert found["finished"] is not None
+
+
+def test_a_record_of_many_jobs_is_not_written_after_each(tmp_path, monkeypatch):
+    """But within a second of the last one, and at the end."""
+    written = []
+    monkeypatch.setattr(SweepWriter, "write", lambda self, jobs, **_: written.append(len(jobs)))
+    jobs = [Job(overrides=[f"seed={seed}"], config=configure(tmp_path, *TINY)) for seed in range(3)]
+    with Sweep(jobs, ["seed=range(3)"], None, How(processes=False)) as made:
+        for _ in range(100):
+            made.note()
+        assert len(written) == 1
+        made._later.join()
+        assert len(written) == 2
+    assert len(written) == 3

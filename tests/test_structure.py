@@ -34,7 +34,7 @@ ORDER = (
     ("config",),
     ("options", "device", "machine", "products", "problem", "optim", "records"),
     ("notes", "engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
-    ("cases",),
+    ("cases", "forking", "naming"),
     ("accept", "progress", "summary", "writeup"),
     ("compose",),
     ("assemble", "recorder", "small", "board"),

@@ -14,8 +14,8 @@ from training import SMALL, TINY, configure, curves, train
 from sgdlab import runner
 from sgdlab.commands.train import main
 from sgdlab.errors import UsageError, UserError
+from sgdlab.naming import sweep_id
 from sgdlab.records import find_runs, read_run, read_sweep
-from sgdlab.sweep import sweep_id
 
 CUSTOM = ("optimizer=custom", "optimizer.target=odd_optimizers:Plain")
 

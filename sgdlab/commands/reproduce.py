@@ -122,8 +122,8 @@ def _quoted(path: object) -> str:
 
 
 def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path) -> "Selection | None":
+    from sgdlab.naming import sweep_id
     from sgdlab.records import select
-    from sgdlab.sweep import sweep_id
 
     words = _words(experiment, options.quick)
     folder = runs_dir / "sweeps" / sweep_id(f"notes/{experiment.name}", words)

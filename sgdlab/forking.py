@@ -1,0 +1,77 @@
+"""The server that processes of a sweep are forked from: started early, so that it imports while others do.
+
+Importing this module imports nothing but the standard library.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def context() -> ForkServerContext | SpawnContext:
+    """How processes are started here: by the fork server, which is warmed up, where there is one."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(["sgdlab.server"])
+    return made
+
+
+def warm_up() -> None:
+    """Let the fork server start, without waiting for it: it imports for seconds."""
+    if isinstance(context(), ForkServerContext):
+        resource_tracker.ensure_running()
+        # Blocked in the server, and so in its processes until they can answer (`worker.work`): a Ctrl-C that
+        # the terminal sends to all of them must not end the server, nor its half-made children.
+        with _without_main(), _known_path(), _blocked():
+            forkserver.ensure_running()
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process of the `context`. Raises OSError or EOFError when there can be no more of them."""
+    warm_up()  # it may have been killed
+    with _without_main():
+        process.start()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes started inside import nothing of the script that this process runs: no job needs it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _known_path() -> Iterator[None]:
+    """Before Python 3.13 the server does not know this process's sys.path, but for this variable."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
