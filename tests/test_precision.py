@@ -1,5 +1,7 @@
 """precision=bfloat16 and compile=true: what they change, and what they do not go with."""
 
+import shutil
+
 import pytest
 import torch
 from training import SMALL, TINY, configure, curves, problem_of, train
@@ -52,6 +54,7 @@ def test_batches_of_runs_do_not_have_them(tmp_path, word):
 
 
 @pytest.mark.long
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 def test_a_compiled_run_has_the_curve_of_any_other(tmp_path):
     words = (*TINY, "precision=float64", "optimizer=adam")  # among its batches none is smaller
