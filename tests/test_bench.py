@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
@@ -54,8 +55,8 @@ def test_the_table_and_the_files(command, tmp_path, capsys):
     last = found["rows"][3]
     assert (last["minimum"], last["median"], last["faster"], last["repeats"]) == (2.0, 3.0, 2.0, 2)
     assert all(row["minimum"] > 0 for row in found["rows"])
-    lines = {line.split()[0]: line for line in out.splitlines() if "batched" in line}
-    assert "met" in lines["few"] and "MISSED" in lines["never"]
+    few, never = [line for line in out.splitlines() if line.startswith("batched")]
+    assert few.endswith("0.001 times: met") and never.endswith("1e+09 times: MISSED")
 
 
 def test_what_there_is(command, capsys):
@@ -104,8 +105,7 @@ def test_peers_that_compute_something_else_are_refused(part):
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
 def test_peers_make_the_same_updates(part, tmp_path, monkeypatch, optimizer):
     step, peers = part("step"), part("peers")
-    monkeypatch.setattr("sgdlab.problem.sources.default_data_dir", lambda: tmp_path / "nothing")
-    monkeypatch.setattr("sgdlab.problem.sources._look_at_local_sources", lambda dataset, search: None)
+    monkeypatch.setattr(step, "present", lambda: "fashion_mnist_small")
     assert step.prepare(tmp_path) == "fashion_mnist_small"
     asked = {"folder": str(tmp_path), "dataset": "fashion_mnist_small", "batch": 16, "updates": 3}
     asked |= {"optimizer": optimizer, "log": True}
@@ -120,7 +120,7 @@ def test_a_peer_that_is_not_installed_says_how(part, tmp_path, monkeypatch, caps
     monkeypatch.setattr(step, "PEERS", {"sgdlab": step.Peer(function="", needs=("no_such_package",))})
     monkeypatch.setattr(step, "prepare", lambda folder: "fashion_mnist_small")
     monkeypatch.setattr(step, "UPDATES", {16: 1})
-    rows = step.rows(1, tmp_path)
+    rows = step.rows(table.Effort(), tmp_path)
     table.show(rows)
     assert len(rows) == 3 and "pip install -e '.[bench]'" in capsys.readouterr().out
 
@@ -129,3 +129,67 @@ def test_operations_of_an_update(part):
     assert (
         part("peers").flops(1) == 3_209_216
     )  # 6 for each weight but 4 for the first layer's, without biases
+
+
+def test_pictures(part, tmp_path):
+    chart, row = part("chart"), part("table").row
+    bars = [
+        row([1.0, 2.0], benchmark="a", case=case, variant=name, of="it") for case in "xy" for name in "pq"
+    ]
+    curve = [
+        row([float(x)], benchmark="b", case="runs", variant=str(x), of="all", x=float(x)) for x in (1, 10)
+    ]
+    written = chart.draw([*bars, *curve], tmp_path / "chart.png")
+    assert [path.name for path in written] == ["chart-a.png", "chart-b.png"]
+    assert chart.draw(curve, tmp_path / "one.png") == [tmp_path / "one.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (*written, tmp_path / "one.png"))
+
+
+def test_the_peak_of_a_command(part):
+    pytest.importorskip("psutil")
+    code = "import time; kept = bytearray(80_000_000); time.sleep(0.5); del kept; time.sleep(0.1)"
+    peak = part("memory").peak(["-c", code])
+    assert 80 < peak["uss"] <= peak["pss"] <= peak["rss"] < 200
+    with pytest.raises(subprocess.CalledProcessError):
+        part("memory").peak(["-c", "raise SystemExit(3)"])
+
+
+def test_a_timed_command(part, tmp_path, monkeypatch):
+    clock = part("clock")
+    assert clock.command(["-c", "import time; time.sleep(0.2)"]) > 0.2
+    monkeypatch.setenv(clock.VARIABLE, "cpu")
+    assert clock.command(["-c", "import time; time.sleep(0.2)"]) > 0
+    assert clock.environ({"A": "1"})["A"] == "1"
+    assert not {"OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE"} & set(clock.environ())
+
+
+def test_the_fourteen_runs_are_those_of_the_experiments(part):
+    runs14 = part("runs14")
+    found = set()
+    for name in runs14.EXPERIMENTS:
+        raw = OmegaConf.load(SCRIPTS.parent / "conf" / "experiment" / "notes" / f"{name}.yaml")
+        chosen = next(each["override /optimizer"] for each in raw.defaults if "override /optimizer" in each)
+        fixed = {"lr": raw.get("lr"), "batch_size": raw.get("batch_size")}
+        fixed |= {"optimizer.momentum": OmegaConf.select(raw, "optimizer.momentum", default=0)}
+        params = OmegaConf.select(raw, "hydra.sweeper.params", default={})
+        (key, values), *more = [*params.items(), (None, "-")][:1]
+        assert not more and raw.epochs == 10
+        for value in str(values).split(","):
+            one = {**fixed, **({} if key is None else {key: value})}
+            numbers = (float(one["lr"]), float(one["optimizer.momentum"]), int(one["batch_size"]))
+            found.add((chosen, *numbers))
+    ours = {(each.optimizer.lower(), each.lr, each.momentum, each.batch) for each in runs14.SETTINGS}
+    assert len(runs14.SETTINGS) == len(ours) == 14 and found == ours
+
+
+def test_the_plain_script_is_scaled_to_the_whole(part, tmp_path, monkeypatch):
+    plain, step = part("plain"), part("step")
+    monkeypatch.setattr(step, "present", lambda: "fashion_mnist_small")
+    step.prepare(tmp_path)
+    seen = []
+    loop = plain.train_loop
+    monkeypatch.setattr(plain, "train_loop", lambda *a, **k: seen.append(k["most"]) or loop(*a, **k))
+    settings = {"optimizer": "SGD", "lr": 1e-3, "momentum": 0.0, "batch_size": 256}
+    seconds = plain.script(tmp_path, **settings, fraction=0.11)
+    assert seen == [24, 2] and set(seconds) == {"setup", "train", "test"}  # 240 batches in ten epochs
+    assert all(value > 0 for value in seconds.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.clock import clock
 from benchmarks.runs import alone, here, spread, together
-from benchmarks.table import Benchmark, Row, Variant, compared
+from benchmarks.table import Benchmark, Effort, Row, Variant, compared
 from sgdlab import batching, planning, runner, sweep
 from sgdlab.progress import display
 from sgdlab.recorder import Signals
@@ -90,8 +90,8 @@ def comparison(
 ) -> Benchmark:
     """A benchmark of variants; the one called `batched` shall be so many times as fast as the first."""
 
-    def rows(repeats: int, folder: Path) -> list[Row]:
-        found = compared(name, of, make(folder / "runs"), repeats)
+    def rows(effort: Effort, folder: Path) -> list[Row]:
+        found = compared(name, of, make(folder / "runs"), effort.repeats)
         if not times:
             return found
         return [

@@ -15,11 +15,19 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batched, step, table
+from benchmarks import batched, memory, runs14, scaling, startup, step, sweeps, table
 from benchmarks.clock import VARIABLE
 from benchmarks.table import Benchmark
 
-BENCHMARKS: dict[str, Benchmark] = {**step.BENCHMARKS, **batched.BENCHMARKS}
+BENCHMARKS: dict[str, Benchmark] = {
+    **step.BENCHMARKS,
+    **runs14.BENCHMARKS,
+    **startup.BENCHMARKS,
+    **memory.BENCHMARKS,
+    **sweeps.BENCHMARKS,
+    **scaling.BENCHMARKS,
+    **batched.BENCHMARKS,
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,6 +36,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; default: all")
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="default 5")
+    parser.add_argument(
+        "--fraction",
+        type=float,
+        default=0.02,
+        metavar="F",
+        help="of the plain script's runs (runs14); default 0.02",
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the rows there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write rows and machine there")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the rows, one figure a benchmark")
@@ -37,17 +52,20 @@ def main(argv: Sequence[str]) -> int:
     asked = parser.parse_args(argv)
     os.environ[VARIABLE] = asked.clock
     unknown = [name for name in asked.names if name not in BENCHMARKS]
-    if unknown or asked.repeats < 1:
-        parser.error(f"{unknown[0]}: no such benchmark; see --list" if unknown else "--repeats must be >= 1")
+    if unknown:
+        parser.error(f"{unknown[0]}: no such benchmark; see --list")
+    if asked.repeats < 1 or not 0 < asked.fraction <= 1:
+        parser.error("--repeats must be >= 1 and --fraction in (0, 1]")
     if asked.list:
         for name, benchmark in BENCHMARKS.items():
             goal = f"; goal: {benchmark.goal}" if benchmark.goal else ""
             cores = "" if benchmark.cores else "; on all cores"
             print(f"{name:14} {benchmark.text}{goal}{cores}; about {benchmark.minutes:g} min")
         return 0
+    effort = table.Effort(repeats=asked.repeats, fraction=asked.fraction)
     rows: list[table.Row] = []
     for name in asked.names or BENCHMARKS:
-        rows += _measured(name, asked.repeats)
+        rows += _measured(name, effort)
     where = {**table.machine(), "clock": asked.clock}
     print("  ".join(f"{key} {value}" for key, value in where.items()))
     table.write(rows, where, as_csv=asked.csv, as_json=asked.json)
@@ -58,11 +76,11 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _measured(name: str, repeats: int) -> list[table.Row]:
+def _measured(name: str, effort: table.Effort) -> list[table.Row]:
     benchmark = BENCHMARKS[name]
     print(f"{name}: {benchmark.text}", flush=True)
     table.pin(benchmark.cores)
     with tempfile.TemporaryDirectory(prefix="sgdlab-bench-") as folder:
-        rows = benchmark.rows(repeats, Path(folder))
+        rows = benchmark.rows(effort, Path(folder))
     table.show(rows)
     return rows

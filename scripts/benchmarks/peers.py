@@ -6,7 +6,7 @@ weights in start.npz, over the batches in file order, and with their losses wher
 
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ SIZES = (784, 512, 512, 10)
 Answer = dict[str, Any]
 
 
-def flops(batch: int) -> float:
+def flops(batch: int, sizes: Sequence[int] = SIZES) -> float:
     """Floating point operations of the products of one update: forward, backward to weights and inputs."""
-    pairs = list(itertools.pairwise(SIZES))
+    pairs = list(itertools.pairwise(sizes))
     return 2.0 * batch * (2 * sum(a * b for a, b in pairs) + sum(a * b for a, b in pairs[1:]))
 
 
@@ -73,8 +73,8 @@ class _Clock:
         self.seconds = clock() - self._began
 
     def evaluated(self, epoch: int, result: Any) -> None:
-        self._began = self._began or clock()
         self._show.evaluated(epoch, result)
+        self._began = self._began or clock()
 
     def close(self) -> None:
         self._show.close()

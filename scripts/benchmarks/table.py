@@ -1,6 +1,7 @@
 """What was measured: rows, variants that take turns, the printed table and the files."""
 
 import csv
+import itertools
 import json
 import os
 import platform
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,16 +20,23 @@ Variant = Callable[[], float]  # does the work once; returns the seconds that it
 
 
 @dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much to measure. fraction: of the plain script's training runs, which whole would take an hour."""
+
+    repeats: int = 5
+    fraction: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """One comparison.
 
-    rows: measures in so many repeats, with a folder that is its own. goal: in words, for --list.
-    cores: 1, pinned to the last core, or 0, all of them. needs: packages of the extra `bench`.
-    minutes: how long it takes, about, with the default repeats on the full data.
+    rows: measures, with a folder that is its own. goal: in words, for --list. cores: 1, pinned to the last
+    core, or 0, all of them. minutes: how long it takes, about, with the default effort on the full data.
     """
 
     text: str
-    rows: Callable[[int, Path], "list[Row]"]
+    rows: Callable[[Effort, Path], "list[Row]"]
     goal: str = ""
     cores: int = 1
     minutes: float = 0.5
@@ -71,53 +80,47 @@ def in_turn(variants: Mapping[str, Variant], repeats: int) -> dict[str, list[flo
     return times
 
 
-def compared(name: str, of: str, variants: Mapping[str, Variant], repeats: int, **about: str) -> list[Row]:
+def row(found: Sequence[float], **about: Any) -> Row:
+    """The row of repeated measurements."""
+    return Row(minimum=min(found), median=statistics.median(found), repeats=len(found), **about)
+
+
+def compared(name: str, of: str, variants: Mapping[str, Variant], repeats: int) -> list[Row]:
     """Rows of variants in seconds, each beside the first."""
     times = in_turn(variants, repeats)
     first = min(next(iter(times.values())))
     return [
-        Row(
-            benchmark=name,
-            variant=variant,
-            of=of,
-            minimum=min(found),
-            median=statistics.median(found),
-            repeats=repeats,
-            faster=first / min(found),
-            **about,
-        )
+        row(found, benchmark=name, variant=variant, of=of, faster=first / min(found))
         for variant, found in times.items()
     ]
 
 
 # Title of a column, how to write it, whether it stands right.
 _COLUMNS: tuple[tuple[str, Callable[[Row], str], bool], ...] = (
-    ("benchmark", lambda row: row.benchmark, False),
-    ("case", lambda row: row.case, False),
     ("variant", lambda row: row.variant, False),
-    ("of", lambda row: row.of, False),
     ("min", lambda row: quantity(row.minimum, row.unit), True),
     ("median", lambda row: quantity(row.median, row.unit), True),
+    ("of", lambda row: row.of, False),
     ("times faster", lambda row: "" if row.faster is None else f"{row.faster:,.3g}", True),
-    ("of the limit", lambda row: "" if row.limit is None else f"{row.limit:.0%}".replace("%", " %"), True),
+    ("of the limit", lambda row: "" if row.limit is None else f"{100 * row.limit:.0f} %", True),
     ("GFLOP/s", lambda row: "" if row.rate is None else f"{row.rate:.1f}", True),
-    ("goal", lambda row: _goal(row), False),
-    ("", lambda row: row.note, False),
+    ("", lambda row: "; ".join(filter(None, (_goal(row), row.note))), False),
 )
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print the table, without columns that nothing fills."""
+    """Print a table for each benchmark, without columns that nothing fills."""
     console = Console(width=max(110, Console().width))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    used = [column for column in _COLUMNS if any(column[1](row) for row in rows)]
-    for title, _, right in used:
-        table.add_column(title, justify="right" if right else "left")
-    for row, before in zip(rows, [None, *rows], strict=False):
-        if before is not None and (row.benchmark, row.case) != (before.benchmark, before.case):
-            table.add_section()
-        table.add_row(*(Text(write(row)) for _, write, _ in used))
-    console.print(table)
+    for (name, case), group in itertools.groupby(rows, lambda row: (row.benchmark, row.case)):
+        found = list(group)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        used = [column for column in _COLUMNS if any(column[1](row) for row in rows)]
+        for title, _, right in used:
+            table.add_column(title, justify="right" if right else "left")
+        for row in found:
+            table.add_row(*(Text(write(row)) for _, write, _ in used))
+        console.print(Text(f"{name}: {case}" if case else name, style="bold"))
+        console.print(table)
 
 
 def quantity(value: float | None, unit: str) -> str:

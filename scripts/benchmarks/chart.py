@@ -1,0 +1,86 @@
+"""Rows as pictures: bars beside each other, or curves where the rows have places on an axis."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from benchmarks.table import Row, quantity
+
+ACROSS = 3  # panels side by side
+OWN, OTHER = "#1f77b4", "#b8bec6"  # bars of sgdlab, and of what it is measured against
+
+
+def draw(rows: Sequence[Row], path: Path) -> list[Path]:
+    """One figure a benchmark; of several, each with its benchmark's name before the ending of `path`."""
+    groups = [(name, list(group)) for name, group in itertools.groupby(rows, lambda row: row.benchmark)]
+    written = []
+    for name, found in groups:
+        place = path if len(groups) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}")
+        figure = _figure([row for row in found if row.minimum is not None])
+        figure.savefig(place, dpi=120)
+        plt.close(figure)
+        written.append(place)
+    return written
+
+
+def _figure(rows: Sequence[Row]) -> Figure:
+    panels = [list(group) for _, group in itertools.groupby(rows, lambda row: (row.case, row.of, row.unit))]
+    across = min(ACROSS, max(1, len(panels)))
+    down = max(1, -(-len(panels) // across))
+    tallest = max((len(panel) for panel in panels), default=1)
+    width, height = (4.6 * across + 1.4, down * (0.9 + 0.34 * tallest))
+    if any(row.x is not None for row in rows):
+        width, height = (5.6 * across, 3.8 * down)
+    figure, axes = plt.subplots(down, across, squeeze=False, figsize=(width, height), layout="constrained")
+    for place, panel in itertools.zip_longest(axes.flat, panels):
+        if panel is None:
+            place.set_axis_off()
+        elif panel[0].x is not None:
+            _curve(place, panel)
+        else:
+            _bars(place, panel)
+    if rows:
+        figure.suptitle(rows[0].benchmark)
+    return figure
+
+
+def _bars(axes: Axes, rows: Sequence[Row]) -> None:
+    """The minimum of each variant from top to bottom, with its number; a thin line ends at the median."""
+    names = [row.variant for row in rows]
+    values = [row.minimum or 0.0 for row in rows]
+    places = range(len(rows))
+    colours = [OWN if row.variant.startswith(("sgdlab", "batched", "local")) else OTHER for row in rows]
+    axes.barh(places, values, color=colours)
+    axes.hlines(places, values, [row.median or 0.0 for row in rows], color="0.3", linewidth=1)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    widest = max([*values, *(row.median or 0.0 for row in rows)])
+    for place, row in zip(places, rows, strict=True):
+        right = max(row.minimum or 0.0, row.median or 0.0) + 0.02 * widest
+        axes.text(right, place, quantity(row.minimum, row.unit), va="center", fontsize=8)
+    axes.set_xlim(0, 1.25 * widest)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_xlabel(f"{'seconds' if rows[0].unit == 's' else rows[0].unit} of {rows[0].of}")
+    axes.set_title(rows[0].case, fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _curve(axes: Axes, rows: Sequence[Row]) -> None:
+    """The minimum against its place, both logarithmic, and the line of cost that grows in proportion."""
+    x = [row.x or 0.0 for row in rows]
+    y = [row.minimum or 0.0 for row in rows]
+    axes.loglog(x, y, "o-", color=OWN, label="measured")
+    axes.loglog(x, [y[-1] * place / x[-1] for place in x], "--", color="0.6", label="in proportion")
+    axes.set_xlabel(rows[0].case)
+    axes.set_ylabel(f"seconds of {rows[0].of}")
+    axes.grid(True, which="major", color="0.9")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
