@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sgdlab.errors import UserError
+from sgdlab.problem import files
 from sgdlab.problem.files import BadFile, KnownFile, find, read_known, store
 from sgdlab.problem.idx import idx_bytes, parse_idx
 
@@ -118,3 +119,20 @@ def test_storing_replaces_the_file_and_leaves_nothing_else(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
     store(b"hello", tmp_path / "file", work)
     assert (tmp_path / "file").read_bytes() == b"hello" and not list(work.iterdir())
+
+
+def test_a_file_is_unpacked_in_pieces_into_one_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PIECE", 2)
+    (tmp_path / "file").write_bytes(b"hello")
+    (tmp_path / "file.gz").write_bytes(gzip.compress(b"hello"))
+    for name in ("file", "file.gz"):
+        content = read_known(tmp_path / name, KNOWN)
+        assert isinstance(content, bytearray) and content == b"hello"
+
+
+def test_an_array_of_unpacked_bytes_is_no_copy():
+    content = bytearray(idx_bytes(np.arange(6, dtype=np.uint8).reshape(2, 3)))
+    array = parse_idx(content, "file")
+    content[-1] = 99
+    assert array.tolist() == [[0, 1, 2], [3, 4, 99]] and array.flags.writeable
+    assert parse_idx(bytes(content), "file").flags.writeable

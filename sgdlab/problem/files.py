@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+PIECE = 2**20  # bytes unpacked at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFile:
@@ -20,9 +22,12 @@ class KnownFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A verified file: its unpacked content and where it lies (unpacked, or packed with the ending .gz)."""
+    """A verified file: its unpacked content and where it lies (unpacked, or packed with the ending .gz).
 
-    content: bytes
+    The content may become an array without a copy of it, and so changes with that.
+    """
+
+    content: bytearray
     path: Path
 
 
@@ -50,7 +55,7 @@ def find(known: KnownFile, folders: Iterable[Path]) -> tuple[Found | None, list[
     return None, bad
 
 
-def read_known(path: Path, known: KnownFile) -> bytes:
+def read_known(path: Path, known: KnownFile) -> bytearray:
     """The unpacked content of `path` (packed if it ends in .gz), verified by size and SHA-256.
 
     Raises FileNotFoundError or NotADirectoryError if nothing is there, BadFile if it is not what is expected.
@@ -73,11 +78,16 @@ def read_known(path: Path, known: KnownFile) -> bytes:
     return content
 
 
-def _read(path: Path, most: int) -> bytes:
-    """At most `most` unpacked bytes of a file. Raises as `read_known` does."""
+def _read(path: Path, most: int) -> bytearray:
+    """At most `most` unpacked bytes of a file, in one place from the start. Raises as `read_known` does."""
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-            return file.read(most)
+            content, length = bytearray(most), 0
+            with memoryview(content) as places:
+                while size := file.readinto(places[length : length + PIECE]):
+                    length += size
+            del content[length:]
+            return content
     except (FileNotFoundError, NotADirectoryError):
         raise
     except EOFError as error:
@@ -88,7 +98,7 @@ def _read(path: Path, most: int) -> bytes:
         raise BadFile(path, f"cannot be read ({error.strerror})") from error
 
 
-def store(content: bytes, path: Path, work: Path) -> None:
+def store(content: bytes | bytearray, path: Path, work: Path) -> None:
     """Write a file so that `path` is at every instant either what it was or all of the new content.
 
     `work` is a folder on the same file system, for the file while it is not complete. Raises OSError.

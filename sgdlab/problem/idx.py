@@ -15,10 +15,11 @@ from sgdlab.errors import UserError
 UNSIGNED_BYTE = 0x08  # the type code of IDX for uint8
 
 
-def parse_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:
+def parse_idx(content: bytes | bytearray, name: str) -> npt.NDArray[np.uint8]:
     """The array that an unpacked IDX file holds: uint8, of the shape in its header, writable.
 
-    `name` is what an error calls the file. Raises UserError if the header or the length is wrong.
+    That of a bytearray is a view of it. `name` is what an error calls the file. Raises UserError if the
+    header or the length is wrong.
     """
     if len(content) < 4:
         raise UserError(f"{name} is no IDX file: {len(content)} bytes are too short for a header")
@@ -37,7 +38,8 @@ def parse_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:
             f"{name} is damaged: {len(content):,} bytes, but its header says {start + math.prod(shape):,}"
             f" (shape {' x '.join(map(str, shape))})"
         )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy()
+    array = np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    return array if array.flags.writeable else array.copy()
 
 
 def idx_bytes(array: npt.NDArray[np.uint8]) -> bytes:
