@@ -15,6 +15,7 @@ import torch
 
 from sgdlab import assemble, device, optim, problem, products, runner
 from sgdlab.config import Config
+from sgdlab.disk import disk_errors
 from sgdlab.engine import checkpoint
 from sgdlab.engine.batched import BatchedTrainer
 from sgdlab.engine.curves import Array, Curve
@@ -96,7 +97,7 @@ def run(
     first = configs[0]
     parent = runner.folder_of(first).parent
     settings = device.settings(first.device, threads=first.threads, seed=first.seed)
-    with settings, runner.disk_errors(parent), device.memory_errors():
+    with settings, disk_errors(parent), device.memory_errors():
         arithmetic = {
             "products": products.choose(first.products, first.device, first.precision),
             "step": STEP,

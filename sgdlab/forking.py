@@ -32,7 +32,7 @@ def warm_up() -> None:
         resource_tracker.ensure_running()
         # Blocked in the server, and so in its processes until they can answer (`worker.work`): a Ctrl-C that
         # the terminal sends to all of them must not end the server, nor its half-made children.
-        with _without_main(), _known_path(), _blocked():
+        with _without_main(), _environment(), _blocked():
             forkserver.ensure_running()
 
 
@@ -55,17 +55,21 @@ def _without_main() -> Iterator[None]:
 
 
 @contextmanager
-def _known_path() -> Iterator[None]:
-    """Before Python 3.13 the server does not know this process's sys.path, but for this variable."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+def _environment() -> Iterator[None]:
+    """Before Python 3.13 the server does not know this process's sys.path, but for PYTHONPATH; numpy, once
+    imported, would have threads there."""
+    path = os.pathsep.join(part or os.getcwd() for part in sys.path)
+    changed = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

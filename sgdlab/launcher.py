@@ -7,7 +7,6 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -20,19 +19,15 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from sgdlab import forking
 from sgdlab.cases import expand, read_cases
 from sgdlab.checks import Check, Optional, Whole
 from sgdlab.compose import Composer
 from sgdlab.config import show
-from sgdlab.errors import UsageError, UserError
-from sgdlab.naming import sweep_id
+from sgdlab.errors import UsageError
 from sgdlab.overrides import long, parsed_all, typed
-from sgdlab.records import read_sweep
 from sgdlab.refusals import HYDRA_ERRORS, reword
 
 if TYPE_CHECKING:
-    from sgdlab.config import Config
     from sgdlab.sweep import Job, Sweep
 
 # Hydra instantiates only classes that call themselves part of this package, wherever they are.
@@ -98,32 +93,21 @@ class SweepLauncher(Launcher):
         from sgdlab.execute import run_alone
         from sgdlab.sweep import How, Sweep
 
-        sweep = Sweep(jobs, self._tasks(), self._experiment(), How(**settings))
+        tasks = [typed(str(task)) for task in self._config.hydra.overrides.task]
+        experiment = self._config.hydra.runtime.choices.get("experiment")
+        sweep = Sweep(jobs, tasks, experiment, How(**settings))
         if _collecting is None:
             run_alone(sweep)
         else:
             _collecting.append(sweep)
         return [_returned(job) for job in jobs]
 
-    def _tasks(self) -> list[str]:
-        """The words of the command."""
-        assert self._config is not None
-        return [typed(str(task)) for task in self._config.hydra.overrides.task]
-
-    def _experiment(self) -> str | None:
-        assert self._config is not None
-        name: str | None = self._config.hydra.runtime.choices.get("experiment")
-        return name
-
-    def _get_ready(self, first: "Config", jobs: int) -> None:
-        """Called before torch is imported."""
-
     def _settings(self) -> dict[str, Any]:
         """The fields of `sgdlab.sweep.How`. Raises UsageError for a setting that is not legal."""
         raise NotImplementedError
 
     def _checked(self, every: list[list[str]]) -> "list[Job]":
-        """The jobs, once all of them are known to make sense; torch is imported only then."""
+        """The jobs, once all of them are known to make sense."""
         assert self._context is not None and self._config is not None
         composer = Composer(self._context.config_loader, self._config)
         raw = OmegaConf.to_container(self._config, resolve=False)
@@ -134,14 +118,13 @@ class SweepLauncher(Launcher):
                 words, label = expand(overrides, cases)
                 configs.append(composer.accept(words))
                 labels.append(label)
-        self._get_ready(configs[0], len(configs))
-        from sgdlab import runner
+        from sgdlab import answers
         from sgdlab.sweep import Job
 
         jobs = []
         for overrides, config, label in zip(every, configs, labels, strict=True):
             with _named(overrides):
-                ready = runner.prepare(config)
+                ready = answers.prepare(config)
                 jobs.append(Job(overrides=_words(overrides), config=ready, label=label))
         return jobs
 
@@ -195,13 +178,6 @@ class LocalLauncher(_ProcessLauncher):
     __module__ = PLUGINS
     batches = "never"
 
-    def _get_ready(self, first: "Config", jobs: int) -> None:
-        """Let the fork server import torch while this process does, unless it will not be needed: one job
-        runs here, and a sweep that is done is answered from disk."""
-        folder = Path(first.runs_dir).expanduser() / "sweeps" / sweep_id(self._experiment(), self._tasks())
-        if jobs > 1 and (first.force or not _seems_done(folder)):
-            forking.warm_up()
-
 
 class BatchedLauncher(_ProcessLauncher):
     """Together where they can share a batch (`sgdlab.planning`), the rest each in a process of its own."""
@@ -215,14 +191,6 @@ class AutoLauncher(_ProcessLauncher):
 
     __module__ = PLUGINS
     batches = "paying"
-
-
-def _seems_done(folder: Path) -> bool:
-    """Whether the sweep's last record says that all of its jobs are done."""
-    try:
-        return all(job["status"] in ("done", "diverged") for job in read_sweep(folder)["jobs"])
-    except UserError:
-        return False
 
 
 def _words(overrides: list[str]) -> list[str]:

@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 import sgdlab
 
 
@@ -21,6 +18,9 @@ def now() -> str:
 
 def facts(device: str) -> dict[str, Any]:
     """Process, host, device and versions."""
+    import numpy as np
+    import torch
+
     return {
         "pid": os.getpid(),
         "host": platform.node(),
@@ -39,6 +39,8 @@ def facts(device: str) -> dict[str, Any]:
 @functools.cache  # the file is long where there are many cores
 def _device_name(device: str) -> str:
     if device.startswith("cuda"):
+        import torch
+
         return torch.cuda.get_device_name(device)
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

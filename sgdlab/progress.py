@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sgdlab.engine.evaluate import Evaluation
+if TYPE_CHECKING:
+    from sgdlab.engine.evaluate import Evaluation
 
 PLAIN_SECONDS = 10.0  # at least so long between plain lines, however short the epochs
 
@@ -33,7 +34,7 @@ class Display(Protocol):
     def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
         """So far; `samples` since the start of the whole run."""
 
-    def evaluated(self, epoch: int, result: Evaluation) -> None:
+    def evaluated(self, epoch: int, result: "Evaluation") -> None:
         """The weights were evaluated after so many epochs."""
 
     def close(self) -> None:
@@ -55,7 +56,7 @@ class Quiet:
     def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
         return
 
-    def evaluated(self, epoch: int, result: Evaluation) -> None:
+    def evaluated(self, epoch: int, result: "Evaluation") -> None:
         return
 
     def close(self) -> None:
@@ -82,7 +83,7 @@ class Plain(Quiet):
         self._step, self._loss = step, loss
         self._pace.at(step, samples)
 
-    def evaluated(self, epoch: int, result: Evaluation) -> None:
+    def evaluated(self, epoch: int, result: "Evaluation") -> None:
         now = time.monotonic()
         last = self._step >= self._length.steps
         if now - self._said < PLAIN_SECONDS and not last:
@@ -131,7 +132,7 @@ class Live:
         text = f"loss {loss:.4g}  {self._test}{self._pace.rate()}"
         self._progress.update(self._task, completed=step, epoch=f"{epoch}/{self._length.epochs}", text=text)
 
-    def evaluated(self, epoch: int, result: Evaluation) -> None:
+    def evaluated(self, epoch: int, result: "Evaluation") -> None:
         accuracy = result.test_accuracy
         if accuracy is None:
             self._test = f"test loss {result.test_loss:.4g}  "
@@ -180,7 +181,7 @@ class Pace:
         return time_ - self._first[0], step - self._first[1], samples - self._first[2]
 
 
-def test_text(result: Evaluation) -> str:
+def test_text(result: "Evaluation") -> str:
     """`test loss 0.456, accuracy 83.60 %`."""
     accuracy = "" if result.test_accuracy is None else f", accuracy {result.test_accuracy:.2%}"
     return f"test loss {result.test_loss:.4g}{accuracy.replace('%', ' %')}"

@@ -1,6 +1,5 @@
 """One run from its configuration to its records: answered from disk, resumed, or trained."""
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from sgdlab.answers import finished as finished
 from sgdlab.answers import folder_of as folder_of
 from sgdlab.answers import prepare as prepare
 from sgdlab.config import Config, as_mapping, identity, slug
+from sgdlab.disk import disk_errors
 from sgdlab.engine import checkpoint, measure
 from sgdlab.engine.serial import Diverged, Trainer
 from sgdlab.errors import UserError
@@ -287,19 +287,3 @@ def _remove_empty(folder: Path) -> None:
             parent.rmdir()
         except OSError:
             return
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Inside, a full or unwritable disk is a UserError that names the folder."""
-    try:
-        yield
-    except OSError as err:
-        if err.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"no space left on the disk of {folder}\nFree some and give the same command again: "
-                f"it goes on from the last checkpoint"
-            ) from None
-        if err.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-            raise UserError(f"cannot write to {folder}: {err.strerror}; choose another runs_dir=") from None
-        raise

@@ -8,12 +8,14 @@ import gc
 import torch
 import torch._dynamo  # by torch's first optimizer, and 890 modules
 
-from sgdlab import machine, worker
+from sgdlab import machine, products, worker
 from sgdlab.problem import datasets, losses, minimum, models
 
 __all__ = ["datasets", "losses", "minimum", "models", "torch", "worker"]
 
 machine.facts("cpu")  # which asks git
+torch.set_num_threads(1)
+products.probe()  # once, so that the runs of a sweep agree however busy the machine is by then
 # Out of the reach of collections, which would write to every page that the processes share.
 gc.collect()
 gc.freeze()

@@ -95,3 +95,8 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
 def number(value: float | None) -> str:
     """A metric to four digits; empty when there is none."""
     return "" if value is None else f"{value:.4g}"
+
+
+def count_of(runs: int) -> str:
+    """`1 run`, `1,200 runs`."""
+    return f"{runs:,} run" + "s" * (runs != 1)

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sgdlab import runner
+from sgdlab import answers
 from sgdlab.config import NOT_IDENTITY, Config
+from sgdlab.disk import disk_errors
 from sgdlab.machine import now
 from sgdlab.naming import key, sweep_id
 from sgdlab.records import Run, SweepWriter
@@ -52,7 +53,7 @@ class Job:
     @cached_property
     def folder(self) -> Path:
         """The folder of the job's run."""
-        return runner.folder_of(self.config)
+        return answers.folder_of(self.config)
 
     def record(self) -> dict[str, Any]:
         """What sweep.json says of the job."""
@@ -101,20 +102,20 @@ class Sweep:
         self._written = -WRITE_SECONDS
 
     def __enter__(self) -> "Sweep":
-        with runner.disk_errors(self.folder):
+        with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._write()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        with self._lock, runner.disk_errors(self.folder):
+        with self._lock, disk_errors(self.folder):
             if self._later is not None:
                 self._later.cancel()
             self._write(finished=now())
 
     def note(self) -> None:
         """Bring the record up to date: now, or within a second of the last time."""
-        with self._lock, runner.disk_errors(self.folder):
+        with self._lock, disk_errors(self.folder):
             wait = self._written + WRITE_SECONDS - time.monotonic()
             if wait <= 0:
                 self._write()

@@ -9,6 +9,7 @@ from sgdlab.errors import UserError
 from sgdlab.progress import Display
 from sgdlab.recorder import Interrupted, Signals
 from sgdlab.slots import at_once
+from sgdlab.summary import count_of
 from sgdlab.sweep import Job, Sweep
 
 
@@ -63,14 +64,9 @@ def _say_plan(groups: Sequence[planning.Group], begun: int, show: Display) -> No
     batches = [group for group in groups if group.batched]
     if batches:
         count = f"{len(batches)} batch" + "es" * (len(batches) > 1)
-        show.say(f"batched: {runs(sum(len(group.members) for group in batches))} in {count}")
+        show.say(f"batched: {count_of(sum(len(group.members) for group in batches))} in {count}")
     for group in groups:
         if not group.batched:
-            show.say(f"one by one: {runs(len(group.members))}: {group.reason}")
+            show.say(f"one by one: {count_of(len(group.members))}: {group.reason}")
     if begun:
-        show.say(f"one by one: {runs(begun)}: begun before, and to go on from the checkpoint")
-
-
-def runs(count: int) -> str:
-    """`1 run`, `1,200 runs`."""
-    return f"{count:,} run" + "s" * (count != 1)
+        show.say(f"one by one: {count_of(begun)}: begun before, and to go on from the checkpoint")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -9,7 +11,7 @@ from test_processes import ENDLESS, command, running, until
 from test_sweep import record, statuses
 from training import SMALL, TINY, configure, curves, train
 
-from sgdlab import execute, planning, runner
+from sgdlab import execute, forking, planning, runner, shared
 from sgdlab.commands.train import main
 from sgdlab.errors import UsageError, UserError
 from sgdlab.launcher import collected
@@ -100,9 +102,12 @@ def test_an_error_of_a_job_is_its_reason(tmp_path, capsys):
 def test_a_signal_stops_all_jobs_and_leaves_them_to_go_on(tmp_path, number, code):
     words = ("-m", *ENDLESS, "seed=0,1,2", f"runs_dir={tmp_path}", "hydra.launcher.jobs=2")
     folders = [runner.folder_of(configure(tmp_path, *ENDLESS, f"seed={seed}")) for seed in (0, 1)]
-    process = command(*words)
+    process = command(*words, start_new_session=True)
     until(lambda: all(running(folder) for folder in folders), process)
-    process.send_signal(number)
+    if number == signal.SIGINT:  # as a terminal sends it: to all processes that have not left its session
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     out, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert err == "sgdlab: interrupted; give the same command again to go on from there\n"
@@ -115,12 +120,13 @@ def test_a_signal_stops_all_jobs_and_leaves_them_to_go_on(tmp_path, number, code
 
 
 def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
-    """They stop by themselves, with checkpoints."""
-    process = command("-m", *ENDLESS, "seed=0,1", f"runs_dir={tmp_path}", "hydra.launcher.jobs=2")
+    """Killed with the server that its jobs were forked from. They stop by themselves, with checkpoints."""
+    words = ("-m", *ENDLESS, "seed=0,1", f"runs_dir={tmp_path}", "hydra.launcher.jobs=2")
+    process = command(*words, start_new_session=True)
     folders = [runner.folder_of(configure(tmp_path, *ENDLESS, f"seed={seed}")) for seed in (0, 1)]
     until(lambda: all(running(folder) for folder in folders), process)
     pids = [read_run(folder).info["pid"] for folder in folders]
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=120)
     until_ = time.monotonic() + 120
     while any(map(alive, pids)):
@@ -149,18 +155,23 @@ def test_settings_that_are_not_legal_are_refused_before_anything_runs(tmp_path, 
 
 
 def test_a_single_job_and_what_is_on_the_disk_need_no_process(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(execute, "pool", None)
+    monkeypatch.setattr(forking, "warm_up", None)
     assert sweep(tmp_path, *TINY, "lr=0.1") == 0
     assert read_run(tmp_path / record(tmp_path)["jobs"][0]["run"]).info["pid"] == os.getpid()
-    assert sweep(tmp_path, *TINY, "lr=0.1,0.10") == 0
+    words = [*TINY, "lr=0.1,0.10"]
+    assert sweep(tmp_path, *words) == 0
     assert "2 runs already done" in capsys.readouterr().out
+    line = ["train", "-m", *words, f"runs_dir={tmp_path}", "device=cpu"]
+    code = f"import sys; from sgdlab.cli import main; main({line}); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "2 runs already done" in done.stdout
 
 
 def test_data_that_cannot_be_had_fails_its_jobs_before_they_start(tmp_path, monkeypatch, capsys):
     def nothing(*_):
         raise UserError("no source has it")
 
-    monkeypatch.setattr(execute.shared.sources, "load_images", nothing)
+    monkeypatch.setattr(shared.sources, "load_images", nothing)
     words = (*SMALL, "dataset=fashion_mnist_small,logistic_regression", "model.hidden=[2]", "steps=1")
     words = [word for word in words if word not in ("dataset=fashion_mnist_small", "dataset.limit=640")]
     with pytest.raises(UserError, match="2 of 4 runs failed"):
