@@ -47,9 +47,10 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output went away (`sgdlab runs | head`); nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as err:
         print("sgdlab: interrupted", file=sys.stderr)
-        return 130
+        code: int = getattr(err, "exit_code", 130)  # another one where it was SIGTERM
+        return code
 
 
 def _dispatch(argv: list[str]) -> int:

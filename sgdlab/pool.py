@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -135,33 +135,36 @@ class _Pool:
         """Begin those of the waiting jobs for which there is a place, and take them out."""
         place = 0
         while place < len(waiting) and not self._slots.full():
-            if self._begin(*waiting[place]):
-                del waiting[place]
-            else:  # waits for a GPU
+            number, task = waiting[place]
+            slot = self._slots.take(task.config.device, task.config.threads)
+            if slot is None:  # waits for a GPU
                 place += 1
+                continue
+            try:
+                self._begin(number, task, slot)
+            except (OSError, EOFError) as err:  # out of memory, processes or open files
+                self._slots.give(slot)
+                if self._running:  # when one of these has ended, there may be room
+                    return
+                self._follower.started(number)
+                failed = Ended(status="failed", reason=f"no process could be started: {err!r}")
+                self._follower.ended(number, failed, None)
+            del waiting[place]
 
-    def _begin(self, number: int, task: Task) -> bool:
-        """Start the job if there is a place for it; whether it need not be waited with any more."""
-        slot = self._slots.take(task.config.device, task.config.threads)
-        if slot is None:
-            return False
+    def _begin(self, number: int, task: Task, slot: Slot) -> None:
         task = replace(task, environment={**os.environ, **slot.environment})
-        messages, message_end = self._context.Pipe(duplex=False)
-        output, output_end = self._context.Pipe(duplex=False)
-        arguments = (task, self._data, message_end, output_end)
-        process = self._context.Process(target=worker.work, args=arguments, daemon=True)
-        show = self._follower.started(number)
-        try:
+        with ExitStack() as ours, ExitStack() as theirs:
+            messages, message_end = self._context.Pipe(duplex=False)
+            ours.enter_context(messages)
+            theirs.enter_context(message_end)
+            output, output_end = self._context.Pipe(duplex=False)
+            ours.enter_context(output)
+            theirs.enter_context(output_end)
+            arguments = (task, self._data, message_end, output_end)
+            process = self._context.Process(target=worker.work, args=arguments, daemon=True)
             forking.start(process)
-        except (OSError, EOFError) as err:  # out of processes or memory
-            self._slots.give(slot)
-            self._follower.ended(
-                number, Ended(status="failed", reason=f"no process could be started: {err!r}"), None
-            )
-            return True
-        finally:
-            message_end.close()
-            output_end.close()
+            ours.pop_all()
+        show = self._follower.started(number)
         self._running[number] = _Running(
             number=number,
             task=task,
@@ -171,7 +174,6 @@ class _Pool:
             output=output,
             show=show,
         )
-        return True
 
     def _listen(self) -> None:
         """Wait for what the processes say and for their ends, but not for long."""
@@ -201,7 +203,7 @@ class _Pool:
             text = os.read(job.output.fileno(), 65536)
             if not text:
                 job.closed.add(job.output)
-            *lines, job.rest = (job.rest + text).split(b"\\n")
+            *lines, job.rest = (job.rest + text).split(b"\n")
             for line in lines:
                 self._follower.printed(job.number, line.decode(errors="replace").rstrip()[:LINE])
 

@@ -60,7 +60,8 @@ class Dies(Plain):
         loss = super().step(closure)
         if self.param_groups[0]["updates"] == self.at and not self.once.exists():
             self.once.touch()
-            print("a last word", file=sys.stderr, flush=True)
+            print("some words\nand more", flush=True)
+            print("a last word", file=sys.stderr, end="", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         return loss
 

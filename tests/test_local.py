@@ -1,5 +1,6 @@
 """hydra/launcher=local: jobs at once, each in a process of its own."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -72,7 +73,8 @@ def test_a_job_that_is_killed_fails_alone_and_goes_on_when_asked_again(tmp_path,
     ]
     out = capsys.readouterr().out
     assert f"+optimizer.at=30: failed: {reason}" in out
-    assert "+optimizer.at=30: a last word" in out
+    for line in ("some words", "and more", "a last word"):
+        assert f"+optimizer.at=30: {line}\n" in out
     killed = read_run(tmp_path / "runs" / record(tmp_path / "runs")["jobs"][1]["run"])
     assert (killed.status, killed.reason) == ("failed", reason)
     assert sweep(tmp_path / "runs", *words) == 0
@@ -191,6 +193,23 @@ def test_the_longest_run_is_begun_first():
     assert planning.longest_first(configs) == [3, 1, 2, 0, 4]
     works = [planning.work(config) for config in configs]
     assert works[0] == works[4] and works[1] > 5 * works[0]
+
+
+def test_without_room_for_another_process_a_job_waits_for_one_to_end(tmp_path, monkeypatch):
+    start, refused = forking.start, []
+
+    def full(process):
+        if multiprocessing.active_children():
+            refused.append(process)
+            raise BlockingIOError("no room")
+        start(process)
+
+    monkeypatch.setattr(forking, "start", full)
+    assert sweep(tmp_path, *TINY, "lr=0.1,0.2", "quiet=true") == 0
+    assert refused and statuses(tmp_path) == ["done", "done"]
+    monkeypatch.setattr(forking, "start", lambda process: os.close(-1))
+    with pytest.raises(UserError, match="2 of 2 runs failed"):
+        sweep(tmp_path, *TINY, "lr=0.3,0.4", "quiet=true")
 
 
 def test_two_sweeps_are_one_pool_and_a_run_of_both_is_made_once(tmp_path, capsys):
