@@ -1,7 +1,8 @@
 """The processes of a sweep: one a job, so many at once, each followed from its start to its end.
 
-They are forked from a server that has imported torch (`sgdlab.server`), which costs milliseconds. A process
-that is killed fails alone. At Ctrl-C or SIGTERM each is sent the same signal, and keeps a checkpoint.
+They are forked from a server that has imported torch (`sgdlab.server`), which costs milliseconds; after a job
+of less than a second, that too is saved by giving the process another. One that is killed takes no other job
+with it. At Ctrl-C or SIGTERM each is sent the same signal, and keeps a checkpoint.
 """
 
 import os
@@ -17,7 +18,9 @@ from types import FrameType
 from typing import Any, Protocol
 
 from sgdlab import forking, worker
+from sgdlab.answers import FINISHED
 from sgdlab.forking import STOPS
+from sgdlab.optim import EXTERNAL
 from sgdlab.progress import Display
 from sgdlab.recorder import Interrupted
 from sgdlab.shared import Shared
@@ -28,6 +31,8 @@ TICK = 0.2  # seconds between looks at signals and the display while no process 
 GRACE = 10.0  # seconds in which a process that is no longer wanted can keep a checkpoint
 KILLS = 3  # so many signals, and processes are not asked any more
 LINE = 500  # characters of a line that a job printed
+# A process whose job took less seconds gets another: a new one would take a good part of that.
+SHORT = 1.0
 LOST = 255  # multiprocessing's exit code of a process whose server died
 
 
@@ -49,7 +54,7 @@ class Follower(Protocol):
 
 @dataclass(kw_only=True)
 class _Running:
-    """A job's process and what comes from it."""
+    """A process, what comes from it, and its job. how: that ended, once it has. leaving: it gets no other."""
 
     number: int
     task: Task
@@ -60,6 +65,7 @@ class _Running:
     show: Display
     rest: bytes = b""  # of a line
     how: Ended | None = None
+    leaving: bool = False
     closed: set[Connection] = field(default_factory=set)
 
 
@@ -108,6 +114,7 @@ class _Pool:
     def run(self, waiting: list[tuple[int, Task]], asked: Asked) -> None:
         """Until all jobs are over or, after a signal, those that had begun."""
         while self._running or (waiting and not asked.numbers):
+            self._hand_on([] if asked.numbers else waiting)
             if not asked.numbers:
                 self._fill(waiting)
             self._pass_on(asked.numbers)
@@ -117,6 +124,8 @@ class _Pool:
     def end(self) -> None:
         """See to it that no process is left: asked first, then killed."""
         for job in self._running.values():
+            if job.how is not None:  # it waits for another job, and for no signal
+                job.messages.close()
             _kill(job.process, signal.SIGTERM)
         until = time.monotonic() + GRACE
         for job in self._running.values():
@@ -130,6 +139,22 @@ class _Pool:
             for job in self._running.values():
                 _kill(job.process, number)
             self._sent += 1
+
+    def _hand_on(self, waiting: list[tuple[int, Task]]) -> None:
+        """Give processes whose jobs have ended one of those that wait, if it may be; else let them go."""
+        for job in self._running.values():
+            if job.how is None or job.leaving:
+                continue
+            follows = bool(waiting) and _may_follow(waiting[0][1], job)
+            job.leaving = not follows
+            try:
+                job.messages.send(waiting[0][1] if follows else None)
+            except OSError:  # it is gone already
+                job.leaving = True
+                continue
+            if follows:
+                job.number, job.task = waiting.pop(0)
+                job.how, job.show = None, self._follower.started(job.number)
 
     def _fill(self, waiting: list[tuple[int, Task]]) -> None:
         """Begin those of the waiting jobs for which there is a place, and take them out."""
@@ -154,7 +179,7 @@ class _Pool:
     def _begin(self, number: int, task: Task, slot: Slot) -> None:
         task = replace(task, environment={**os.environ, **slot.environment})
         with ExitStack() as ours, ExitStack() as theirs:
-            messages, message_end = self._context.Pipe(duplex=False)
+            messages, message_end = self._context.Pipe()
             ours.enter_context(messages)
             theirs.enter_context(message_end)
             output, output_end = self._context.Pipe(duplex=False)
@@ -165,7 +190,7 @@ class _Pool:
             forking.start(process)
             ours.pop_all()
         show = self._follower.started(number)
-        self._running[number] = _Running(
+        self._running[process.sentinel] = _Running(
             number=number,
             task=task,
             slot=slot,
@@ -180,10 +205,10 @@ class _Pool:
         ready = set(connection.wait([end for job in self._running.values() for end in _ends(job)], TICK))
         for job in list(self._running.values()):
             over = job.process.sentinel in ready
-            if over or job.messages in ready:
-                self._read_messages(job)
             if over or job.output in ready:
                 self._read_output(job)
+            if over or job.messages in ready:
+                self._read_messages(job)
             if over:
                 self._bury(job)
 
@@ -193,6 +218,7 @@ class _Pool:
                 name, arguments = job.messages.recv()
                 if name == "ended":
                     (job.how,) = arguments
+                    self._end_job(job, None)
                 else:
                     getattr(job.show, name)(*arguments)
         except (EOFError, OSError):  # it has ended, perhaps in the middle of a message
@@ -209,17 +235,22 @@ class _Pool:
 
     def _bury(self, job: _Running) -> None:
         """The process has ended, in whatever way."""
+        del self._running[job.process.sentinel]
         job.process.join()
-        del self._running[job.number]
         self._slots.give(job.slot)
-        job.show.close()
-        how = job.how or self._unsaid(job)
         if job.rest:
             self._follower.printed(job.number, job.rest.decode(errors="replace")[:LINE])
-        self._follower.ended(job.number, how, None if job.how else job.process.pid)
+        if job.how is None:
+            job.how = self._unsaid(job)
+            self._end_job(job, job.process.pid)
         for end in (job.messages, job.output):
             end.close()
         job.process.close()
+
+    def _end_job(self, job: _Running, pid: int | None) -> None:
+        assert job.how is not None
+        job.show.close()
+        self._follower.ended(job.number, job.how, pid)
 
     def _unsaid(self, job: _Running) -> Ended:
         """How a process ended that could not say so itself."""
@@ -236,6 +267,15 @@ def _ends(job: _Running) -> Iterator[int | Connection]:
     """What there is to wait for."""
     yield job.process.sentinel
     yield from {job.messages, job.output} - job.closed
+
+
+def _may_follow(task: Task, before: _Running) -> bool:
+    """Whether a job may have the process of one that has ended: both by code of ours, on the same cores."""
+    assert before.how is not None
+    quick = before.how.seconds < SHORT and before.how.status in FINISHED
+    ours = not {task.config.optimizer.name, before.task.config.optimizer.name} & set(EXTERNAL)
+    alike = task.config.device == before.task.config.device == "cpu"
+    return quick and ours and alike and task.config.threads == before.task.config.threads
 
 
 def _of_code(code: int | None) -> str:

@@ -83,7 +83,7 @@ class Remote:
 
 
 def work(task: Task, data: object, messages: Connection, output: Connection) -> None:
-    """Run a job to its end and send how it ended.
+    """Run a job to its end and send how it ended; then the next, until there comes None in place of one.
 
     data: image data sets, which are in place once they have arrived (`sgdlab.shared`). output: takes all that
     the process prints.
@@ -91,7 +91,13 @@ def work(task: Task, data: object, messages: Connection, output: Connection) -> 
     del data
     show = Remote(messages)
     _settle(task.environment, output)
-    show.send("ended", _run(task, show))
+    following: Task | None = task
+    while following is not None:
+        show.send("ended", _run(following, show))
+        try:
+            following = messages.recv()
+        except (EOFError, OSError):  # the parent has died
+            following = None
 
 
 def _run(task: Task, show: Remote) -> Ended:

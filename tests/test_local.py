@@ -12,7 +12,7 @@ from test_processes import ENDLESS, command, running, until
 from test_sweep import record, statuses
 from training import SMALL, TINY, configure, curves, train
 
-from sgdlab import execute, forking, planning, runner, shared
+from sgdlab import execute, forking, planning, pool, runner, shared
 from sgdlab.commands.train import main
 from sgdlab.errors import UsageError, UserError
 from sgdlab.launcher import collected
@@ -50,7 +50,7 @@ def test_the_folders_are_those_of_one_after_another(tmp_path, capsys):
         assert infos[0] == infos[1]
         names = [{path.name for path in run.folder.iterdir()} for run in (one, other)]
         assert names[0] == names[1]
-    assert len({run.info["pid"] for run, _ in pairs} | {os.getpid()}) == 4
+    assert os.getpid() not in {run.info["pid"] for run, _ in pairs}
     records = [record(tmp_path / kind) for kind in ("local", "serial")]
     assert records[0]["jobs"] == records[1]["jobs"] and len(records[0]["jobs"]) == 4
     assert out.count("[1/3] lr=") == out.count("[3/3] lr=") == 1
@@ -84,6 +84,20 @@ def test_a_job_that_is_killed_fails_alone_and_goes_on_when_asked_again(tmp_path,
         at, once = run.settings["optimizer.at"], run.settings["optimizer.once"]
         alone = train(tmp_path / "alone", *words[:-2], f"+optimizer.once={once}", f"+optimizer.at={at}")
         assert curves(run.folder) == curves(alone.folder)
+
+
+def test_a_process_gets_another_job_after_a_short_one_of_ours(tmp_path, monkeypatch):
+    words = (*TINY, "seed=0,1,2", "hydra.launcher.jobs=1", "quiet=true")
+    assert main(["-m", *words, f"runs_dir={tmp_path / 'ours'}", "device=cpu"]) == 0
+    assert len({run.info["pid"] for run in find_runs(tmp_path / "ours")}) == 1
+    others = ("optimizer=custom", "optimizer.target=odd_optimizers:Plain")
+    assert main(["-m", *words, *others, f"runs_dir={tmp_path / 'others'}", "device=cpu"]) == 0
+    monkeypatch.setattr(pool, "SHORT", 0.0)
+    assert main(["-m", *words, f"runs_dir={tmp_path / 'long'}", "device=cpu"]) == 0
+    for kind in ("others", "long"):
+        assert len({run.info["pid"] for run in find_runs(tmp_path / kind)}) == 3
+    pairs = zip(find_runs(tmp_path / "ours"), find_runs(tmp_path / "long"), strict=True)
+    assert all(curves(one.folder) == curves(other.folder) for one, other in pairs)
 
 
 def test_an_error_of_a_job_is_its_reason(tmp_path, capsys):
@@ -222,7 +236,7 @@ def test_two_sweeps_are_one_pool_and_a_run_of_both_is_made_once(tmp_path, capsys
     out = capsys.readouterr().out
     assert "3 runs, 2 at once" in out and out.count("[3/3]") == 1
     assert [[job.status for job in each.jobs] for each in sweeps] == [["done", "done"], ["done", "diverged"]]
-    assert len({run.info["pid"] for run in find_runs(tmp_path)}) == 3
+    assert os.getpid() not in {run.info["pid"] for run in find_runs(tmp_path)}
     for each in sweeps:
         found = read_sweep(each.folder)
         assert [job["status"] for job in found["jobs"]] == [job.status for job in each.jobs]
