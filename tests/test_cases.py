@@ -43,7 +43,7 @@ hydra:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     words = ["-cd", str(folder / "own"), "experiment=pair"]
-    return [*words, f"runs_dir={folder / 'runs'}", "device=cpu", "quiet=true"]
+    return [*words, f"runs_dir={folder / 'runs'}", "device=cpu", "quiet=true", "hydra/launcher=serial"]
 
 
 def record(folder: Path):

@@ -179,7 +179,7 @@ def test_a_run_that_trains_has_measured_nothing(tmp_path):
 
 def test_sweeps_of_measurements(tmp_path, capsys):
     words = [*NOISE, "measure_draws=50", "batch_size=1,10", "device=cpu", "quiet=true"]
-    assert main(["-m", *words, f"runs_dir={tmp_path}"]) == 0
+    assert main(["-m", "hydra/launcher=serial", *words, f"runs_dir={tmp_path}"]) == 0
     found = find_runs(tmp_path)
     assert [run.settings["batch_size"] for run in found] == [1, 10]
     assert all(len(run.measure()) == 5 for run in found)

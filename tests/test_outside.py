@@ -182,7 +182,7 @@ def test_nothing_is_written_outside_the_runs_folder(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert main(line(tmp_path / "runs", *TINY)) == 0
-    assert main(line(tmp_path / "runs", "-m", *TINY, "seed=0,1")) == 0
+    assert main(line(tmp_path / "runs", "-m", "hydra/launcher=serial", *TINY, "seed=0,1")) == 0
     assert list((tmp_path / "here").iterdir()) == []
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"logistic_regression", "sweeps"}
 

@@ -41,7 +41,8 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def made(name: str, runs_dir: Path) -> list[Run]:
     if name not in RUNS:
-        assert main(["train", f"experiment=notes/{name}", f"runs_dir={runs_dir}", "quiet=true"]) == 0
+        words = [f"experiment=notes/{name}", f"runs_dir={runs_dir}", "quiet=true", "hydra/launcher=serial"]
+        assert main(["train", *words]) == 0
         selection = select([f"notes/{name}"], runs_dir)
         assert not selection.missing
         RUNS[name] = list(selection.runs)
