@@ -8,19 +8,21 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from sgdlab import assemble, device, optim, problem, products, runner
-from sgdlab.config import Config
+from sgdlab.config import Config, as_mapping
 from sgdlab.disk import disk_errors
 from sgdlab.engine import checkpoint
 from sgdlab.engine.batched import BatchedTrainer
 from sgdlab.engine.curves import Array, Curve
 from sgdlab.engine.evaluate import Evaluation
 from sgdlab.engine.stack import Weights
+from sgdlab.errors import counted
 from sgdlab.machine import facts, now
 from sgdlab.optim import stacking
 from sgdlab.problem import models
@@ -87,15 +89,23 @@ def _starts(
 
 
 def run(
-    configs: Sequence[Config], show: Display, signals: Signals, *, experiment: str | None = None
+    configs: Sequence[Config],
+    show: Display,
+    signals: Signals,
+    *,
+    experiment: str | None = None,
+    folders: Sequence[Path] = (),
 ) -> list[Ended]:
     """Train the runs together and write their folders; how each ended, in order.
+
+    folders: `runner.folder_of` each configuration, where that is known already.
 
     Raises UserError (missing data, full disk, memory) and, once a signal is caught in training, Interrupted:
     then no folder is written.
     """
     first = configs[0]
-    parent = runner.folder_of(first).parent
+    folders = folders or [runner.folder_of(config) for config in configs]
+    parent = folders[0].parent
     settings = device.settings(first.device, threads=first.threads, seed=first.seed)
     with settings, disk_errors(parent), device.memory_errors():
         arithmetic = {
@@ -103,15 +113,16 @@ def run(
             "step": STEP,
         }
         made, trainer = prepare(configs, show.say)
+        common = runner.about(first, made, experiment, facts(first.device)) | {"arithmetic": arithmetic}
         watch = _Watch(show, signals, trainer)
-        title = f"{len(configs):,} runs: {first.dataset.name}, {first.model.name}"
-        show.start(f"{title} ({made.spec.weights:,} weights), {first.device}", watch.length)
+        title = f"{counted(len(configs), 'run')}: {first.dataset.name}, {first.model.name}"
+        show.start(f"{title} ({counted(made.spec.weights, 'weight')}), {first.device}", watch.length)
         try:
             with products.using(arithmetic["products"]):
                 trainer.run(watch)
         finally:
             show.close()
-        return _write(configs, made, trainer, watch, {"experiment": experiment, "arithmetic": arithmetic})
+        return _write(configs, folders, made, trainer, watch, common)
 
 
 class _Watch:
@@ -158,6 +169,7 @@ def _median(values: Array) -> float:
 
 def _write(
     configs: Sequence[Config],
+    folders: Sequence[Path],
     made: problem.Problem,
     trainer: BatchedTrainer,
     watch: _Watch,
@@ -165,16 +177,17 @@ def _write(
 ) -> list[Ended]:
     seconds = watch.seconds()
     writer = _Writer(made, trainer, watch.times, seconds / len(configs))
-    machine = facts(configs[0].device)
     ended = []
-    parent = runner.folder_of(configs[0]).parent
-    with staging(parent) as stage:
-        for number, config in enumerate(configs):
+    with staging(folders[0].parent) as stage:
+        for number, (config, folder) in enumerate(zip(configs, folders, strict=True)):
             curve = trainer.curves.of(number)
             end = writer.ended(curve)
+            slug, _, digits = folder.name.rpartition("-")
             about = {
-                **runner.about(config, made, None, machine),
                 **common,
+                "slug": slug,
+                "hash": digits,
+                "config": as_mapping(config),
                 "status": end.status,
                 "reason": end.reason,
                 "finished": now(),
@@ -184,7 +197,6 @@ def _write(
                 "optimizer": {"impl": "rule"},
                 "metrics": end.metrics,
             }
-            folder = parent / f"{about['slug']}-{about['hash']}"  # runner.folder_of, at less than its time
             stage.put(folder, writer.files(number, curve, about))
             ended.append(end)
     return ended

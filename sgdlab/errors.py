@@ -1,4 +1,5 @@
-"""Errors for users: one or two lines with the name, the value, what is legal, and what to do next."""
+"""Errors for users: one or two lines with the name, the value, what is legal, and what to do next; and
+words that messages have in common."""
 
 import difflib
 from collections.abc import Iterable
@@ -22,6 +23,11 @@ class UsageError(UserError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, exit_code=2)
+
+
+def counted(count: int, what: str) -> str:
+    """`1 weight`, `1,200 weights`: a number of things with a regular plural."""
+    return f"{count:,} {what}" + "s" * (count != 1)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

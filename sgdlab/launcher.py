@@ -19,6 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from sgdlab.accept import without_effect
 from sgdlab.cases import expand, read_cases
 from sgdlab.checks import Check, Optional, Whole
 from sgdlab.compose import Composer
@@ -28,6 +29,7 @@ from sgdlab.overrides import long, parsed_all, typed
 from sgdlab.refusals import HYDRA_ERRORS, reword
 
 if TYPE_CHECKING:
+    from sgdlab.config import Config
     from sgdlab.sweep import Job, Sweep
 
 # Hydra instantiates only classes that call themselves part of this package, wherever they are.
@@ -118,6 +120,7 @@ class SweepLauncher(Launcher):
                 words, label = expand(overrides, cases)
                 configs.append(composer.accept(words))
                 labels.append(label)
+        _say_without_effect(configs)
         from sgdlab import answers
         from sgdlab.sweep import Job
 
@@ -127,6 +130,14 @@ class SweepLauncher(Launcher):
                 ready = answers.prepare(config)
                 jobs.append(Job(overrides=_words(overrides), config=ready, label=label))
         return jobs
+
+
+def _say_without_effect(configs: "Sequence[Config]") -> None:
+    """Name the settings that change nothing in any of the jobs."""
+    every = [without_effect(config) for config in configs]
+    for key, line in every[0].items():
+        if all(key in other for other in every):
+            print(f"sgdlab: {line}", file=sys.stderr)
 
 
 _collecting: "list[Sweep] | None" = None

@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from sgdlab import options
 from sgdlab.config import ZOO
 from sgdlab.errors import UsageError, did_you_mean
+from sgdlab.surfaces import QUADRATIC, SURFACES
 
 _BRACKETS = ("[]", "{}", "()")
 
@@ -99,6 +100,18 @@ def check(words: Iterable[str]) -> None:
             )
         if override.is_sweep_override():
             _check_sweep(override, word, key, groups)
+    _check_problem(words)
+
+
+def _check_problem(words: Iterable[str]) -> None:
+    """Refuse another model for a problem that is the surface which it is named after, or made for."""
+    given = dict(word.partition("=")[::2] for word in words)
+    own = options.chosen([f"problem={given['problem']}"])["model"] if "problem" in given else ""
+    if own in (QUADRATIC, *SURFACES) and given.get("model", own) != own:
+        raise UsageError(
+            f"model={given['model']}: problem={given['problem']} is about the surface {own}; choose another "
+            f"problem, or without one model={given['model']}, dataset and loss"
+        )
 
 
 def shortened(words: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ from sgdlab.config import Config, as_mapping, identity, slug
 from sgdlab.disk import disk_errors
 from sgdlab.engine import checkpoint, measure
 from sgdlab.engine.serial import Diverged, Trainer
-from sgdlab.errors import UserError
+from sgdlab.errors import UserError, counted
 from sgdlab.machine import facts, now
 from sgdlab.progress import Display, Length
 from sgdlab.recorder import Interrupted, Recorder, Signals
@@ -65,7 +65,8 @@ def _train(
 ) -> None:
     batches = assemble.batches(config, made.spec.train_size)
     plan = assemble.plan(config, batches.per_epoch)
-    visited = made.spec.weights if config.trajectory_every else None
+    weights = made.spec.weights
+    visited = weights if config.trajectory_every else None
     writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=visited)
     _clear(config, writer)
     state = _saved(config, folder)
@@ -80,7 +81,7 @@ def _train(
         )
         length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
         resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
-        title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({made.spec.weights:,} weights)"
+        title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({counted(weights, 'weight')})"
         with Signals() as signals:
             recorder = Recorder(
                 writer, show, signals, every=config.checkpoint_every, state=state, arithmetic=arithmetic
@@ -240,9 +241,8 @@ def bury(folder: Path, pid: int, status: str, reason: str) -> None:
         write_json(folder / "run.json", {**info, "status": status, "reason": reason, "finished": now()})
 
 
-def begun(config: Config) -> bool:
-    """Whether the run would go on from a checkpoint, or another process is at it."""
-    folder = folder_of(config)
+def begun(config: Config, folder: Path) -> bool:
+    """Whether the run in its folder would go on from a checkpoint, or another process is at it."""
     if not folder.is_dir():
         return False
     try:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sgdlab.errors import counted
 from sgdlab.records import Run
 
 MANY = 30  # jobs: up to here the table has them all
@@ -99,4 +100,4 @@ def number(value: float | None) -> str:
 
 def count_of(runs: int) -> str:
     """`1 run`, `1,200 runs`."""
-    return f"{runs:,} run" + "s" * (runs != 1)
+    return counted(runs, "run")

@@ -61,9 +61,9 @@ class Job:
 
     @cached_property
     def _fixed(self) -> dict[str, Any]:
-        run = self.folder.relative_to(Path(self.config.runs_dir).expanduser())
+        run = f"{self.config.name}/{self.folder.name}"  # below runs_dir
         words = [word for word in self.overrides if key(word) not in NOT_IDENTITY]
-        return {"overrides": words, "label": self.label, "run": str(run)}
+        return {"overrides": words, "label": self.label, "run": run}
 
     def answer(self, run: Run) -> None:
         """Note how the job's run ended."""

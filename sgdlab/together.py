@@ -16,7 +16,7 @@ from sgdlab.sweep import Job, Sweep
 def run_batches(jobs: Sequence[Job], sweep: Sweep, note: Callable[[Job], None], show: Display) -> None:
     """Train what can be trained together of a sweep's jobs; the others still wait. `note` is told of each
     job that has ended. Raises Interrupted after Ctrl-C or SIGTERM."""
-    begun = [job for job in jobs if runner.begun(job.config)]
+    begun = [job for job in jobs if runner.begun(job.config, job.folder)]
     fresh = [job for job in jobs if job not in begun]
     paying = sweep.how.batches == "paying" and fresh
     beside = min(len(fresh), at_once(sweep.how.jobs, fresh[0].config.threads)) if paying else 1
@@ -40,7 +40,13 @@ def _run_batch(members: Sequence[Job], show: Display, experiment: str | None) ->
     """
     with Signals() as signals:
         try:
-            found = batching.run([job.config for job in members], show, signals, experiment=experiment)
+            found = batching.run(
+                [job.config for job in members],
+                show,
+                signals,
+                experiment=experiment,
+                folders=[job.folder for job in members],
+            )
         except KeyboardInterrupt as err:
             for job in members:
                 job.end("interrupted", str(err) or "Ctrl-C")

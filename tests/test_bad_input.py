@@ -58,6 +58,11 @@ WORDS = [
         train("optimizer.name=adam"),
         "optimizer.name=adam: the name comes with the choice; write optimizer=NAME",
     ),
+    (
+        train("problem=beale", "model=rosenbrock"),
+        "model=rosenbrock: problem=beale is about the surface beale; choose another problem, or without one "
+        "model=rosenbrock, dataset and loss",
+    ),
     (train("hydra=3"), "hydra=3: give one setting of Hydra, like hydra."),
     (train("hydra.mode=TWICE"), "hydra.mode=TWICE: Invalid value 'TWICE', expected one of [RUN, MULTIRUN]"),
     (train("lr=${nope}"), "lr: Interpolation key 'nope' not found"),

@@ -191,3 +191,20 @@ def test_an_unknown_option_is_a_usage_error(home: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as left:
         main(["plot", "--smoth", "3"])
     assert left.value.code == 2 and "--smoth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "options"),
+    [
+        ("variance,,0.5", ["--kind", "sweep", "--value", "variance", "--x", "batch_size"]),
+        ("value,,2\nforward_error,0.1,0.5", ["--kind", "sweep", "--value", "forward_error"]),
+    ],
+)
+def test_a_run_that_was_measured_says_how_it_is_drawn(
+    table: str, options: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fake_run(home / "runs", rows=[])
+    (run.folder / "measure.csv").write_text(f"quantity,x,value\n{table}\n")
+    code, message = refused(capsys)
+    assert code == 1 and message.endswith(f"was measured; draw that with {' '.join(options)}\n")
+    assert main(["plot", *options]) == 0

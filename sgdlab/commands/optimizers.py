@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 110  # columns of a page where no terminal has a say
 NARROWEST = 40
-UNBOUNDED = 100_000
+TABLE = 100  # columns of the table in a pipe or file, which has no width
 
 _DESCRIPTION = """\
 List the optimizers: numbers kept for each weight (of a 64 x 64 matrix), engines, who computes it (torch's own
@@ -29,7 +29,6 @@ _EXAMPLES = """\
 examples:
   sgdlab optimizers               the table
   sgdlab optimizers adam          all about one: update equations, settings, sources
-  sgdlab optimizers | grep adam   in a pipe each has one line
 """
 
 
@@ -82,43 +81,35 @@ def _print_table() -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    room = console.width if console.is_terminal else None
-    console.width = room or UNBOUNDED  # a pipe or file has no width
+    room = console.width = console.width if console.is_terminal else TABLE
     with console.capture() as capture:
         console.print(_table(room))
     lines = [line.rstrip() for line in capture.get().splitlines()]
     print("\n".join(lines).rstrip())
-    if room:
-        more = "sgdlab optimizers NAME says more; optimizer=custom takes any class of torch.optim.Optimizer"
-        print("\n" + _fill(more, room))
+    more = "sgdlab optimizers NAME says more; optimizer=custom takes any class of torch.optim.Optimizer"
+    print("\n" + _fill(more, room))
 
 
-def _table(room: int | None) -> "Table":
-    """A row an optimizer: as one line, or in `room` columns with its settings below its formula."""
+def _table(room: int) -> "Table":
+    """A row an optimizer, in `room` columns, with its settings below its formula."""
     from rich.table import Table
     from rich.text import Text
 
     from sgdlab.optim.about import computed_by
 
-    names = {"name": max(map(len, OPTIMIZERS)), "state": 5, "engines": 7, "by": 5}  # columns and their widths
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 1 if room else 0, 0))
-    for title in (*names, "formula; settings (legal)") if room else (*names, "formula", "settings"):
-        table.add_column(title, no_wrap=not room)
-    comma = ",\n" if room else ", "
+    names = {"name": max(map(len, OPTIMIZERS)), "state": 5, "engines": 7, "by": 6}  # columns and their widths
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
+    for title in (*names, "formula; settings (legal)"):
+        table.add_column(title)
+    width = max(room - sum(names.values()) - 2 * len(names), NARROWEST)
     for name, entry in OPTIMIZERS.items():
-        state, by = _states(name).partition(" ")[0], comma.join(computed_by(entry))
+        state, by = _states(name).partition(" ")[0], ",\n".join(computed_by(entry))
         unbatched = f"not batched: {entry.serial}" if entry.serial else ""
-        engines = comma.join(["serial", "batched"])
-        if room:
-            engines = "serial" if unbatched else engines
-            width = max(room - sum(names.values()) - 2 * len(names), NARROWEST)
-            formula = _packed(entry.formula.split(";  "), width, ";  ")
-            rest = [_packed(_settings(name), width), *[unbatched] * bool(unbatched)]
-            last = [Text.assemble((formula, "bold"), "\n", ("\n".join(rest), "dim"))]
-        else:
-            engines = f"serial ({unbatched})" if unbatched else engines
-            last = [Text(entry.formula), Text(", ".join(_settings(name)))]
-        table.add_row(Text(name, style="bold"), state, Text(engines), by, *last)
+        engines = "serial" if unbatched else "serial,\nbatched"
+        formula = _packed(entry.formula.split(";  "), width, ";  ")
+        rest = [_packed(_settings(name), width), *[unbatched] * bool(unbatched)]
+        last = Text.assemble((formula, "bold"), "\n", ("\n".join(rest), "dim"))
+        table.add_row(Text(name, style="bold"), state, Text(engines), by, last)
     return table
 
 

@@ -93,10 +93,12 @@ def _job(composed: "DictConfig") -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from sgdlab import answers
-    from sgdlab.accept import accept
+    from sgdlab.accept import accept, without_effect
     from sgdlab.summary import report
 
     config = answers.prepare(accept(composed))
+    for line in without_effect(config).values():
+        print(f"sgdlab: {line}", file=sys.stderr)
     run = answers.answer(config)
     cached = run is not None
     if run is None:

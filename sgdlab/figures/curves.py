@@ -18,6 +18,7 @@ from sgdlab.figures.series import Curve, Series, read_curve, series, source
 from sgdlab.figures.spec import Curves, Grid
 from sgdlab.figures.style import LineStyle, line_styles
 from sgdlab.figures.titles import X_TITLES, common_title, title_of_panel, y_title
+from sgdlab.figures.values import how_to_draw
 from sgdlab.records import Run
 
 FEW_POINTS = 3  # so few points make no line to speak of, so that each of them is shown
@@ -122,6 +123,9 @@ def _nothing(runs: Sequence[Run], spec: Curves) -> str:
         return "nothing to draw: no run was recorded"
     who = f"{runs[0].folder} ({runs[0].status})" if len(runs) == 1 else f"any of {len(runs)} runs"
     why = ""
+    how = how_to_draw(runs[0])
+    if how:
+        return f"nothing to draw as curves: {who} was measured; draw that with {how}"
     if spec.y.endswith("accuracy"):
         why = "; only classification has one"
     elif source(spec.y) == "trajectory.csv":

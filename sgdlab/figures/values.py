@@ -72,6 +72,16 @@ def measured(run: Run, quantity: str) -> dict[float | None, float]:
     }
 
 
+def how_to_draw(run: Run) -> str:
+    """The options that draw a quantity of measure.csv; empty where the run measured nothing."""
+    frame = _measure(run)
+    if frame.empty:
+        return ""
+    curves = frame[frame["x"].notna()]  # a number of its own at each x
+    quantity = (frame if curves.empty else curves)["quantity"].iloc[0]
+    return f"--kind sweep --value {quantity}" + (" --x batch_size" if curves.empty else "")
+
+
 def _measure(run: Run) -> pd.DataFrame:
     """The rows of measure.csv; none where the run measured nothing."""
     path = run.folder / "measure.csv"

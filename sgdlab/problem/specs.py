@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from sgdlab.config import Config, show
-from sgdlab.errors import UsageError
+from sgdlab.errors import UsageError, counted
 from sgdlab.schema import (
     Cnn,
     Data,
@@ -261,7 +261,7 @@ def _check_surface(config: _Parts, model: SurfaceModel, known: Spec) -> None:
     data, size = config.dataset, known.features[0]
     if model.start is not None and len(model.start) != size:
         raise UsageError(
-            f"model.start={show(model.start)}: a point of {model.name} is {size} number{'s' * (size > 1)}, "
+            f"model.start={show(model.start)}: a point of {model.name} is {counted(size, 'number')}, "
             f"not {len(model.start)}; null is its usual start"
         )
     if isinstance(data, SequenceData) and size != 1:
