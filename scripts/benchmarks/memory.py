@@ -1,5 +1,6 @@
 """Peak memory of runs and of the jobs of a sweep, above that of importing torch."""
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from benchmarks.step import present
 from benchmarks.table import Benchmark, Effort, Row, row
 from benchmarks.workers import INSTALL, missing
 
+KINDS = ("pss", "uss", "rss", "jobs")  # jobs: USS of processes that a process of the command started
 PAUSE = 0.02  # seconds between looks
 GOAL = 100  # MB a job
 IMPORT, RUN, SWEEP = "import torch", "one run", "a sweep of 2 jobs"
@@ -49,17 +51,19 @@ def rows(effort: Effort, folder: Path) -> list[Row]:
             above = replace(above, of="one job")
             met = above.minimum is not None and above.minimum <= GOAL
             found.append(replace(above, goal=f"at most {GOAL} MB", met=met) if name == SWEEP else above)
-    return found
+    own = [each["jobs"] / 2 for each in peaks[SWEEP]]
+    alone = row(own, variant=f"{SWEEP}, pages of a job alone (USS)", **more)
+    return [*found, replace(alone, of="one job")]
 
 
 def peak(words: Sequence[str]) -> dict[str, float]:
-    """Largest PSS, USS and RSS, in MB, of the processes of a command together. Raises CalledProcessError."""
+    """Largest of each of KINDS, in MB, over the processes of a command. Raises CalledProcessError."""
     import psutil
 
     process = subprocess.Popen(
         [sys.executable, *words], env=environ(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    root, most = psutil.Process(process.pid), {"pss": 0.0, "uss": 0.0, "rss": 0.0}
+    root, most = psutil.Process(process.pid), dict.fromkeys(KINDS, 0.0)
     while process.poll() is None:
         for kind, value in _together(root, psutil).items():
             most[kind] = max(most[kind], value)
@@ -70,18 +74,20 @@ def peak(words: Sequence[str]) -> dict[str, float]:
 
 
 def _together(root: Any, psutil: Any) -> dict[str, float]:
-    total = {"pss": 0.0, "uss": 0.0, "rss": 0.0}
+    total = dict.fromkeys(KINDS, 0.0)
     try:
         every = [root, *root.children(recursive=True)]
     except psutil.Error:
         return total
     for process in every:
         try:
-            now = process.memory_full_info()
+            now, forked = process.memory_full_info(), process.ppid() not in (root.pid, os.getpid())
         except (psutil.Error, OSError):  # it has just ended
             continue
-        for kind in total:
+        for kind in ("pss", "uss", "rss"):
             total[kind] += getattr(now, kind, now.uss) / 1e6
+        if forked:
+            total["jobs"] += now.uss / 1e6
     return total
 
 
