@@ -10,7 +10,9 @@ from pathlib import Path
 
 from sgdlab import optim, problem, small
 from sgdlab.config import Config, identity, slug
-from sgdlab.records import Run, read_run
+from sgdlab.errors import UserError
+from sgdlab.machine import now
+from sgdlab.records import Run, read_run, write_json
 
 FINISHED = ("done", "diverged")
 
@@ -45,6 +47,16 @@ def finished(folder: Path) -> Run | None:
 def answer(config: Config) -> Run | None:
     """The record that answers a prepared configuration; None where the run has to be made."""
     return None if config.force else finished(folder_of(config))
+
+
+def bury(folder: Path, pid: int, status: str, reason: str) -> None:
+    """Note in run.json how a run ended whose process could not, as it was killed; without one, nothing."""
+    try:
+        info = dict(read_run(folder).info)
+    except UserError:
+        return
+    if info["status"] == "running" and info["pid"] == pid:
+        write_json(folder / "run.json", {**info, "status": status, "reason": reason, "finished": now()})
 
 
 def _resolved(name: str) -> str:

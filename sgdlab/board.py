@@ -3,16 +3,18 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sgdlab.engine.evaluate import Evaluation
 from sgdlab.progress import Display, Length, Pace
 from sgdlab.summary import number
+
+if TYPE_CHECKING:
+    from sgdlab.engine.evaluate import Evaluation
 
 NEWS_SECONDS = 30.0  # without a word, until a plain line says how far the sweep is
 BESIDE = 6  # lines of a terminal that the table's rows leave to other things
@@ -68,7 +70,7 @@ class Row:
         self.step, self.epoch, self.loss = step, epoch, loss
         self.pace.at(step, samples)
 
-    def evaluated(self, epoch: int, result: Evaluation) -> None:
+    def evaluated(self, epoch: int, result: "Evaluation") -> None:
         self.result = result
 
     def close(self) -> None:

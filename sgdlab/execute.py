@@ -105,7 +105,7 @@ def _run_apart(every: Sequence[Sweep], show: Display) -> None:
     if todo.answered:
         show.say(f"{count_of(todo.answered)} already done; force=true runs them again")
     if sum(each.how.batches == "never" for each, _ in todo.left()) > 1:
-        forking.warm_up()  # it imports torch while this process does
+        forking.warm_up()  # it imports torch meanwhile
     for each in every:
         if each.how.batches != "never":
             from sgdlab.together import run_batches

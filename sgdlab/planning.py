@@ -22,14 +22,6 @@ MEMORY = 2**30  # bytes that a batch may take; more runs than fit are several ba
 COPIES = 10
 
 
-# What a run costs on one core, about: only the order in which jobs begin, and the time left, hang on it.
-OVERHEAD = 2e-4  # seconds an update, whatever its size
-FLOPS = 5e10  # a second
-# Seconds an update and weight of the rule itself, on the notes' network; of rules that are not here, OTHERS.
-RULES = {"sgd": 1e-10, "adam": 1e-9, "adamw": 1e-9, "lbfgs": 2.5e-8, "muon": 1.1e-7, "shampoo": 1.5e-7}
-OTHERS = 1e-8
-
-
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Runs by their places in the list that was planned. No reason: they are a batch; else they are trained
@@ -122,23 +114,3 @@ def _bytes(config: Config) -> int:
     visits = total // config.trajectory_every if config.trajectory_every else 0
     reports = 3 * rows + (4 + known.weights) * visits
     return 8 * (COPIES * known.weights + known.train_size + 2 * reports)  # reports twice, as they are written
-
-
-def longest_first(configs: Sequence[Config]) -> list[int]:
-    """The places of runs in the order in which they had best begin, so that no long one is left for the end;
-    those of one length as they are."""
-    works = [work(config) for config in configs]
-    return sorted(range(len(configs)), key=lambda place: -works[place])
-
-
-def work(config: Config) -> float:
-    """About how many seconds of one core a run takes."""
-    known = problem.check(config)
-    batches = assemble.batches(config, known.train_size)
-    plan = assemble.plan(config, batches.per_epoch)
-    batch = min(batches.batch_size, known.train_size)
-    rule = RULES.get(config.optimizer.name, OTHERS)
-    update = OVERHEAD + known.weights * (6 * batch / FLOPS + rule)
-    evaluations = 2 + (plan.total // batches.per_epoch // config.eval_every if config.eval_every else 0)
-    examples = min(config.eval_train or known.train_size, known.train_size)
-    return plan.total * update + evaluations * 2 * known.weights * examples / FLOPS

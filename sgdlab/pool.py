@@ -17,15 +17,15 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Protocol
 
-from sgdlab import forking, worker
+from sgdlab import forking
 from sgdlab.answers import FINISHED
 from sgdlab.forking import STOPS
 from sgdlab.optim import EXTERNAL
 from sgdlab.progress import Display
-from sgdlab.recorder import Interrupted
 from sgdlab.shared import Shared
+from sgdlab.signals import Interrupted
 from sgdlab.slots import Slot, Slots
-from sgdlab.worker import Ended, Task
+from sgdlab.tasks import Ended, Task
 
 TICK = 0.2  # seconds between looks at signals and the display while no process says anything
 GRACE = 10.0  # seconds in which a process that is no longer wanted can keep a checkpoint
@@ -89,7 +89,7 @@ class Asked:
         self.numbers.append(number)
 
 
-def run(tasks: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -> None:
+def run(jobs: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -> None:
     """Run the jobs, begun in this order, each as soon as there is a place for it.
 
     Raises Interrupted once all are stopped, when a signal came. However this ends, no process is left.
@@ -97,11 +97,18 @@ def run(tasks: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -
     pool = _Pool(slots, data, follower)
     with Asked() as asked:
         try:
-            pool.run(list(enumerate(tasks)), asked)
+            pool.run(list(enumerate(jobs)), asked)
         finally:
             pool.end()
         if asked.numbers:
             raise Interrupted(asked.numbers[0])
+
+
+def _work(task: Task, data: Shared, messages: Connection, output: Connection) -> None:
+    """What a process does. It has torch; this one, which only asks for it, need not."""
+    from sgdlab import worker
+
+    worker.work(task, data, messages, output)
 
 
 class _Pool:
@@ -186,7 +193,7 @@ class _Pool:
             ours.enter_context(output)
             theirs.enter_context(output_end)
             arguments = (task, self._data, message_end, output_end)
-            process = self._context.Process(target=worker.work, args=arguments, daemon=True)
+            process = self._context.Process(target=_work, args=arguments, daemon=True)
             forking.start(process)
             ours.pop_all()
         show = self._follower.started(number)

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
-
-from sgdlab import forking, planning, pool, runner, shared
+from sgdlab import answers, effort, forking, pool, shared
 from sgdlab.board import Board, board
 from sgdlab.progress import Display
 from sgdlab.slots import Slots, at_once, cores, visible_gpus
 from sgdlab.summary import count_of
 from sgdlab.sweep import Job, Sweep
-from sgdlab.worker import Ended, Task
+from sgdlab.tasks import Ended, Task
 
 PRINTED = 1000  # lines that jobs printed, and that are shown
 
@@ -28,11 +26,11 @@ def run_pool(left: Sequence[tuple[Sweep, Job]], note: Callable[[Job], None], sho
     left = [pair for pair in left if pair[1].status == "waiting"]
     if not left:
         return
-    left = [left[place] for place in planning.longest_first([job.config for _, job in left])]
+    left = [left[place] for place in effort.longest_first([job.config for _, job in left])]
     how, first = left[0][0].how, left[0][1].config
-    gpus = visible_gpus(torch.cuda.device_count()) if any(j.config.device != "cpu" for _, j in left) else []
+    gpus = _gpus() if any(job.config.device != "cpu" for _, job in left) else []
     slots = Slots(cores=cores(), jobs=how.jobs, gpus=gpus, per_gpu=how.jobs_per_gpu)
-    works = [planning.work(job.config) for _, job in left]
+    works = [effort.work(job.config) for _, job in left]
     if not first.quiet:
         show.say(f"{count_of(len(left))}, {min(len(left), at_once(how.jobs, first.threads))} at once")
     follow = _Follow(left, board(quiet=first.quiet, works=works), note)
@@ -42,6 +40,12 @@ def run_pool(left: Sequence[tuple[Sweep, Job]], note: Callable[[Job], None], sho
     finally:
         follow.close()
         data.close()
+
+
+def _gpus() -> list[str]:
+    import torch
+
+    return visible_gpus(torch.cuda.device_count())
 
 
 class _Follow:
@@ -68,7 +72,7 @@ class _Follow:
         job = self._jobs[number]
         job.end(how.status, how.reason, how.metrics, how.seconds)
         if pid is not None:
-            runner.bury(job.folder, pid, how.status, how.reason)
+            answers.bury(job.folder, pid, how.status, how.reason)
         self._board.ended(number, job)
         self._note(job)
 

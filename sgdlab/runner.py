@@ -25,7 +25,7 @@ from sgdlab.errors import UserError, counted
 from sgdlab.machine import facts, now
 from sgdlab.progress import Display, Length
 from sgdlab.recorder import Interrupted, Recorder, Signals
-from sgdlab.records import FORMAT, Run, RunWriter, read_run, write_json, write_text
+from sgdlab.records import FORMAT, Run, RunWriter, read_run, write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,16 +229,6 @@ def about(
         "batches_per_epoch": per_epoch,
         **small.objective(made),
     }
-
-
-def bury(folder: Path, pid: int, status: str, reason: str) -> None:
-    """Note in run.json how a run ended whose process could not, as it was killed; without one, nothing."""
-    try:
-        info = dict(read_run(folder).info)
-    except UserError:
-        return
-    if info["status"] == "running" and info["pid"] == pid:
-        write_json(folder / "run.json", {**info, "status": status, "reason": reason, "finished": now()})
 
 
 def begun(config: Config, folder: Path) -> bool:

@@ -8,10 +8,10 @@ import gc
 import torch
 import torch._dynamo  # by torch's first optimizer, and 890 modules
 
-from sgdlab import machine, products, worker
+from sgdlab import machine, pool, products, worker
 from sgdlab.problem import datasets, losses, minimum, models
 
-__all__ = ["datasets", "losses", "minimum", "models", "torch", "worker"]
+__all__ = ["datasets", "losses", "minimum", "models", "pool", "torch", "worker"]
 
 machine.facts("cpu")  # which asks git
 torch.set_num_threads(1)

@@ -11,41 +11,20 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from types import FrameType
-from typing import Any
 
 from sgdlab import runner
-from sgdlab.config import Config
 from sgdlab.engine.evaluate import Evaluation
 from sgdlab.errors import UserError
 from sgdlab.forking import STOPS
 from sgdlab.progress import Length
-from sgdlab.recorder import Interrupted
 from sgdlab.records import Run
+from sgdlab.signals import Interrupted
+from sgdlab.tasks import Ended, Task
 
 SENT_SECONDS = 0.25  # at least so long between reports of progress
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """A prepared configuration to be run. environment: the process's, but for what the job is given."""
-
-    config: Config
-    experiment: str | None
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a job ended. cached: it was answered from disk. seconds: of its own, without any start-up."""
-
-    status: str
-    reason: str = ""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    cached: bool = False
 
 
 class Remote:

@@ -12,7 +12,7 @@ from test_processes import ENDLESS, command, running, until
 from test_sweep import record, statuses
 from training import SMALL, TINY, configure, curves, train
 
-from sgdlab import execute, forking, planning, pool, runner, shared
+from sgdlab import effort, execute, forking, pool, runner, shared
 from sgdlab.commands.train import main
 from sgdlab.errors import UsageError, UserError
 from sgdlab.launcher import collected
@@ -204,8 +204,8 @@ def test_the_longest_run_is_begun_first():
         configure(where, *SMALL, "model.hidden=[512,512]"),
         configure(where, *TINY, "lr=0.2"),
     ]
-    assert planning.longest_first(configs) == [3, 1, 2, 0, 4]
-    works = [planning.work(config) for config in configs]
+    assert effort.longest_first(configs) == [3, 1, 2, 0, 4]
+    works = [effort.work(config) for config in configs]
     assert works[0] == works[4] and works[1] > 5 * works[0]
 
 
