@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
@@ -193,3 +194,15 @@ def test_the_plain_script_is_scaled_to_the_whole(part, tmp_path, monkeypatch):
     seconds = plain.script(tmp_path, **settings, fraction=0.11)
     assert seen == [24, 2] and set(seconds) == {"setup", "train", "test"}  # 240 batches in ten epochs
     assert all(value > 0 for value in seconds.values())
+
+
+def test_one_core_has_one_thread(part, monkeypatch):
+    table = part("table")
+    monkeypatch.setattr(table.os, "sched_setaffinity", lambda process, cores: None, raising=False)
+    before = torch.get_num_threads()
+    try:
+        for cores, threads in ((1, 1), (0, table.THREADS)):
+            table.pin(cores)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

@@ -172,8 +172,14 @@ def machine() -> dict[str, object]:
 
 EVERY_CORE = os.sched_getaffinity(0) if sys.platform == "linux" else set()
 
+THREADS = len(EVERY_CORE) or os.cpu_count() or 1
+
 
 def pin(cores: int) -> None:
-    """Keep this process, and those that it starts from now on, to the last core; 0: to none."""
+    """Keep this process, and those that it starts from now on, to the last core and itself to one thread, as
+    two threads on one core wait for each other; 0: to none."""
+    import torch
+
+    torch.set_num_threads(1 if cores else THREADS)
     if sys.platform == "linux":
         os.sched_setaffinity(0, {max(EVERY_CORE)} if cores else EVERY_CORE)
