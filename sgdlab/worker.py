@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 from sgdlab import runner
 from sgdlab.engine.evaluate import Evaluation
@@ -50,7 +50,8 @@ class Remote:
             self.send("moved", step, epoch, samples, loss)
 
     def evaluated(self, epoch: int, result: Evaluation) -> None:
-        self.send("evaluated", epoch, result)
+        # Its class is in a module that imports torch, which the other process need not have.
+        self.send("evaluated", epoch, SimpleNamespace(**vars(result)))
 
     def close(self) -> None:
         return
