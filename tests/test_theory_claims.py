@@ -12,6 +12,7 @@ import pytest
 from sgdlab.claims import CLAIMS, Claim, judge
 from sgdlab.claims.training import TRAINING_CLAIMS
 from sgdlab.cli import main
+from sgdlab.config import conf_dir
 from sgdlab.notes import EXPERIMENTS
 from sgdlab.records import Run, select
 
@@ -41,7 +42,9 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def made(name: str, runs_dir: Path) -> list[Run]:
     if name not in RUNS:
-        words = [f"experiment=notes/{name}", f"runs_dir={runs_dir}", "quiet=true", "hydra/launcher=serial"]
+        words = [f"experiment=notes/{name}", f"runs_dir={runs_dir}", "quiet=true"]
+        if "/launcher" not in (conf_dir() / f"experiment/notes/{name}.yaml").read_text(encoding="utf-8"):
+            words.append("hydra/launcher=serial")  # a few runs, for which no processes need be started
         assert main(["train", *words]) == 0
         selection = select([f"notes/{name}"], runs_dir)
         assert not selection.missing
