@@ -205,7 +205,7 @@ def watch(*, size, batch_size, epochs, loss=None, drop_last=False, steps=None, *
     )
     problem = Problem(
         config=read(composed()),
-        spec=Spec(features=(1,), classes=0, outputs=1, train_size=size, test_size=2, weights=1),
+        spec=Spec(features=(1,), classes=0, outputs=1, train_size=size, test_size=2, weights=1, roles=()),
         data=data,
         model=OneWeight(),
         loss=lambda out, y: (loss or torch.square)(out),

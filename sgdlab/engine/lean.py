@@ -234,4 +234,6 @@ class LeanUpdates:
         self._unit = int(kept["unit"])
         for name, tensors in self._fold.buffers().items():
             for mine, saved in zip(tensors, kept["buffers"][name], strict=True):
+                if saved.shape != mine.shape:
+                    raise ValueError(f"{name} has the shape {tuple(saved.shape)}, not {tuple(mine.shape)}")
                 mine.copy_(saved)
