@@ -204,6 +204,7 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
         by=_BATCH,
         notes="unlike with SGD, losses in epoch 10 differ by less than 0.05 (.24, .23, .23)",
         measure=_spread_below(0.05, 16, 64, 256),
+        quick=False,  # on the small images 4 of 10 seeds are above (.016 to .062)
     ),
     Claim(
         experiment="notes/adam_batch_size",
