@@ -2,6 +2,7 @@
 unless a GPU must be asked for."""
 
 import ctypes
+import functools
 import importlib.util
 import runpy
 import sys
@@ -68,6 +69,7 @@ def _resolved(name: str) -> str:
     return device.resolve(name)
 
 
+@functools.cache
 def _may_have_gpu() -> bool:
     """False when torch would certainly find none: it is built without, or the driver of CUDA is missing."""
     found = importlib.util.find_spec("torch")

@@ -17,14 +17,13 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
-import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sgdlab import batching, device, overrides, planning, runner
 from sgdlab.accept import accept
-from sgdlab.config import Config, conf_dir
+from sgdlab.compose import single
+from sgdlab.config import Config
 from sgdlab.engine.batched import Alone
 from sgdlab.engine.curves import Curve
 from sgdlab.errors import UsageError
@@ -47,10 +46,7 @@ def configure(*words: str) -> Config:
 @functools.lru_cache(maxsize=64)
 def _composed(words: tuple[str, ...]) -> DictConfig:
     register()
-    version: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
-    with hydra.initialize_config_dir(str(conf_dir()), **version):
-        composed = hydra.compose("config", overrides=list(words))
-    OmegaConf.set_struct(composed, False)
+    composed = single(words)
     del composed["cases"]
     return composed
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
@@ -18,13 +19,30 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sgdlab.accept import accept, accept_plain, check_whole
-from sgdlab.config import Config, reread
+from sgdlab.config import Config, conf_dir, reread
 from sgdlab.errors import UsageError
 from sgdlab.overrides import parsed
 
 # What an interpolation reads: a setting, by its full key, or the environment.
 _SETTING = re.compile(r"\$\{([a-zA-Z_][\w.]*)\}")
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+(?:,[^${}]*)?\}")
+
+
+def version_base() -> dict[str, Any]:
+    """The argument of that name of Hydra's functions, where it is still needed."""
+    return {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
+
+
+def single(words: Sequence[str]) -> DictConfig:
+    """The configuration of one run, as Hydra's main function makes it, which composes it twice: first to see
+    whether it says that it is a sweep.
+
+    Needs `launcher.register`. Raises Hydra's and OmegaConf's errors, whose words `sgdlab.refusals` improves.
+    """
+    with hydra.initialize_config_dir(str(conf_dir()), **version_base()):
+        composed = hydra.compose("config", overrides=list(words))
+    OmegaConf.set_struct(composed, False)
+    return composed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +58,7 @@ class _Base:
         """The setting of which an override changes the value. Raises _Unclear where it may do more."""
         key, value = override.key_or_group, override.value()
         members = value if isinstance(value, list) else [value]
-        plain = all(member is None or isinstance(member, bool | int | float) for member in members)
+        plain = all(map(_is_plain, members))
         read = any(
             f"{key}.".startswith(f"{source}.") or source.startswith(f"{key}.") for source in self.sources
         )
@@ -138,6 +156,13 @@ class Composer:
         key = override.key_or_group
         simple = override.package is None and not override.is_delete() and not override.is_sweep_override()
         return simple and "/" not in key and key not in self._groups and key.partition(".")[0] != "hydra"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether OmegaConf leaves a value as it is: no mapping, nothing that it looks up, not its `missing`."""
+    if isinstance(value, str):
+        return "$" not in value and "\\" not in value and value != "???"
+    return value is None or isinstance(value, bool | int | float)
 
 
 class _Unclear(Exception):

@@ -74,11 +74,10 @@ def _train(
     with products.using(arithmetic["products"]):
         trainer = assemble.trainer(config, made, batches, arithmetic["step"])
         _begin(config, writer, trainer, state)
-        writer.update(
-            **about(config, made, experiment, facts(config.device)),
-            arithmetic=arithmetic,
-            metrics=state.get("metrics", {}),
-        )
+        info = about(config, made, experiment, facts(config.device))
+        if arithmetic["step"] == "lean":
+            info["optimizer"] = {"impl": "lean"}
+        writer.update(**info, arithmetic=arithmetic, metrics=state.get("metrics", {}))
         length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
         resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
         title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({counted(weights, 'weight')})"

@@ -10,7 +10,7 @@ from training import SMALL, TINY, composed, configure, train
 
 from sgdlab import device, runner
 from sgdlab.config import read
-from sgdlab.engine import updates
+from sgdlab.engine import serial, updates
 from sgdlab.engine.evaluate import evaluate
 from sgdlab.engine.sampling import Batches
 from sgdlab.engine.serial import Diverged, Plan, Trainer
@@ -284,6 +284,34 @@ def test_divergence_keeps_the_last_finite_loss(bad, at):
     regular = [step for step in range(1, at) if (step - 1) % 100 == 0]
     assert [row.step for row in notes.rows] == sorted({*regular, at - 1} - {0})
     assert all(math.isfinite(row.loss) for row in notes.rows)
+
+
+@pytest.mark.parametrize(("finite", "what"), [(False, "the training loss is nan at step 3"), (True, None)])
+def test_an_error_after_the_loss_stopped_being_finite_is_its_consequence(finite, what):
+    """An optimizer may refuse to decompose a matrix of NaN, some updates before the losses are looked at."""
+    steps = iter(range(-1, 10_000))
+
+    def loss(out):
+        step = next(steps)
+        if step == 7:
+            raise RuntimeError("the matrix has no decomposition")
+        return out.square() * (math.nan if step >= 3 and not finite else 1.0)
+
+    if finite:
+        with pytest.raises(RuntimeError, match="decomposition"):
+            watch(size=50, batch_size=1, epochs=1, loss=loss)
+        return
+    notes = watch(size=50, batch_size=1, epochs=1, loss=loss)
+    assert notes.what == what
+    assert [row.step for row in notes.rows] == [1, 2]
+
+
+def test_slow_updates_are_reported_while_they_are_made(monkeypatch):
+    monkeypatch.setattr(serial, "FETCH_SECONDS", 0)
+    seen = []
+    monkeypatch.setattr(Notes, "losses", lambda self, rows, last: seen.append(last.step))
+    watch(size=5, batch_size=1, epochs=1)
+    assert seen == [1, 2, 3, 4, 5]
 
 
 def test_divergence_that_only_the_evaluation_sees():

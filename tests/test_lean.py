@@ -1,11 +1,11 @@
-"""The updates of plain networks without autograd: the numbers of the general ones, where there are any."""
+"""The updates without torch.optim: the numbers of the general ones, where there are any."""
 
 import pytest
 import torch
 from training import SMALL, TINY, configure, curves, finish, interrupt, train
 
 from sgdlab import assemble, device, problem, runner
-from sgdlab.engine.lean import LeanUpdates
+from sgdlab.engine.lean import NetworkUpdates
 
 CPU = torch.device("cpu")
 EARLIER = {"products": "default", "step": "general"}
@@ -26,6 +26,11 @@ NETWORKS = {
     "linear": ("model=linear",),
     "standardized": ("model.hidden=[16]", "dataset.scaling=standardized", "sampling=sequential"),
     "replacement": ("model.hidden=[16]", "sampling=replacement"),
+}
+POINTS = {
+    "rosenbrock": ("problem=rosenbrock", "model.start=[-0.5,0.5]"),
+    "ridge": ("problem=beale", "ridge=0.5"),
+    "noise": ("problem=noisy_quadratic", "batch_size=2"),
 }
 IMAGES = ("dataset=fashion_mnist_small", "dataset.limit=300", "batch_size=64")  # the last batch has 44
 
@@ -55,6 +60,17 @@ def test_its_curve_is_that_of_autograd(tmp_path, optimizer, network):
     torch.testing.assert_close(mine, other, rtol=1e-12, atol=0)
     torch.testing.assert_close(weights, expected, rtol=1e-11, atol=1e-13)
     assert len(set(mine[:, 1].tolist())) == 15
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_path_over_a_surface_is_that_of_autograd(tmp_path, optimizer, point):
+    words = (*POINTS[point], *OPTIMIZERS[optimizer], "lr=0.001", "precision=float64")
+    config = configure(tmp_path, *words)
+    (mine, weights), (other, expected) = (steps(config, step, 25) for step in ("lean", "general"))
+    torch.testing.assert_close(mine, other, rtol=1e-13, atol=0)
+    torch.testing.assert_close(weights, expected, rtol=1e-13, atol=0)
+    assert len(set(mine[:, 1].tolist())) == len(mine)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
@@ -114,6 +130,15 @@ def test_it_is_chosen_where_it_computes_the_same(tmp_path, words):
     assert kind == KINDS[words]
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"), [(("optimizer=adam",), "lean"), (("optimizer=newton",), "general")], ids="-".join
+)
+def test_it_is_chosen_for_surfaces(tmp_path, words, kind):
+    run = train(tmp_path, "problem=rosenbrock", "steps=3", *words)
+    assert run.info["arithmetic"]["step"] == kind
+    assert run.info["optimizer"] == {"impl": "lean" if kind == "lean" else "rule"}
+
+
 def test_it_is_not_chosen_for_batches_that_general_updates_sum_from_parts(tmp_path):
     words = (*TINY, "dataset.samples=10001")
     for size, kind in (("10000", "lean"), ("full", "general")):
@@ -133,7 +158,7 @@ def test_its_state_is_all_that_it_depends_on(tmp_path, optimizer):
     config = configure(tmp_path, *TINY, *OPTIMIZERS[optimizer])
     made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
     index = slice(0, 5)
-    first = LeanUpdates(made, config.lr, lambda t: 1 / (t + 1))
+    first = NetworkUpdates(made, config.lr, lambda t: 1 / (t + 1))
     for _ in range(3):
         first.make(index)
         first.next_unit()
@@ -145,7 +170,7 @@ def test_its_state_is_all_that_it_depends_on(tmp_path, optimizer):
     state = {"lean": {"unit": first.state()["lean"]["unit"], "buffers": state}}
     expected = [float(first.make(index)) for _ in range(3)]
     made.model.load_state_dict(kept)
-    second = LeanUpdates(made, config.lr, lambda t: 1 / (t + 1))
+    second = NetworkUpdates(made, config.lr, lambda t: 1 / (t + 1))
     second.load(state)
     assert second.lr == first.lr
     assert [float(second.make(index)) for _ in range(3)] == expected

@@ -28,7 +28,7 @@ LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines
 # Modules and packages of sgdlab in the order in which they may import one another: from above, never from
 # below. `commands` and `completion` are reached by name, through the table in `cli`.
 ORDER = (
-    ("errors",),
+    ("errors", "imports"),
     ("checks", "surfaces", "theory"),
     ("schema",),
     ("config",),
@@ -69,8 +69,17 @@ APART = {
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "rich", "hydra", "omegaconf", "numpy", "filelock")
 
 # What every command imports before it knows what is asked of it; only the standard library, at once.
-AT_ONCE = ["cli.py", "__init__.py", "__main__.py", "errors.py", "checks.py", "config.py", "options.py"]
-AT_ONCE += ["schema.py", "surfaces.py"]
+AT_ONCE = [
+    "cli.py",
+    "imports.py",
+    "__init__.py",
+    "__main__.py",
+    "errors.py",
+    "checks.py",
+    "config.py",
+    "options.py",
+]
+AT_ONCE += ["schema.py", "surfaces.py", "imports.py"]
 AT_ONCE += ["flags.py", "manual.py", "completion.py", "optim/__init__.py", "optim/build.py"]
 AT_ONCE += ["optim/table.py", "optim/schedule.py", "problem/__init__.py", "problem/specs.py"]
 AT_ONCE += ["records/__init__.py", "records/read.py", "records/find.py", "figures/__init__.py"]

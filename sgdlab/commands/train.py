@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sgdlab.flags import split
+from sgdlab.imports import without_collections
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -21,34 +22,47 @@ def main(argv: list[str]) -> int:
 
         print(manual(line.overrides))
         return 0
-    from sgdlab import overrides
-    from sgdlab.launcher import register
-    from sgdlab.refusals import HYDRA_ERRORS, reword
+    with without_collections():
+        from sgdlab import overrides
+        from sgdlab.launcher import register
+        from sgdlab.refusals import HYDRA_ERRORS, reword
 
     overrides.check(line.overrides)
     register()
-    failures: list[Exception] = []
-
-    def job(composed: "DictConfig") -> float | None:
-        try:
-            return _job(composed)
-        except Exception as err:  # Hydra would print a line of its own about it
-            failures.append(err)
-            return None
-
     try:
         words = overrides.deferred(line.overrides)
         if "--multirun" in line.hydra:
             words = overrides.shortened(words)
-        hydra_main([*line.hydra, *words], job)
-        for failure in failures:
-            raise failure
+        if line.hydra or any(word.lstrip("+~").startswith(("hydra", "experiment")) for word in words):
+            _by_hydra([*line.hydra, *words])
+        else:
+            from sgdlab.compose import single
+
+            _job(single(words), experiment=None)
     except HYDRA_ERRORS as err:
         raise reword(err) from None
     except KeyboardInterrupt as err:
         print("sgdlab: interrupted; give the same command again to go on from there", file=sys.stderr)
         return getattr(err, "exit_code", 130)
     return 0
+
+
+def _by_hydra(words: Sequence[str]) -> None:
+    """What Hydra has to see to: its flags, its own settings, experiments, which may be sweeps."""
+    failures: list[Exception] = []
+
+    def job(composed: "DictConfig") -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+
+        try:
+            return _job(composed, experiment=HydraConfig.get().runtime.choices.get("experiment"))
+        except Exception as err:  # Hydra would print a line of its own about it
+            failures.append(err)
+            return None
+
+    hydra_main(words, job)
+    for failure in failures:
+        raise failure
 
 
 def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]") -> None:
@@ -58,11 +72,11 @@ def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]"
     """
     import hydra
 
+    from sgdlab.compose import version_base
     from sgdlab.config import conf_dir
 
-    version = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
     with _hydra_process(words):
-        hydra.main(config_path=str(conf_dir()), config_name="config", **version)(job)()
+        hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(job)()
 
 
 @contextmanager
@@ -88,10 +102,8 @@ def _hydra_process(words: Sequence[str]) -> Iterator[None]:
             GlobalHydra.instance().clear()
 
 
-def _job(composed: "DictConfig") -> float | None:
+def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
     """One run; its test loss is what Hydra's sweepers for optimisation minimise."""
-    from hydra.core.hydra_config import HydraConfig
-
     from sgdlab import answers
     from sgdlab.accept import accept, without_effect
     from sgdlab.summary import report
@@ -102,10 +114,10 @@ def _job(composed: "DictConfig") -> float | None:
     run = answers.answer(config)
     cached = run is not None
     if run is None:
-        from sgdlab import runner  # and so torch, which takes seconds
+        with without_collections():
+            from sgdlab import runner  # and so torch, which takes seconds
         from sgdlab.progress import display
 
-        experiment = HydraConfig.get().runtime.choices.get("experiment")
         result = runner.run(config, display(quiet=config.quiet), experiment=experiment)
         run, cached = result.run, result.cached
     report(run, cached=cached, quiet=config.quiet)

@@ -1,4 +1,4 @@
-"""The updates of a plain network without autograd: the gradient by hand, folded into the optimizer's step.
+"""Updates without torch.optim: of a plain network by hand, folded into the optimizer's step; of a surface.
 
 For layers a_k = relu(a_(k-1) W_k^T + b_k), the last without relu, and the mean cross entropy of B examples,
 
@@ -12,127 +12,24 @@ store each gradient and one to read it again, and the Python of torch.optim. SGD
 weights as it is made, momentum to its buffer. Numbers agree with `GeneralUpdates` to rounding.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sgdlab.engine import folds
 from sgdlab.engine.sampling import Index
-from sgdlab.engine.updates import PART
+from sgdlab.engine.updates import PART, Updates
 from sgdlab.problem import Problem
-from sgdlab.schema import CrossEntropy, Linear, Mlp
+from sgdlab.schema import CrossEntropy, Linear, Mlp, SurfaceModel
 
 
-class _Fold(Protocol):
-    """An optimizer that takes the gradient a layer at a time, as the product it is, last layer first."""
-
-    def begin(self) -> None:
-        """An update is about to be made."""
-
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        """The gradient of layer `number` is d^T a for its weights and the sum of d for its bias; d (B, out),
-        a (B, in)."""
-
-    def buffers(self) -> dict[str, list[Tensor]]:
-        """What it keeps from update to update; for checkpoints, and to be copied into."""
-
-
-class _Sgd:
-    """w <- w - lr g."""
-
-    def __init__(self, params: Sequence[Tensor], hypers: Mapping[str, Any]) -> None:
-        self._params = params
-
-    def begin(self) -> None:
-        return
-
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        self._params[2 * number].addmm_(d.t(), a, alpha=-lr)
-        self._params[2 * number + 1].add_(d.sum(dim=0), alpha=-lr)
-
-    def buffers(self) -> dict[str, list[Tensor]]:
-        return {}
-
-
-class _Momentum:
-    """b <- momentum b + g; w <- w - lr b, with b = 0 at first."""
-
-    def __init__(self, params: Sequence[Tensor], hypers: Mapping[str, Any]) -> None:
-        self._params = params
-        self._momentum = hypers["momentum"]
-        self._kept = [torch.zeros_like(w) for w in params]
-
-    def begin(self) -> None:
-        return
-
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        weight, bias = self._kept[2 * number : 2 * number + 2]
-        weight.addmm_(d.t(), a, beta=self._momentum)
-        bias.mul_(self._momentum).add_(d.sum(dim=0))
-        self._params[2 * number].add_(weight, alpha=-lr)
-        self._params[2 * number + 1].add_(bias, alpha=-lr)
-
-    def buffers(self) -> dict[str, list[Tensor]]:
-        return {"momentum_buffer": self._kept}
-
-
-class _Adam:
-    """torch's fused kernel of Adam or AdamW on a layer at a time, while its gradient is in the cache."""
-
-    def __init__(self, params: Sequence[Tensor], hypers: Mapping[str, Any], *, kernel: Any) -> None:
-        self._kernel = kernel
-        self._means, self._squares = ([torch.zeros_like(w) for w in params] for _ in range(2))
-        # torch.optim counts in float32.
-        self._step = torch.zeros((), dtype=torch.float32)
-        room = torch.empty(max(w.numel() for w in params), dtype=params[0].dtype)
-        self._layers: list[Any] = []
-        for first in range(0, len(params), 2):
-            pair = slice(first, first + 2)
-            weight, bias = params[pair]
-            gradients = [room[: weight.numel()].view_as(weight), torch.empty_like(bias)]
-            self._layers.append(([weight, bias], gradients, self._means[pair], self._squares[pair]))
-        beta1, beta2 = hypers["betas"]
-        self._hypers = {
-            "beta1": beta1,
-            "beta2": beta2,
-            "weight_decay": hypers["weight_decay"],
-            "eps": hypers["eps"],
-            "amsgrad": False,
-            "maximize": False,
-        }
-
-    def begin(self) -> None:
-        self._step += 1
-
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        params, gradients, means, squares = self._layers[number]
-        torch.mm(d.t(), a, out=gradients[0])
-        torch.sum(d, dim=0, out=gradients[1])
-        steps = [self._step, self._step]
-        self._kernel(params, gradients, means, squares, [], steps, lr=lr, **self._hypers)
-
-    def buffers(self) -> dict[str, list[Tensor]]:
-        return {"step": [self._step], "exp_avg": self._means, "exp_avg_sq": self._squares}
-
-
-def _adam(params: Sequence[Tensor], hypers: Mapping[str, Any]) -> _Fold:
-    return _Adam(params, hypers, kernel=torch._fused_adam_)
-
-
-def _adamw(params: Sequence[Tensor], hypers: Mapping[str, Any]) -> _Fold:
-    return _Adam(params, hypers, kernel=torch._fused_adamw_)
-
-
-# Hyperparameters that must have these values; the others may have any.
-_PLAIN_SGD = {"dampening": 0, "nesterov": False, "weight_decay": 0, "maximize": False}
-_PLAIN_ADAM = {"amsgrad": False, "eps_inside_root": False, "bias_correction": True}
-_ONLY: dict[str, dict[str, Any]] = {
-    "sgd": _PLAIN_SGD,
-    "adam": {**_PLAIN_ADAM, "box": None},
-    "adamw": _PLAIN_ADAM,
-}
+def build(problem: Problem, lr: float, curve: Callable[[int], float] | None) -> Updates:
+    """The updates of a problem that `fits`."""
+    surface = isinstance(problem.config.model, SurfaceModel)
+    return PointUpdates(problem, lr, curve) if surface else NetworkUpdates(problem, lr, curve)
 
 
 def fits(problem: Problem, batch_size: int) -> bool:
@@ -143,13 +40,66 @@ def fits(problem: Problem, batch_size: int) -> bool:
         isinstance(model, Linear) and model.bias
     )
     plain_loss = isinstance(loss, CrossEntropy) and loss.label_smoothing == 0 and config.ridge == 0
-    plain_optimizer = (
-        optimizer.name in _ONLY
-        and optimizer.impl == "auto"
-        and all(optimizer.hypers[key] == value for key, value in _ONLY[optimizer.name].items())
-    )
+    network, surface = plain_model and plain_loss, isinstance(model, SurfaceModel)
     ordinary = config.device == "cpu" and config.precision != "bfloat16" and batch_size <= PART
-    return plain_model and plain_loss and plain_optimizer and ordinary
+    return (network or surface) and _plain(optimizer) and ordinary
+
+
+def _plain(optimizer: Any) -> bool:
+    return optimizer.impl == "auto" and folds.known(optimizer.name, optimizer.hypers)
+
+
+class _Lean:
+    """What `Updates` without torch.optim have in common. groups: the parameters, as `folds` has them."""
+
+    kind = "lean"
+
+    def __init__(
+        self, problem: Problem, lr: float, curve: Callable[[int], float] | None, groups: folds.Groups
+    ) -> None:
+        optimizer = problem.config.optimizer
+        self._fold = folds.fold(optimizer.name, optimizer.hypers, groups)
+        self._base, self._curve, self._unit = lr, curve, 0
+
+    @property
+    def lr(self) -> float:
+        return self._base if self._curve is None else self._base * self._curve(self._unit)
+
+    def next_unit(self) -> None:
+        self._unit += 1
+
+    def state(self) -> dict[str, Any]:
+        return {"lean": {"unit": self._unit, "buffers": self._fold.buffers()}}
+
+    def load(self, state: dict[str, Any]) -> None:
+        kept = state["lean"]
+        self._unit = int(kept["unit"])
+        for name, tensors in self._fold.buffers().items():
+            for mine, saved in zip(tensors, kept["buffers"][name], strict=True):
+                if saved.shape != mine.shape:
+                    raise ValueError(f"{name} has the shape {tuple(saved.shape)}, not {tuple(mine.shape)}")
+                mine.copy_(saved)
+
+
+class PointUpdates(_Lean):
+    """`Updates` of a surface that `fits`: the gradient by autograd, and nothing more than the step.
+
+    curve: the factor on `lr` by the scheduler's units, None for 1.
+    """
+
+    def __init__(self, problem: Problem, lr: float, curve: Callable[[int], float] | None) -> None:
+        self._problem = problem
+        self._points = list(problem.model.parameters())
+        super().__init__(problem, lr, curve, [[point.detach() for point in self._points]])
+
+    def make(self, index: Index) -> Tensor:
+        loss = self._problem.batch_loss(index)
+        gradients = torch.autograd.grad(loss, self._points)
+        lr = self.lr
+        self._fold.begin()
+        with torch.no_grad():
+            self._fold.group(0, gradients, lr)
+        return loss.detach()
 
 
 class _Room:
@@ -165,27 +115,16 @@ class _Room:
         self.minus_one = torch.full((size, 1), -1.0, dtype=like.dtype)
 
 
-class LeanUpdates:
-    """`Updates` of a problem that `fits`. curve: the factor on `lr` by the scheduler's units, None for 1."""
-
-    kind = "lean"
+class NetworkUpdates(_Lean):
+    """`Updates` of a network that `fits`. curve: the factor on `lr` by the scheduler's units, None for 1."""
 
     def __init__(self, problem: Problem, lr: float, curve: Callable[[int], float] | None) -> None:
         self._data = problem.data
         self._layers = [layer for layer in problem.model.modules() if isinstance(layer, nn.Linear)]
         self._weights = [layer.weight.detach() for layer in self._layers]  # the same memory, without a graph
         self._biases = [layer.bias.detach() for layer in self._layers]
-        params = [w for pair in zip(self._weights, self._biases, strict=True) for w in pair]
-        optimizer = problem.config.optimizer
-        folds: dict[str, Callable[..., _Fold]] = {"adam": _adam, "adamw": _adamw, "sgd": _Sgd}
-        fold = _Momentum if optimizer.hypers.get("momentum") else folds[optimizer.name]
-        self._fold: _Fold = fold(params, optimizer.hypers)
-        self._base, self._curve, self._unit = lr, curve, 0
+        super().__init__(problem, lr, curve, list(zip(self._weights, self._biases, strict=True)))
         self._rooms: dict[int, _Room] = {}
-
-    @property
-    def lr(self) -> float:
-        return self._base if self._curve is None else self._base * self._curve(self._unit)
 
     @torch.no_grad()
     def make(self, index: Index) -> Tensor:
@@ -222,18 +161,3 @@ class LeanUpdates:
         if size not in self._rooms:
             self._rooms[size] = _Room(self._layers, size)
         return self._rooms[size]
-
-    def next_unit(self) -> None:
-        self._unit += 1
-
-    def state(self) -> dict[str, Any]:
-        return {"lean": {"unit": self._unit, "buffers": self._fold.buffers()}}
-
-    def load(self, state: dict[str, Any]) -> None:
-        kept = state["lean"]
-        self._unit = int(kept["unit"])
-        for name, tensors in self._fold.buffers().items():
-            for mine, saved in zip(tensors, kept["buffers"][name], strict=True):
-                if saved.shape != mine.shape:
-                    raise ValueError(f"{name} has the shape {tuple(saved.shape)}, not {tuple(mine.shape)}")
-                mine.copy_(saved)

@@ -40,6 +40,8 @@ class Batches:
 
     def epoch(self, epoch: int) -> Sequence[Index]:
         """The batches of an epoch, counted from 0: each a slice or int64 indices on the device."""
+        if self.size == 1:  # in whatever order
+            return [slice(0, 1)]
         if self.sampling == "sequential":
             ends = [min(start + self.batch_size, self.size) for start in self._starts()]
             return [slice(start, end) for start, end in zip(self._starts(), ends, strict=True)]

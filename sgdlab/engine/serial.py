@@ -1,6 +1,7 @@
 """One run: the loop over updates, with evaluation at its epochs and a checkpoint whenever one is due."""
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +13,8 @@ from sgdlab.engine.sampling import Batches, Index
 from sgdlab.engine.updates import Updates
 from sgdlab.problem import Problem
 
-BLOCK = 100  # updates between looks at the losses, which stay on the device until then
+# The losses stay on the device until one looks at them: after so many updates, or so long.
+BLOCK, FETCH_SECONDS = 100, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,15 @@ class Plan:
     visit_every: int = 0
 
 
+@dataclass(kw_only=True)
+class _Place:
+    """Weights that are to be reported, (n,), and f there once it has been computed."""
+
+    step: int
+    weights: Tensor
+    objective: Tensor | None
+
+
 class Trainer:
     """A run at some update. `state` and `load` are its checkpoint; `run` goes on to the end."""
 
@@ -104,7 +115,9 @@ class Trainer:
         self._last: Row | None = None
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
-        self._visits: list[tuple[int, Tensor]] = []
+        self._fetched = time.perf_counter()
+        self._visits: list[_Place] = []
+        self._single = problem.spec.train_size == 1
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, as tensors, numbers and plain containers."""
@@ -139,13 +152,12 @@ class Trainer:
         while self.step < self._plan.total:
             epoch, done = divmod(self.step, self._batches.per_epoch)
             for index in self._batches.epoch(epoch)[done:]:
-                self._update(index)
+                self._update(index, watch)
                 self._visit()
-                if self._ends_epoch() or self.step == self._plan.total:
+                if self._wants_evaluation():
                     self._fetch(watch)
-                    if self._wants_evaluation():
-                        self._evaluate(watch)
-                elif len(self._losses) == BLOCK:
+                    self._evaluate(watch)
+                elif len(self._losses) == BLOCK or time.perf_counter() - self._fetched > FETCH_SECONDS:
                     self._fetch(watch)
                 if watch.due():
                     self._fetch(watch)
@@ -160,11 +172,19 @@ class Trainer:
         if self.step == self._plan.total:
             return True
         every = self._plan.eval_every
-        return every > 0 and (self.step // self._batches.per_epoch) % every == 0
+        return every > 0 and self._ends_epoch() and (self.step // self._batches.per_epoch) % every == 0
 
-    def _update(self, index: Index) -> None:
-        self._lrs.append(self._updates.lr)
-        self._losses.append(self._updates.make(index))
+    def _update(self, index: Index, watch: Watch) -> None:
+        lr = self._updates.lr
+        try:
+            loss = self._updates.make(index)
+        except Exception:  # what it made of weights that are not finite: the losses before it say so
+            self._fetch(watch)
+            raise
+        self._lrs.append(lr)
+        self._losses.append(loss)
+        if self._visits and self._visits[-1].objective is None:
+            self._visits[-1].objective = loss.double()
         self.step += 1
         if not self._by_epoch or self._ends_epoch():
             self._updates.next_unit()
@@ -175,22 +195,30 @@ class Trainer:
         if not every or (self.step % every and self.step != self._plan.total):
             return
         with torch.no_grad():
-            weights = [weight.reshape(-1) for weight in self._problem.model.parameters()]
-            self._visits.append((self.step, torch.cat([self._problem.objective().reshape(1), *weights])))
+            weights = torch.cat([weight.reshape(-1) for weight in self._problem.model.parameters()])
+            # Of a single example, f is the loss that the next update computes at these weights.
+            objective = None if self._single else self._problem.objective()
+        self._visits.append(_Place(step=self.step, weights=weights, objective=objective))
 
     def _report_visits(self, watch: Watch, before: float = math.inf) -> None:
         """Report the noted places up to, but not with, the update `before`, those that are finite."""
         if not self._visits:
             return
-        steps, values = zip(*self._visits, strict=True)
-        self._visits = []
+        if self._visits[-1].objective is None:
+            self._visits[-1].objective = self._problem.objective()
+        places, self._visits = self._visits, []
+        objectives = torch.stack(
+            [place.objective.double() for place in places if place.objective is not None]
+        )
+        every = torch.stack([place.weights for place in places]).tolist()
         known = self._problem.facts
-        for step, (objective, *weights) in zip(steps, torch.stack(values).tolist(), strict=True):
+        for place, objective, weights in zip(places, objectives.tolist(), every, strict=True):
             gap = None if known.least is None else objective - known.least
             distance = min((math.dist(weights, minimum) for minimum in known.minima or ()), default=None)
-            if step < before and all(map(math.isfinite, (objective, gap or 0, distance or 0, *weights))):
+            finite = all(map(math.isfinite, (objective, gap or 0, distance or 0, *weights)))
+            if place.step < before and finite:
                 watch.visited(
-                    Visit(step=step, objective=objective, gap=gap, distance=distance, weights=weights)
+                    Visit(step=place.step, objective=objective, gap=gap, distance=distance, weights=weights)
                 )
 
     def _fetch(self, watch: Watch) -> None:
@@ -207,6 +235,7 @@ class Trainer:
             if self._logged(step):
                 rows.append(self._last)
         self._losses, self._lrs = [], []
+        self._fetched = time.perf_counter()
         assert self._last is not None
         watch.losses(rows, self._last)
         self._report_visits(watch)
