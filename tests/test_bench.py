@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -206,3 +207,38 @@ def test_one_core_has_one_thread(part, monkeypatch):
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_what_records_add_is_what_passes_inside_them_and_in_other_threads(part, monkeypatch):
+    records = part("records")
+    now = {"wall": 0.0, "others": 0.0}
+    clock = SimpleNamespace(
+        perf_counter=lambda: now["wall"], process_time=lambda: now["others"], thread_time=lambda: 0.0
+    )
+    monkeypatch.setattr(records, "time", clock)
+
+    def takes(seconds):
+        return lambda self, *arguments, **more: now.update(wall=now["wall"] + seconds)
+
+    for name, seconds in {"losses": 2, "evaluated": 16, "checkpoint": 1, "due": 0.5, "__init__": 0}.items():
+        monkeypatch.setattr(records.Recorder, name, takes(seconds))
+    timed = records._Timed()
+    timed.evaluated(0, 0, 0, None)  # what came before does not count
+    for _ in range(10):
+        now["wall"] += 7.25  # an update
+        timed.losses([], None)
+        timed.due()
+        now["wall"] += 0.25
+        now["others"] += 0.25  # the display, meanwhile
+    timed.evaluated(1, 10, 0, None)
+    timed.checkpoint({}, last=True)
+    assert timed.bare == 72.5
+    assert timed.added() == pytest.approx(100 * (20 + 5 + 16 + 1 + 2.5) / 72.5)
+
+
+def test_what_records_add_to_a_run(part, tmp_path, monkeypatch):
+    records = part("records")
+    monkeypatch.setattr(records, "present", lambda: "fashion_mnist_small")
+    assert 0 < records.added(tmp_path, 16, 120) < 1000
+    (table,) = tmp_path.rglob("train.csv")
+    assert len(table.read_text().splitlines()) == 3

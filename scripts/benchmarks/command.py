@@ -15,12 +15,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batched, memory, runs14, scaling, startup, step, sweeps, table
+from benchmarks import batched, memory, records, runs14, scaling, startup, step, sweeps, table
 from benchmarks.clock import VARIABLE
 from benchmarks.table import Benchmark
 
 BENCHMARKS: dict[str, Benchmark] = {
     **step.BENCHMARKS,
+    **records.BENCHMARKS,
     **runs14.BENCHMARKS,
     **startup.BENCHMARKS,
     **memory.BENCHMARKS,

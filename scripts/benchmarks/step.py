@@ -17,7 +17,6 @@ OPTIMIZERS = ("sgd", "momentum", "adam")
 SHARES = {64: 0.7, 256: 0.8}  # of the products' speed, to be reached at a batch size
 SAME = 1e-4  # largest relative difference of a loss of the first updates from sgdlab's
 FIRST = 4  # updates whose losses are compared
-OVERHEAD = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +136,6 @@ def _goal(name: str, asked: Mapping[str, Any], least: Mapping[str, float]) -> di
     if name == SGDLAB and asked["batch"] in SHARES:
         share = SHARES[asked["batch"]]
         return {"goal": f"{100 * share:.0f} % of the limit", "met": least[PRODUCTS] / least[SGDLAB] >= share}
-    if name == BARE:
-        more = least[SGDLAB] / least[BARE] - 1
-        return {"goal": f"records add {100 * more:.1f} % (< 2 %)", "met": more < OVERHEAD}
     if name == JAX and asked["optimizer"] != "sgd":
         return {"goal": "sgdlab as fast", "met": least[SGDLAB] <= least[JAX]}
     return {}
@@ -149,7 +145,7 @@ BENCHMARKS = {
     "step": Benchmark(
         text="one update of the notes' network at batch sizes 16, 64, 256: sgdlab and its peers",
         rows=rows,
-        goal="as fast as JAX; 70 % of the products' speed at 64, 80 % at 256; records cost < 2 %",
-        minutes=5,
+        goal="as fast as JAX; 70 % of the products' speed at 64, 80 % at 256",
+        minutes=10,
     )
 }
