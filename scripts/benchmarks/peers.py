@@ -121,7 +121,7 @@ def sgdlab_bare() -> Callable[[Mapping[str, Any]], Answer]:
 
     def answer(asked: Mapping[str, Any]) -> Answer:
         watch = loop(_words(asked, Path(asked["folder"]) / "bare"))
-        return {"seconds": watch.seconds, "losses": watch.first}
+        return {"seconds": watch.seconds, "losses": watch.logged}
 
     return answer
 

@@ -22,11 +22,11 @@ class Silent:
 
     def __init__(self) -> None:
         self.seconds = self.whole = self._began = 0.0
-        self.first: list[float] = []
+        self.logged: list[float] = []
 
     def losses(self, rows: Sequence[object], last: object) -> None:
         self.seconds = clock() - self._began
-        self.first = self.first or [row.loss for row in rows]  # type: ignore[attr-defined]
+        self.logged += [row.loss for row in rows]  # type: ignore[attr-defined]
 
     def evaluated(self, epoch: int, step: int, samples: int, result: object) -> None:
         if step == 0:

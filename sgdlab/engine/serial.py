@@ -115,7 +115,7 @@ class Trainer:
         self._last: Row | None = None
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
-        self._fetched = time.perf_counter()
+        self._fetched = 0.0  # by the clock, when it last looked
         self._visits: list[_Place] = []
         self._single = problem.spec.train_size == 1
 
@@ -149,6 +149,7 @@ class Trainer:
         if self.step == 0:
             self._evaluate(watch)
             self._visit()
+        self._fetched = time.perf_counter()
         while self.step < self._plan.total:
             epoch, done = divmod(self.step, self._batches.per_epoch)
             for index in self._batches.epoch(epoch)[done:]:
