@@ -17,7 +17,10 @@ class Fold(Protocol):
 
     def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
         """The gradients of group `number`, (weights, bias), are d^T a and the sum of d over the batch; d
-        (B, out), a (B, in)."""
+        (B, out), a (B, in). The biases may move as late as in `end`."""
+
+    def end(self, lr: float) -> None:
+        """The last layer's gradient has been given."""
 
     def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
         """The gradients of group `number`."""
@@ -31,14 +34,20 @@ class Sgd:
 
     def __init__(self, groups: Groups) -> None:
         self._groups = groups
+        self._biases = _biases(groups)
+        self._sums: list[Tensor] = []
 
     def begin(self) -> None:
         return
 
     def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        weight, bias = self._groups[number]
-        weight.addmm_(d.t(), a, alpha=-lr)
-        bias.add_(d.sum(dim=0), alpha=-lr)
+        self._groups[number][0].addmm_(d.t(), a, alpha=-lr)
+        self._sums.append(d.sum(0))
+
+    def end(self, lr: float) -> None:
+        # One call instead of one a bias, as calls are what such small tensors cost.
+        torch._foreach_add_(self._biases, self._sums, alpha=-lr)
+        self._sums.clear()
 
     def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
         for w, g in zip(self._groups[number], gradients, strict=True):
@@ -54,22 +63,28 @@ class Momentum:
     def __init__(self, groups: Groups, momentum: float) -> None:
         self._groups, self._momentum = groups, momentum
         self._kept = [[torch.zeros_like(w) for w in group] for group in groups]
+        self._biases, self._kept_biases = _biases(groups), _biases(self._kept)
+        self._sums: list[Tensor] = []
 
     def begin(self) -> None:
         return
 
     def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        weight, bias = self._kept[number]
-        weight.addmm_(d.t(), a, beta=self._momentum)
-        bias.mul_(self._momentum).add_(d.sum(dim=0))
-        self._move(number, lr)
+        self._kept[number][0].addmm_(d.t(), a, beta=self._momentum)
+        self._groups[number][0].add_(self._kept[number][0], alpha=-lr)
+        self._sums.append(d.sum(0))
+
+    def end(self, lr: float) -> None:
+        # A call for all biases, as calls are what such small tensors cost.
+        kept = self._kept_biases
+        torch._foreach_mul_(kept, self._momentum)
+        torch._foreach_add_(kept, self._sums)
+        torch._foreach_add_(self._biases, kept, alpha=-lr)
+        self._sums.clear()
 
     def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
         for b, g in zip(self._kept[number], gradients, strict=True):
             b.mul_(self._momentum).add_(g)
-        self._move(number, lr)
-
-    def _move(self, number: int, lr: float) -> None:
         for w, b in zip(self._groups[number], self._kept[number], strict=True):
             w.add_(b, alpha=-lr)
 
@@ -109,6 +124,9 @@ class Adam:
         torch.sum(d, dim=0, out=bias)
         self.group(number, self._rooms[number], lr)
 
+    def end(self, lr: float) -> None:
+        return
+
     def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
         group, means, squares = self._groups[number], self._means[number], self._squares[number]
         steps = [self._step] * len(group)
@@ -138,6 +156,11 @@ def fold(name: str, hypers: Mapping[str, Any], groups: Groups) -> Fold:
     if name == "sgd":
         return Momentum(groups, hypers["momentum"]) if hypers["momentum"] else Sgd(groups)
     return Adam(groups, hypers, torch._fused_adam_ if name == "adam" else torch._fused_adamw_)
+
+
+def _biases(groups: Groups) -> list[Tensor]:
+    """In the order in which layers come, the last one first."""
+    return [bias for _, *biases in reversed(groups) for bias in biases]
 
 
 def _flat(groups: Groups) -> list[Tensor]:

@@ -25,6 +25,8 @@ from sgdlab.engine.updates import PART, Updates
 from sgdlab.problem import Problem
 from sgdlab.schema import CrossEntropy, Linear, Mlp, SurfaceModel
 
+_RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
+
 
 def build(problem: Problem, lr: float, curve: Callable[[int], float] | None) -> Updates:
     """The updates of a problem that `fits`."""
@@ -123,11 +125,12 @@ class NetworkUpdates(_Lean):
         self._layers = [layer for layer in problem.model.modules() if isinstance(layer, nn.Linear)]
         self._weights = [layer.weight.detach() for layer in self._layers]  # the same memory, without a graph
         self._biases = [layer.bias.detach() for layer in self._layers]
+        self._transposed = [weight.t() for weight in self._weights]
         super().__init__(problem, lr, curve, list(zip(self._weights, self._biases, strict=True)))
         self._rooms: dict[int, _Room] = {}
 
-    @torch.no_grad()
     def make(self, index: Index) -> Tensor:
+        """As in `Updates`. No tensor here has a graph, so there is none to be switched off."""
         data = self._data
         if isinstance(index, slice):
             x, y = data.train_x[index], data.train_y[index]
@@ -135,12 +138,12 @@ class NetworkUpdates(_Lean):
             x, y = data.train_x.index_select(0, index), data.train_y.index_select(0, index)
         room = self._room(len(y))
         inputs = [data.prepare(x).flatten(1)]
-        for weight, bias, a in zip(self._weights, self._biases, room.a, strict=False):
-            inputs.append(torch.addmm(bias, inputs[-1], weight.t(), out=a).relu_())
-        z = torch.addmm(self._biases[-1], inputs[-1], self._weights[-1].t(), out=room.z)
+        for weight, bias, a in zip(self._transposed, self._biases, room.a, strict=False):
+            inputs.append(torch.addmm(bias, inputs[-1], weight, out=a).relu_())
+        z = torch.addmm(self._biases[-1], inputs[-1], self._transposed[-1], out=room.z)
         log_p = torch.log_softmax(z, dim=1)
         loss = F.nll_loss(log_p, y)
-        d = log_p.exp_().scatter_add_(1, y[:, None], room.minus_one).div_(len(y))
+        d = log_p.exp_().scatter_add_(1, y.unsqueeze(1), room.minus_one).div_(len(y))
         self._step(d, inputs, room)
         return loss
 
@@ -152,10 +155,11 @@ class NetworkUpdates(_Lean):
             before = None
             if number > 0:
                 before = torch.mm(d, self._weights[number], out=room.d[number - 1])
-                torch.ops.aten.threshold_backward.grad_input(before, inputs[number], 0, grad_input=before)
+                _RELU_BACKWARD(before, inputs[number], 0, grad_input=before)
             self._fold.layer(number, d, inputs[number], lr)
             if before is not None:
                 d = before
+        self._fold.end(lr)
 
     def _room(self, size: int) -> _Room:
         if size not in self._rooms:
