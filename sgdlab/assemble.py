@@ -2,8 +2,10 @@
 serial engine, and how it computes; and to its text in config.yaml."""
 
 import functools
+import importlib
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +18,7 @@ from sgdlab.engine import lean
 from sgdlab.engine.sampling import Batches
 from sgdlab.engine.serial import Plan, Trainer
 from sgdlab.engine.updates import GeneralUpdates, Updates
+from sgdlab.imports import without_collections
 from sgdlab.problem import Problem
 
 # How a run may be computed, as run.json and checkpoints say, so that a resumed run is computed as it began.
@@ -77,6 +80,7 @@ def trainer(config: Config, made: Problem, batches: Batches, step: str) -> Train
     if step == "lean":
         updates = lean.build(made, config.lr, curve)
     else:
+        _import_dynamo()
         names, weights = zip(*made.model.named_parameters(), strict=True)
         roles = [made.roles[name] for name in names]
         optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
@@ -88,6 +92,13 @@ def trainer(config: Config, made: Problem, batches: Batches, step: str) -> Train
         batches=batches,
         plan=length,
     )
+
+
+def _import_dynamo() -> None:
+    """What torch.optim imports in its first step, seconds of it."""
+    if "torch._dynamo" not in sys.modules:
+        with without_collections():
+            importlib.import_module("torch._dynamo")
 
 
 def text(mapping: Mapping[str, Any]) -> str:

@@ -119,6 +119,7 @@ class Live:
             TimeRemainingColumn(compact=True),
             console=self._console,
             transient=True,
+            refresh_per_second=4,  # drawing the line takes milliseconds, from the training
         )
         self._task = self._progress.add_task(
             "", total=length.steps, completed=length.done, epoch=f"0/{length.epochs}", text=self._test

@@ -5,11 +5,14 @@ Importing must start no thread and no CUDA: neither survives a fork.
 
 import gc
 
-import torch
-import torch._dynamo  # by torch's first optimizer, and 890 modules
+from sgdlab.imports import without_collections
 
-from sgdlab import machine, pool, products, worker
-from sgdlab.problem import datasets, losses, minimum, models
+with without_collections():
+    import torch
+    import torch._dynamo  # by torch's first optimizer, and 890 modules
+
+    from sgdlab import machine, pool, products, worker
+    from sgdlab.problem import datasets, losses, minimum, models
 
 __all__ = ["datasets", "losses", "minimum", "models", "pool", "torch", "worker"]
 
