@@ -16,6 +16,7 @@ from benchmarks.table import Row, quantity
 
 ACROSS = 3  # panels side by side
 OWN, OTHER = "#1f77b4", "#b8bec6"  # bars of sgdlab, and of what it is measured against
+OTHERS = ("import torch", "plain script", "Lightning", "JAX", "products alone", "serial")
 
 
 def draw(rows: Sequence[Row], path: Path) -> list[Path]:
@@ -55,20 +56,23 @@ def _figure(rows: Sequence[Row]) -> Figure:
 def _bars(axes: Axes, rows: Sequence[Row]) -> None:
     """The minimum of each variant from top to bottom, with its number; a thin line ends at the median."""
     names = [row.variant for row in rows]
-    values = [row.minimum or 0.0 for row in rows]
+    small = rows[0].unit == "s" and max(row.median or 0.0 for row in rows) < 1
+    scale, unit = (1e3, "milliseconds") if small else (1.0, {"s": "seconds"}.get(rows[0].unit, rows[0].unit))
+    values = [scale * (row.minimum or 0.0) for row in rows]
+    medians = [scale * (row.median or 0.0) for row in rows]
     places = range(len(rows))
-    colours = [OWN if row.variant.startswith(("sgdlab", "batched", "local")) else OTHER for row in rows]
+    colours = [OTHER if row.variant.startswith(OTHERS) else OWN for row in rows]
     axes.barh(places, values, color=colours)
-    axes.hlines(places, values, [row.median or 0.0 for row in rows], color="0.3", linewidth=1)
+    axes.hlines(places, values, medians, color="0.3", linewidth=1)
     axes.set_yticks(places, names)
     axes.invert_yaxis()
-    widest = max([*values, *(row.median or 0.0 for row in rows)])
+    widest = max([*values, *medians])
     for place, row in zip(places, rows, strict=True):
-        right = max(row.minimum or 0.0, row.median or 0.0) + 0.02 * widest
+        right = max(values[place], medians[place]) + 0.02 * widest
         axes.text(right, place, quantity(row.minimum, row.unit), va="center", fontsize=8)
     axes.set_xlim(0, 1.25 * widest)
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.set_xlabel(f"{'seconds' if rows[0].unit == 's' else rows[0].unit} of {rows[0].of}")
+    axes.set_xlabel(f"{unit} of {rows[0].of}")
     axes.set_title(rows[0].case, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
 

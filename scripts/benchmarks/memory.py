@@ -14,7 +14,8 @@ from benchmarks.step import present
 from benchmarks.table import Benchmark, Effort, Row, row
 from benchmarks.workers import INSTALL, missing
 
-KINDS = ("pss", "uss", "rss", "jobs")  # jobs: USS of processes that a process of the command started
+KINDS = ("pss", "uss", "rss", "jobs")  # jobs: USS of the jobs of a sweep, while all of them run
+JOBS = 2  # at once
 PAUSE = 0.02  # seconds between looks
 GOAL = 100  # MB a job
 IMPORT, RUN, SWEEP = "import torch", "one run", "a sweep of 2 jobs"
@@ -29,7 +30,7 @@ def rows(effort: Effort, folder: Path) -> list[Row]:
     commands = {
         IMPORT: ("-c", "import torch, time; time.sleep(0.3)"),
         RUN: (*SGDLAB, "train", data, runs, *_RUN),
-        SWEEP: (*SGDLAB, "train", "-m", data, runs, *_RUN, "lr=0.1,0.01", "hydra.launcher.jobs=2"),
+        SWEEP: (*SGDLAB, "train", "-m", data, runs, *_RUN, "lr=0.1,0.01", f"hydra.launcher.jobs={JOBS}"),
     }
     peaks: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     for _ in range(min(effort.repeats, 3)):
@@ -43,7 +44,7 @@ def rows(effort: Effort, folder: Path) -> list[Row]:
             f"USS {min(each['uss'] for each in every):.0f}, RSS {min(each['rss'] for each in every):.0f} MB"
         )
         found.append(row([each["pss"] for each in every], variant=name, note=note, **more))
-        jobs = {RUN: 1, SWEEP: 2}.get(name)
+        jobs = {RUN: 1, SWEEP: JOBS}.get(name)
         if jobs:
             above = row(
                 [(each["pss"] - torch) / jobs for each in every], variant=f"{name}, above {IMPORT}", **more
@@ -51,9 +52,10 @@ def rows(effort: Effort, folder: Path) -> list[Row]:
             above = replace(above, of="one job")
             met = above.minimum is not None and above.minimum <= GOAL
             found.append(replace(above, goal=f"at most {GOAL} MB", met=met) if name == SWEEP else above)
-    own = [each["jobs"] / 2 for each in peaks[SWEEP]]
+    own = [each["jobs"] / JOBS for each in peaks[SWEEP]]
     alone = row(own, variant=f"{SWEEP}, pages of a job alone (USS)", **more)
-    return [*found, replace(alone, of="one job")]
+    found.append(replace(alone, of="one job"))
+    return sorted(found, key=lambda row: row.of)  # one table and one picture of each
 
 
 def peak(words: Sequence[str]) -> dict[str, float]:
@@ -74,7 +76,7 @@ def peak(words: Sequence[str]) -> dict[str, float]:
 
 
 def _together(root: Any, psutil: Any) -> dict[str, float]:
-    total = dict.fromkeys(KINDS, 0.0)
+    total, jobs = dict.fromkeys(KINDS, 0.0), []
     try:
         every = [root, *root.children(recursive=True)]
     except psutil.Error:
@@ -87,7 +89,9 @@ def _together(root: Any, psutil: Any) -> dict[str, float]:
         for kind in ("pss", "uss", "rss"):
             total[kind] += getattr(now, kind, now.uss) / 1e6
         if forked:
-            total["jobs"] += now.uss / 1e6
+            jobs.append(now.uss / 1e6)
+    if len(jobs) == JOBS:  # the last one to end has all to itself that they shared
+        total["jobs"] = sum(jobs)
     return total
 
 

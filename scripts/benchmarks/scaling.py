@@ -24,7 +24,7 @@ def _rows(
             times[str(x)],
             benchmark=name,
             case=axis,
-            variant=f"{x:,} {axis}",
+            variant=f"{x:,}",
             of=of,
             x=float(x),
             rate=rates[str(x)] / min(times[str(x)]) if str(x) in rates else None,
@@ -43,7 +43,7 @@ def samples(effort: Effort, folder: Path) -> list[Row]:
         return lambda: loop(config).seconds
 
     works = {count: work(count) for count in SAMPLES if count <= most}
-    return _rows("samples", "examples", "an epoch", works, min(effort.repeats, 3))
+    return _rows("samples", "training examples", "an epoch", works, min(effort.repeats, 3))
 
 
 def width(effort: Effort, folder: Path) -> list[Row]:
@@ -56,7 +56,7 @@ def width(effort: Effort, folder: Path) -> list[Row]:
 
     works = {size: work(size, updates) for size, updates in WIDTHS.items()}
     gigaflops = {str(size): 1e-9 * flops(64, (784, size, size, 10)) for size in works}
-    return _rows("width", "wide", "one update", works, min(effort.repeats, 3), **gigaflops)
+    return _rows("width", "w of 784-w-w-10", "one update", works, min(effort.repeats, 3), **gigaflops)
 
 
 def runs(effort: Effort, folder: Path) -> list[Row]:
@@ -71,7 +71,7 @@ def runs(effort: Effort, folder: Path) -> list[Row]:
         "precision=float64",
     )
     works = {count: together(spread(base, count), prepared=True) for count in RUNS}
-    return _rows("runs", "runs", "all runs", works, min(effort.repeats, 3))
+    return _rows("runs", "runs in one batch", "all of them", works, min(effort.repeats, 3))
 
 
 BENCHMARKS = {
