@@ -103,7 +103,8 @@ def _run_apart(every: Sequence[Sweep], show: Display) -> None:
     """Answer finished runs from disk, train batches here, and the rest in processes."""
     todo = _Todo(every)
     if todo.answered:
-        show.say(f"{count_of(todo.answered)} already done; force=true runs them again")
+        them = "it" if todo.answered == 1 else "them"
+        show.say(f"{count_of(todo.answered)} already done; force=true runs {them} again")
     if sum(each.how.batches == "never" for each, _ in todo.left()) > 1:
         forking.warm_up()  # it imports torch meanwhile
     for each in every:

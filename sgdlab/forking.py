@@ -9,7 +9,7 @@ import signal
 import sys
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -74,8 +74,17 @@ def _environment() -> Iterator[None]:
 
 @contextmanager
 def _blocked() -> Iterator[None]:
+    """Those that are ignored, as Ctrl-C is in the background of a script, are not by processes started
+    inside: a signal that waits for them would be lost when they start."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    ignored = [number for number in STOPS if signal.getsignal(number) == signal.SIG_IGN]
     try:
+        with suppress(ValueError):  # outside the main thread
+            for number in ignored:
+                signal.signal(number, signal.SIG_DFL)
         yield
     finally:
+        with suppress(ValueError):
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

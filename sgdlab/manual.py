@@ -15,7 +15,7 @@ values. What is asked for again is answered from disk, or goes on where it was i
 
 _TAIL = """\
 Flags
-  -m, --multirun        a sweep: lr=10,0.1,0.001 or seed=range(0,5) or optimizer=glob(ada*), run one by one
+  -m, --multirun        a sweep: lr=10,0.1,0.001 or seed=range(0,5) or optimizer=glob(ada*), on every core
   --quiet               no progress display, only how it ended
   -c, --cfg job         show the configuration and run nothing; with --resolve, ${...} as its value
   -i, --info defaults   show which files of conf/ make the configuration; also all, config, searchpath

@@ -122,8 +122,7 @@ class _Pool:
         """Until all jobs are over or, after a signal, those that had begun."""
         while self._running or (waiting and not asked.numbers):
             self._hand_on([] if asked.numbers else waiting)
-            if not asked.numbers:
-                self._fill(waiting)
+            self._fill(waiting, asked)
             self._pass_on(asked.numbers)
             self._listen()
             self._follower.tick()
@@ -163,10 +162,11 @@ class _Pool:
                 job.number, job.task = waiting.pop(0)
                 job.how, job.show = None, self._follower.started(job.number)
 
-    def _fill(self, waiting: list[tuple[int, Task]]) -> None:
-        """Begin those of the waiting jobs for which there is a place, and take them out."""
+    def _fill(self, waiting: list[tuple[int, Task]], asked: Asked) -> None:
+        """Begin those of the waiting jobs for which there is a place, and take them out; none after a signal,
+        which may come while one begins, for seconds where the server has not imported all yet."""
         place = 0
-        while place < len(waiting) and not self._slots.full():
+        while place < len(waiting) and not self._slots.full() and not asked.numbers:
             number, task = waiting[place]
             slot = self._slots.take(task.config.device, task.config.threads)
             if slot is None:  # waits for a GPU

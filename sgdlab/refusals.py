@@ -33,7 +33,7 @@ def reword(err: Exception) -> UsageError:
         # "KeyError raised while resolving interpolation: ..." when a resolver such as oc.env failed
         why = _first_line(cause).rpartition("resolving interpolation: ")[2].strip('"')
         return UsageError(f"{cause.full_key}: {why}")
-    if cause is not None and "is not in struct" in str(cause):
+    if cause is not None and re.search("is not in struct|^Key '.*' not in '", str(cause)):
         return _unknown_key(cause)
     if cause is not None and err is not cause:
         return UsageError(f"{_first_line(err)}: {_first_line(cause)}")
@@ -55,7 +55,10 @@ def _missing_config(err: MissingConfigException) -> UsageError:
 def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
     key, parent = str(cause.full_key), cause.parent_node
     prefix, _, last = key.rpartition(".")
-    names = [str(name) for name in parent if name != "hydra"] if isinstance(parent, DictConfig) else []
+    inner = ("hydra", "_target_")
+    names = [str(name) for name in parent if name not in inner] if isinstance(parent, DictConfig) else []
+    if not names and prefix == "hydra.launcher":
+        return UsageError(f"{key}: no such setting; there are none of {prefix} here")
     if not names:  # the parent holds a number, a text or null
         add = f"; write +{key}=VALUE" if prefix == "figure" else ""
         return UsageError(f"{key}: {prefix} is one value and holds no settings{add}")

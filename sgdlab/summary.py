@@ -45,7 +45,7 @@ def summary(jobs: Sequence[Ended], folder: Path) -> None:
             f"[{STYLES.get(job.status, 'default')}]{job.status}[/]",
             *numbers,
             "" if accuracy is None else f"{100 * accuracy:.2f} %",
-            f"{job.seconds:.1f} s",
+            f"{job.seconds:.1f} s" if job.seconds else "",  # answered from disk
         )
     console = Console()
     console.print(table)

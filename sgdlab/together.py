@@ -53,7 +53,7 @@ def _run_batch(members: Sequence[Job], show: Display, experiment: str | None) ->
             raise
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
             said = f"{err}" if isinstance(err, UserError) else repr(err)
-            show.say(f"the batch failed, so its runs are made one by one: {said}")
+            show.say(f"the batch failed, so its runs are made without one: {said}")
             return
         except Exception as err:
             for job in members:
@@ -73,6 +73,6 @@ def _say_plan(groups: Sequence[planning.Group], begun: int, show: Display) -> No
         show.say(f"batched: {count_of(sum(len(group.members) for group in batches))} in {count}")
     for group in groups:
         if not group.batched:
-            show.say(f"one by one: {count_of(len(group.members))}: {group.reason}")
+            show.say(f"not in a batch: {count_of(len(group.members))}: {group.reason}")
     if begun:
-        show.say(f"one by one: {count_of(begun)}: begun before, and to go on from the checkpoint")
+        show.say(f"not in a batch: {count_of(begun)}: begun before, and to go on from the checkpoint")

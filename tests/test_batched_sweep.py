@@ -173,7 +173,7 @@ def test_running_it_again_trains_what_is_missing(tmp_path, capsys):
     gone.rmdir()
     assert sweep(tmp_path, *words) == 0
     out = capsys.readouterr().out
-    assert "5 runs already done" in out and "one by one: 1 run: the only run of its kind" in out
+    assert "5 runs already done" in out and "not in a batch: 1 run: the only run of its kind" in out
     assert statuses(tmp_path) == ["done"] * 6
     after = {folder: (folder / "run.json").stat().st_mtime_ns for folder in stamps}
     assert {folder for folder in stamps if after[folder] != stamps[folder]} == {gone}
@@ -196,7 +196,7 @@ def test_a_mixed_sweep(tmp_path, capsys):
     assert sweep(tmp_path, *words[:2], "optimizer=sgd,newton", "lr=1e-3,1e-4") == 0
     out = capsys.readouterr().out
     assert "batched: 2 runs in 1 batch" in out
-    assert "one by one: 2 runs: optimizer=newton: needs the Hessian" in out
+    assert "not in a batch: 2 runs: optimizer=newton: needs the Hessian" in out
     engines = {run.settings["optimizer"]: run.info["engine"] for run in find_runs(tmp_path)}
     assert engines == {"sgd": "batched", "newton": "serial"}
     assert statuses(tmp_path) == ["done"] * 4
@@ -245,7 +245,7 @@ def test_a_run_that_was_begun_goes_on_from_its_checkpoint(tmp_path, capsys):
     assert sweep(tmp_path, *RULE, "lr=0.5,0.1,0.02") == 0
     out = capsys.readouterr().out
     assert "batched: 2 runs in 1 batch" in out
-    assert "one by one: 1 run: begun before, and to go on from the checkpoint" in out
+    assert "not in a batch: 1 run: begun before, and to go on from the checkpoint" in out
     assert read_run(folder).info["engine"] == "serial"
     assert statuses(tmp_path) == ["done"] * 3
 
@@ -257,7 +257,7 @@ def test_a_batch_that_fails_is_trained_one_by_one(tmp_path, monkeypatch, capsys)
     at_update(monkeypatch, 5, fail)
     assert sweep(tmp_path, *RULE, "lr=0.5,0.1") == 0
     out = capsys.readouterr().out
-    assert "the batch failed, so its runs are made one by one: _LinAlgError" in out
+    assert "the batch failed, so its runs are made without one: _LinAlgError" in out
     assert [run.info["engine"] for run in find_runs(tmp_path)] == ["serial", "serial"]
     assert statuses(tmp_path) == ["done"] * 2
 

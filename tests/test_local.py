@@ -135,6 +135,32 @@ def test_a_signal_stops_all_jobs_and_leaves_them_to_go_on(tmp_path, number, code
         assert (folder / "checkpoint.pt").exists() and not alive(run.info["pid"])
 
 
+def test_after_a_signal_no_other_job_begins(tmp_path, monkeypatch):
+    """One may come while the first process starts, which takes seconds where the server still imports."""
+    start, started = forking.start, []
+
+    def interrupted(process):
+        start(process)
+        started.append(process)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(forking, "start", interrupted)
+    assert sweep(tmp_path, *ENDLESS, "lr=0.1,0.2", "quiet=true") == 130
+    assert len(started) == 1
+    assert statuses(tmp_path) == ["interrupted", "waiting"]
+
+
+def test_signals_that_are_ignored_here_reach_the_server(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with forking._blocked():
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+            assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
     """Killed with the server that its jobs were forked from. They stop by themselves, with checkpoints."""
     words = ("-m", *ENDLESS, "seed=0,1", f"runs_dir={tmp_path}", "hydra.launcher.jobs=2")
@@ -160,12 +186,19 @@ def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
         ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be a whole number >= 1"),
         ("hydra.launcher.jobs=two", "hydra.launcher.jobs=two: must be a whole number >= 1"),
         ("hydra.launcher.jobs_per_gpu=0", "hydra.launcher.jobs_per_gpu=0: must be a whole number >= 1"),
-        ("hydra.launcher.jbos=2", "hydra.launcher.jbos"),
+        (
+            "hydra.launcher.jbos=2",
+            "hydra.launcher.jbos: no such setting; did you mean hydra.launcher.jobs?",
+        ),
+        (
+            "hydra/launcher=serial hydra.launcher.jobs=2",
+            "hydra.launcher.jobs: no such setting; there are none of hydra.launcher here",
+        ),
     ],
 )
 def test_settings_that_are_not_legal_are_refused_before_anything_runs(tmp_path, word, said):
     with pytest.raises(UsageError) as caught:
-        main(["-m", *TINY, "lr=0.1,0.2", f"runs_dir={tmp_path}", word])
+        main(["-m", *TINY, "lr=0.1,0.2", f"runs_dir={tmp_path}", *word.split()])
     assert said in str(caught.value) and caught.value.exit_code == 2
     assert not list(tmp_path.iterdir())
 
