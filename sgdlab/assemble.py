@@ -108,7 +108,7 @@ def text(mapping: Mapping[str, Any]) -> str:
     differ in numbers and have whole sections in common.
     """
     return "".join(
-        _section(key, json.dumps(value)) if isinstance(value, dict) else _line(key, value)
+        _section(key, json.dumps(value)) if isinstance(value, dict) else _member(key, value, 0)
         for key, value in mapping.items()
     )
 
@@ -116,15 +116,6 @@ def text(mapping: Mapping[str, Any]) -> str:
 @functools.lru_cache(maxsize=4096)
 def _section(key: str, value: str) -> str:
     return _member(key, json.loads(value), 0)
-
-
-def _line(key: str, value: Any) -> str:
-    return _member(key, value, 0) if isinstance(value, list) else _known_line(key, value)
-
-
-@functools.lru_cache(maxsize=4096, typed=True)  # 1, 1.0 and true are equal
-def _known_line(key: str, value: float | str | None) -> str:
-    return _member(key, value, 0)
 
 
 def _member(key: str, value: Any, depth: int) -> str:

@@ -69,16 +69,7 @@ APART = {
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "rich", "hydra", "omegaconf", "numpy", "filelock")
 
 # What every command imports before it knows what is asked of it; only the standard library, at once.
-AT_ONCE = [
-    "cli.py",
-    "imports.py",
-    "__init__.py",
-    "__main__.py",
-    "errors.py",
-    "checks.py",
-    "config.py",
-    "options.py",
-]
+AT_ONCE = ["cli.py", "__init__.py", "__main__.py", "errors.py", "checks.py", "config.py", "options.py"]
 AT_ONCE += ["schema.py", "surfaces.py", "imports.py"]
 AT_ONCE += ["flags.py", "manual.py", "completion.py", "optim/__init__.py", "optim/build.py"]
 AT_ONCE += ["optim/table.py", "optim/schedule.py", "problem/__init__.py", "problem/specs.py"]

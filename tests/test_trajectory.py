@@ -157,3 +157,13 @@ def test_force_writes_it_anew(tmp_path):
     runner.run(configure(tmp_path, *words), display(quiet=True))
     assert curves(folder) == before
     assert json.loads((folder / "run.json").read_text())["engine"] == "serial"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "lbfgs", "newton"])
+def test_the_objective_is_that_of_the_weights_beside_it(tmp_path, optimizer):
+    """Whatever else an update computes: Nesterov's gradient, and so its loss, is of another place."""
+    words = ("problem=rosenbrock", f"optimizer={optimizer}", "steps=20", "precision=float64", "lr=0.001")
+    path = train(tmp_path, *words).trajectory()
+    expected = (1 - path.w0) ** 2 + 100 * (path.w1 - path.w0**2) ** 2
+    assert len(path) == 21
+    assert ((path.objective - expected).abs() <= 1e-13 * expected).all()

@@ -117,7 +117,9 @@ class Trainer:
         self._lrs: list[float] = []
         self._fetched = 0.0  # by the clock, when it last looked
         self._visits: list[_Place] = []
-        self._single = problem.spec.train_size == 1
+        # Of a single example, f is the loss that the next update computes; not of an optimizer whose first
+        # gradient is taken elsewhere, as Nesterov's is.
+        self._f_follows = problem.spec.train_size == 1 and updates.kind == "lean"
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, as tensors, numbers and plain containers."""
@@ -197,8 +199,7 @@ class Trainer:
             return
         with torch.no_grad():
             weights = torch.cat([weight.reshape(-1) for weight in self._problem.model.parameters()])
-            # Of a single example, f is the loss that the next update computes at these weights.
-            objective = None if self._single else self._problem.objective()
+            objective = None if self._f_follows else self._problem.objective()
         self._visits.append(_Place(step=self.step, weights=weights, objective=objective))
 
     def _report_visits(self, watch: Watch, before: float = math.inf) -> None:
@@ -208,9 +209,7 @@ class Trainer:
         if self._visits[-1].objective is None:
             self._visits[-1].objective = self._problem.objective()
         places, self._visits = self._visits, []
-        objectives = torch.stack(
-            [place.objective.double() for place in places if place.objective is not None]
-        )
+        objectives = torch.stack([place.objective for place in places if place.objective is not None])
         every = torch.stack([place.weights for place in places]).tolist()
         known = self._problem.facts
         for place, objective, weights in zip(places, objectives.tolist(), every, strict=True):
