@@ -87,6 +87,21 @@ def test_the_test_set_is_standardized_by_the_training_set(pixels):
     torch.testing.assert_close(data.prepare(data.test_x), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("dataset=fashion_mnist_small", f"dataset.scaling={name}") for name in ("unit", "raw", "standardized")]
+    + [("dataset=linear_regression",)],
+)
+def test_prepared_numbers_may_go_where_there_is_room(words):
+    data = load(*words, "dataset.limit=20")
+    x = data.train_x
+    room = torch.full((20, x[0].numel() + 3), 7.0)
+    into = room[:, :-3].view(x.shape)
+    assert data.prepare(x, into) is into
+    assert torch.equal(into, data.prepare(x))
+    assert (room[:, -3:] == 7).all()
+
+
 def test_preparing_leaves_the_images_alone(pixels):
     for scaling in ("unit", "raw", "standardized"):
         data = small(f"dataset.scaling={scaling}")

@@ -13,6 +13,7 @@ EARLIER = {"products": "default", "step": "general"}
 OPTIMIZERS = {
     "sgd": ("optimizer=sgd", "lr=0.1"),
     "momentum": ("optimizer=sgd", "optimizer.momentum=0.9", "lr=0.01"),
+    "momentum-scaled": ("optimizer=sgd", "optimizer.momentum=0.2", "lr=0.02"),  # twice within these updates
     "adam": ("optimizer=adam",),
     "adam-decay": ("optimizer=adam", "optimizer.weight_decay=0.1", "optimizer.betas=[0.5,0.9]"),
     "adamw": ("optimizer=adamw", "optimizer.eps=0.001"),
@@ -31,6 +32,10 @@ POINTS = {
     "rosenbrock": ("problem=rosenbrock", "model.start=[-0.5,0.5]"),
     "ridge": ("problem=beale", "ridge=0.5"),
     "noise": ("problem=noisy_quadratic", "batch_size=2"),
+    "drawn": ("problem=noisy_quadratic", "batch_size=3", "sampling=replacement", "ridge=0.1"),
+    "one": ("problem=lessard",),
+    "slope": ("problem=reddi_stochastic",),
+    "many": ("problem=quadratic", "model.dimension=6", "model.rotation=20"),  # by autograd
 }
 IMAGES = ("dataset=fashion_mnist_small", "dataset.limit=300", "batch_size=64")  # the last batch has 44
 
@@ -73,6 +78,13 @@ def test_the_path_over_a_surface_is_that_of_autograd(tmp_path, optimizer, point)
     assert len(set(mine[:, 1].tolist())) == len(mine)
 
 
+def test_a_float32_point_moves_as_by_autograd(tmp_path):
+    config = configure(tmp_path, "problem=rosenbrock", "lr=1e-4", "precision=float32", "optimizer=sgd")
+    (mine, weights), (other, expected) = (steps(config, step, 25) for step in ("lean", "general"))
+    torch.testing.assert_close(mine, other, rtol=1e-6, atol=0)
+    torch.testing.assert_close(weights, expected, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
 def test_an_update_in_float32_is_that_of_autograd(tmp_path, optimizer):
     """Longer curves part ways, as those of any two implementations do: a pre-activation within rounding of 0
@@ -82,6 +94,15 @@ def test_an_update_in_float32_is_that_of_autograd(tmp_path, optimizer):
     torch.testing.assert_close(mine, other, rtol=1e-6, atol=0)
     start = steps(config, "general", 0)[1]
     assert (weights - expected).norm() <= 1e-5 * (expected - start).norm()
+
+
+def test_momentum_in_float32_is_that_of_autograd_after_its_buffer_was_scaled(tmp_path):
+    words = ("optimizer=sgd", "optimizer.momentum=0.05", "problem=valley", "precision=float32", "lr=0.1")
+    (mine, weights), (other, expected) = (
+        steps(configure(tmp_path, *words), step, 30) for step in ("lean", "general")
+    )
+    torch.testing.assert_close(mine, other, rtol=1e-5, atol=0)
+    torch.testing.assert_close(weights, expected, rtol=1e-5, atol=0)
 
 
 def test_it_diverges_where_autograd_does(tmp_path):
@@ -115,6 +136,7 @@ KINDS = {
     ("optimizer.maximize=true",): "general",
     ("optimizer=adam", "optimizer.amsgrad=true"): "general",
     ("optimizer=adam", "optimizer.bias_correction=false"): "general",
+    ("optimizer=adam", "optimizer.eps=0"): "general",
     ("optimizer=adam", "optimizer.eps_inside_root=true"): "general",
     ("optimizer=adam", "optimizer.box=[-1,1]"): "general",
     ("compile=true",): "compiled",
@@ -153,6 +175,31 @@ def test_it_is_no_part_of_a_runs_identity_unless_it_is_off(tmp_path):
     assert runner.folder_of(configure(tmp_path, *TINY, "lean=true")) == plain
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_weights_and_state_have_the_shapes_of_the_model(tmp_path, optimizer):
+    """What fills up the rows is in no checkpoint, and stays 0, so that no number depends on it."""
+    config = configure(tmp_path, *IMAGES, *OPTIMIZERS[optimizer], "model.hidden=[16,8]")
+    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    shapes = {name: weight.shape for name, weight in made.model.state_dict().items()}
+    before = {name: weight.clone() for name, weight in made.model.state_dict().items()}
+    updates = NetworkUpdates(made, config.lr, None)
+    assert all(torch.equal(weight, before[name]) for name, weight in made.model.state_dict().items())
+    for _ in range(3):
+        updates.make(slice(0, 20))
+    after = made.model.state_dict()
+    assert {name: weight.shape for name, weight in after.items()} == shapes
+    assert not any(torch.equal(weight, before[name]) for name, weight in after.items())
+    for kept in updates.state()["lean"]["buffers"].values():
+        assert len(kept) == 1 or [each.shape for each in kept] == list(shapes.values())
+    for layer, width in zip(updates._layers, updates._sizes, strict=False):
+        assert layer.data_ptr() == made.model.state_dict()[_first(shapes, layer)].data_ptr()
+        assert not layer[:, width + 1 :].any()
+
+
+def _first(shapes, layer):
+    return next(name for name, shape in shapes.items() if len(shape) == 2 and shape[0] == len(layer))
+
+
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "inverse-sqrt"])
 def test_its_state_is_all_that_it_depends_on(tmp_path, optimizer):
     config = configure(tmp_path, *TINY, *OPTIMIZERS[optimizer])
@@ -174,6 +221,27 @@ def test_its_state_is_all_that_it_depends_on(tmp_path, optimizer):
     second.load(state)
     assert second.lr == first.lr
     assert [float(second.make(index)) for _ in range(3)] == expected
+
+
+def test_momentum_goes_on_from_a_checkpoint_of_a_buffer_that_was_not_scaled(tmp_path):
+    config = configure(tmp_path, *TINY, *OPTIMIZERS["momentum"])
+    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    first = NetworkUpdates(made, config.lr, None)
+    for _ in range(3):
+        first.make(slice(0, 5))
+    weights = {name: weight.clone() for name, weight in made.model.state_dict().items()}
+    kept = first.state()["lean"]["buffers"]
+    (scale,) = kept["scale"]
+    assert 0 < scale < 1
+    earlier = {"momentum_buffer": [buffer * scale for buffer in kept["momentum_buffer"]]}
+    expected = [float(first.make(slice(0, 5))) for _ in range(3)]
+    made.model.load_state_dict(weights)
+    second = NetworkUpdates(made, config.lr, None)
+    second.load({"lean": {"unit": 0, "buffers": earlier}})
+    found = [float(second.make(slice(0, 5))) for _ in range(3)]
+    assert found == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(KeyError, match="momentum_buffer"):
+        second.load({"lean": {"unit": 0, "buffers": {"scale": [scale]}}})
 
 
 def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines
 # below. `commands` and `completion` are reached by name, through the table in `cli`.
 ORDER = (
     ("errors", "imports"),
-    ("checks", "surfaces", "theory"),
+    ("checks", "duals", "surfaces", "theory"),
     ("schema",),
     ("config",),
     ("options", "device", "machine", "products", "problem", "optim", "records"),
@@ -61,6 +61,7 @@ APART = {
     "config": {"torch", "hydra", "omegaconf", "yaml"},
     "schema": {"torch", "hydra", "omegaconf", "yaml"},
     "surfaces": {"torch", "numpy", "sgdlab"},
+    "duals": {"torch", "numpy", "sgdlab"},
     "checks": {"torch", "hydra", "omegaconf", "yaml"},
     "theory": {"torch", "numpy", "pandas", "matplotlib"},
     "options": {"torch", "hydra", "omegaconf", "yaml"},

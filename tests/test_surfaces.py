@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgdlab import surfaces
+from sgdlab import duals, surfaces
 from sgdlab.surfaces import SURFACES, quadratic, spectrum
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -81,7 +81,10 @@ def test_the_gradient_is_the_one_by_hand(name, seed):
     for w in [*points(surface, seed), *surface.minima, surface.start]:
         expected = GRADIENTS[name](*map(float, w))
         scale = max(1, *np.abs(expected))
-        assert gradient(surface, w) == pytest.approx(expected, rel=1e-11, abs=1e-11 * scale)
+        dual = duals.of(surface.formula, w)
+        assert dual.value == pytest.approx(value(surface, w), rel=1e-13, abs=1e-13)
+        for found in (gradient(surface, w), dual.slopes):
+            assert found == pytest.approx(expected, rel=1e-11, abs=1e-11 * scale)
 
 
 @pytest.mark.parametrize("name", SURFACES)

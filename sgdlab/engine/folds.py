@@ -1,110 +1,103 @@
-"""The steps of SGD, momentum and Adam on a group of parameters at a time, for updates without torch.optim."""
+"""The steps of SGD, momentum and Adam, a part of the weights at a time, for updates without torch.optim."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-Groups = Sequence[Sequence[Tensor]]  # of a network (weights, bias) a layer; of a surface its point
+LEAST_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
 
 
 class Fold(Protocol):
-    """An optimizer that takes the gradient a group at a time, last group first."""
+    """An optimizer that takes the gradient of one part of the weights at a time, in any order."""
 
     def begin(self) -> None:
         """An update is about to be made."""
 
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        """The gradients of group `number`, (weights, bias), are d^T a and the sum of d over the batch; d
-        (B, out), a (B, in). The biases may move as late as in `end`."""
+    def product(self, part: int, d: Tensor, a: Tensor, lr: float) -> None:
+        """The gradient of a part, (out, in), is d^T a, with d (B, out) and a (B, in)."""
+
+    def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
+        """The gradient of a part, in its shape."""
 
     def end(self, lr: float) -> None:
-        """The last layer's gradient has been given."""
+        """All gradients have been given; at the latest now the weights move."""
 
-    def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
-        """The gradients of group `number`."""
-
-    def buffers(self) -> dict[str, list[Tensor]]:
-        """What it keeps from update to update; for checkpoints, and to be copied into."""
+    def buffers(self) -> dict[str, Tensor]:
+        """What it keeps from update to update, to be copied into: scalars, and for all weights at once."""
 
 
 class Sgd:
     """w <- w - lr g."""
 
-    def __init__(self, groups: Groups) -> None:
-        self._groups = groups
-        self._biases = _biases(groups)
-        self._sums: list[Tensor] = []
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        self._parts = parts
 
     def begin(self) -> None:
         return
 
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        self._groups[number][0].addmm_(d.t(), a, alpha=-lr)
-        self._sums.append(d.sum(0))
+    def product(self, part: int, d: Tensor, a: Tensor, lr: float) -> None:
+        self._parts[part].addmm_(d.t(), a, alpha=-lr)
+
+    def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
+        self._parts[part].add_(gradient, alpha=-lr)
 
     def end(self, lr: float) -> None:
-        # One call instead of one a bias, as calls are what such small tensors cost.
-        torch._foreach_add_(self._biases, self._sums, alpha=-lr)
-        self._sums.clear()
+        return
 
-    def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
-        for w, g in zip(self._groups[number], gradients, strict=True):
-            w.add_(g, alpha=-lr)
-
-    def buffers(self) -> dict[str, list[Tensor]]:
+    def buffers(self) -> dict[str, Tensor]:
         return {}
 
 
 class Momentum:
-    """b <- momentum b + g; w <- w - lr b, with b = 0 at first."""
+    """b <- momentum b + g; w <- w - lr b, with b = 0 at first.
 
-    def __init__(self, groups: Groups, momentum: float) -> None:
-        self._groups, self._momentum = groups, momentum
-        self._kept = [[torch.zeros_like(w) for w in group] for group in groups]
-        self._biases, self._kept_biases = _biases(groups), _biases(self._kept)
-        self._sums: list[Tensor] = []
+    Kept is u = b / s, where s is momentum to the power of the updates, so that u <- u + g / s: a product is
+    added faster to a matrix that need not be scaled first. Once s gets small, u is scaled and s is 1 again.
+    """
+
+    def __init__(self, weights: Tensor, parts: Sequence[Tensor], momentum: float) -> None:
+        self._weights, self._momentum = weights, momentum
+        self._buffer = torch.zeros_like(weights)
+        self._kept = divided(self._buffer, [part.shape for part in parts])
+        self._scale = torch.ones((), dtype=torch.float64)
+        self._s = 1.0
 
     def begin(self) -> None:
-        return
+        self._s = self._scale.mul_(self._momentum).item()
+        if self._s < LEAST_SCALE:
+            self._buffer.mul_(self._s)
+            self._s = self._scale.fill_(1).item()
 
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        self._kept[number][0].addmm_(d.t(), a, beta=self._momentum)
-        self._groups[number][0].add_(self._kept[number][0], alpha=-lr)
-        self._sums.append(d.sum(0))
+    def product(self, part: int, d: Tensor, a: Tensor, lr: float) -> None:
+        self._kept[part].addmm_(d.t(), a, alpha=1 / self._s)
+
+    def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
+        self._kept[part].add_(gradient, alpha=1 / self._s)
 
     def end(self, lr: float) -> None:
-        # A call for all biases, as calls are what such small tensors cost.
-        kept = self._kept_biases
-        torch._foreach_mul_(kept, self._momentum)
-        torch._foreach_add_(kept, self._sums)
-        torch._foreach_add_(self._biases, kept, alpha=-lr)
-        self._sums.clear()
+        self._weights.add_(self._buffer, alpha=-lr * self._s)
 
-    def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
-        for b, g in zip(self._kept[number], gradients, strict=True):
-            b.mul_(self._momentum).add_(g)
-        for w, b in zip(self._groups[number], self._kept[number], strict=True):
-            w.add_(b, alpha=-lr)
-
-    def buffers(self) -> dict[str, list[Tensor]]:
-        return {"momentum_buffer": _flat(self._kept)}
+    def buffers(self) -> dict[str, Tensor]:
+        return {"momentum_buffer": self._buffer, "scale": self._scale}
 
 
 class Adam:
-    """torch's fused kernel of Adam or AdamW on a group at a time, while its gradient is in the cache."""
+    """torch's fused kernel of Adam or AdamW on a part at a time, while its gradient is in the cache."""
 
-    def __init__(self, groups: Groups, hypers: Mapping[str, Any], kernel: Any) -> None:
-        self._groups, self._kernel = groups, kernel
-        self._means, self._squares = ([[torch.zeros_like(w) for w in g] for g in groups] for _ in range(2))
+    def __init__(
+        self, weights: Tensor, parts: Sequence[Tensor], hypers: Mapping[str, Any], kernel: Any
+    ) -> None:
+        self._parts, self._kernel = parts, kernel
+        self._buffers = {name: torch.zeros_like(weights) for name in ("exp_avg", "exp_avg_sq")}
+        shapes = [part.shape for part in parts]
+        self._means, self._squares = (divided(buffer, shapes) for buffer in self._buffers.values())
         self._step = torch.zeros((), dtype=torch.float32)  # in which torch.optim counts
-        # One room for the gradients of all layers, as they are made one after the other.
-        room = torch.empty(max(group[0].numel() for group in groups), dtype=groups[0][0].dtype)
-        self._rooms = [
-            [room[: first.numel()].view_as(first), *map(torch.empty_like, others)]
-            for first, *others in groups
-        ]
+        # One room for the gradients of all parts, as they are made one after the other.
+        room = torch.empty(max(part.numel() for part in parts), dtype=weights.dtype)
+        self._rooms = [room[: part.numel()].view_as(part) for part in parts]
         beta1, beta2 = hypers["betas"]
         self._hypers = {
             "beta1": beta1,
@@ -118,22 +111,19 @@ class Adam:
     def begin(self) -> None:
         self._step += 1
 
-    def layer(self, number: int, d: Tensor, a: Tensor, lr: float) -> None:
-        weight, bias = self._rooms[number]
-        torch.mm(d.t(), a, out=weight)
-        torch.sum(d, dim=0, out=bias)
-        self.group(number, self._rooms[number], lr)
+    def product(self, part: int, d: Tensor, a: Tensor, lr: float) -> None:
+        torch.mm(d.t(), a, out=self._rooms[part])
+        self.gradient(part, self._rooms[part], lr)
+
+    def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
+        w, m, v = self._parts[part], self._means[part], self._squares[part]
+        self._kernel([w], [gradient], [m], [v], [], [self._step], lr=lr, **self._hypers)
 
     def end(self, lr: float) -> None:
         return
 
-    def group(self, number: int, gradients: Sequence[Tensor], lr: float) -> None:
-        group, means, squares = self._groups[number], self._means[number], self._squares[number]
-        steps = [self._step] * len(group)
-        self._kernel(group, gradients, means, squares, [], steps, lr=lr, **self._hypers)
-
-    def buffers(self) -> dict[str, list[Tensor]]:
-        return {"step": [self._step], "exp_avg": _flat(self._means), "exp_avg_sq": _flat(self._squares)}
+    def buffers(self) -> dict[str, Tensor]:
+        return {"step": self._step, **self._buffers}
 
 
 # Hyperparameters that must have these values; the others may have any.
@@ -148,20 +138,24 @@ _ONLY: dict[str, dict[str, Any]] = {
 
 def known(name: str, hypers: Mapping[str, Any]) -> bool:
     """Whether there is a fold that computes what the optimizer of that name does."""
-    return name in _ONLY and all(hypers[key] == value for key, value in _ONLY[name].items())
+    # Weights that are only there to fill rows have no gradient: with eps = 0 they would become 0/0.
+    whole = hypers.get("eps") != 0
+    return name in _ONLY and whole and all(hypers[key] == value for key, value in _ONLY[name].items())
 
 
-def fold(name: str, hypers: Mapping[str, Any], groups: Groups) -> Fold:
-    """The fold of an optimizer that is `known`. groups: parameters without a graph, which it moves."""
+def fold(name: str, hypers: Mapping[str, Any], weights: Tensor, parts: Sequence[Tensor]) -> Fold:
+    """The fold of an optimizer that is `known`.
+
+    weights: all weights, (n,), without a graph; parts: views of them one after the other, each contiguous.
+    """
     if name == "sgd":
-        return Momentum(groups, hypers["momentum"]) if hypers["momentum"] else Sgd(groups)
-    return Adam(groups, hypers, torch._fused_adam_ if name == "adam" else torch._fused_adamw_)
+        return Momentum(weights, parts, hypers["momentum"]) if hypers["momentum"] else Sgd(parts)
+    return Adam(weights, parts, hypers, torch._fused_adam_ if name == "adam" else torch._fused_adamw_)
 
 
-def _biases(groups: Groups) -> list[Tensor]:
-    """In the order in which layers come, the last one first."""
-    return [bias for _, *biases in reversed(groups) for bias in biases]
-
-
-def _flat(groups: Groups) -> list[Tensor]:
-    return [tensor for group in groups for tensor in group]
+def divided(flat: Tensor, shapes: Iterable[Sequence[int]]) -> list[Tensor]:
+    """Views of numbers (n,) in these shapes, one after the other."""
+    found, at = [], 0
+    for shape in shapes:
+        found.append(flat[at : (at := at + math.prod(shape))].view(*shape))
+    return found

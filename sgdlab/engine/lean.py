@@ -10,22 +10,35 @@ For layers a_k = relu(a_(k-1) W_k^T + b_k), the last without relu, and the mean 
 Autograd computes the same products; what is saved is everything else: its graph, a pass over all weights to
 store each gradient and one to read it again, and the Python of torch.optim. SGD adds the product d^T a to the
 weights as it is made, momentum to its buffer. Numbers agree with `GeneralUpdates` to rounding.
+
+The bias is a column of its layer's weights, met by a column of ones in `a`, so that one product makes both
+and their gradients. All weights lie in one block of memory, which momentum moves in one pass. Rows are filled
+up with zeros, as products of uneven rows are slower; the model's own parameters are views without them.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from operator import mul
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sgdlab import duals, surfaces
 from sgdlab.engine import folds
 from sgdlab.engine.sampling import Index
 from sgdlab.engine.updates import PART, Updates
 from sgdlab.problem import Problem
 from sgdlab.schema import CrossEntropy, Linear, Mlp, SurfaceModel
 
+FEW = 4  # weights of a surface, of which forward differentiation costs as many times the function
+FILL = 8  # columns of weights after those of the inputs: the bias, and zeros for the width of a vector
+
 _RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
+_SOFTMAX_BACKWARD = torch.ops.aten._log_softmax_backward_data.default
 
 
 def build(problem: Problem, lr: float, curve: Callable[[int], float] | None) -> Updates:
@@ -52,15 +65,20 @@ def _plain(optimizer: Any) -> bool:
 
 
 class _Lean:
-    """What `Updates` without torch.optim have in common. groups: the parameters, as `folds` has them."""
+    """What `Updates` without torch.optim have in common. weights, parts: as `folds.fold` has them."""
 
     kind = "lean"
 
     def __init__(
-        self, problem: Problem, lr: float, curve: Callable[[int], float] | None, groups: folds.Groups
+        self,
+        problem: Problem,
+        lr: float,
+        curve: Callable[[int], float] | None,
+        weights: Tensor,
+        parts: Sequence[Tensor],
     ) -> None:
         optimizer = problem.config.optimizer
-        self._fold = folds.fold(optimizer.name, optimizer.hypers, groups)
+        self._fold = folds.fold(optimizer.name, optimizer.hypers, weights, parts)
         self._base, self._curve, self._unit = lr, curve, 0
 
     @property
@@ -71,62 +89,114 @@ class _Lean:
         self._unit += 1
 
     def state(self) -> dict[str, Any]:
-        return {"lean": {"unit": self._unit, "buffers": self._fold.buffers()}}
+        return {"lean": {"unit": self._unit, "buffers": self._buffers()}}
 
     def load(self, state: dict[str, Any]) -> None:
         kept = state["lean"]
         self._unit = int(kept["unit"])
-        for name, tensors in self._fold.buffers().items():
+        for name, tensors in self._buffers().items():
+            if name == "scale" and name not in kept["buffers"]:
+                continue  # of an earlier version, whose buffer was not scaled
             for mine, saved in zip(tensors, kept["buffers"][name], strict=True):
                 if saved.shape != mine.shape:
                     raise ValueError(f"{name} has the shape {tuple(saved.shape)}, not {tuple(mine.shape)}")
                 mine.copy_(saved)
 
+    def _buffers(self) -> dict[str, list[Tensor]]:
+        """What the optimizer keeps, of each of the model's parameters."""
+        found = self._fold.buffers().items()
+        return {name: self._of_each(kept) if kept.ndim else [kept] for name, kept in found}
+
+    def _of_each(self, flat: Tensor) -> list[Tensor]:
+        """Numbers of all weights as those of each parameter of the model, views of them."""
+        raise NotImplementedError
+
 
 class PointUpdates(_Lean):
-    """`Updates` of a surface that `fits`: the gradient by autograd, and nothing more than the step.
+    """`Updates` of a surface that `fits`: the gradient and the step, and nothing else.
 
+    The gradient along few weights in float64 is computed with Python's floats, along others by autograd.
     curve: the factor on `lr` by the scheduler's units, None for 1.
     """
 
     def __init__(self, problem: Problem, lr: float, curve: Callable[[int], float] | None) -> None:
         self._problem = problem
-        self._points = list(problem.model.parameters())
-        super().__init__(problem, lr, curve, [[point.detach() for point in self._points]])
+        (self._point,) = problem.model.parameters()
+        self._w = self._point.detach()
+        self._formula = surfaces.function(asdict(problem.config.model))
+        self._gradient = self._by_autograd
+        if self._w.dtype == torch.float64 and len(self._w) <= FEW:
+            self._gradient = self._by_duals
+        # Where there is but one example, every batch has the same slopes.
+        self._slopes = problem.data.train_x[0].tolist() if problem.spec.train_size == 1 else None
+        super().__init__(problem, lr, curve, self._w, [self._w])
 
     def make(self, index: Index) -> Tensor:
-        loss = self._problem.batch_loss(index)
-        gradients = torch.autograd.grad(loss, self._points)
+        loss, gradient = self._gradient(index)
         lr = self.lr
         self._fold.begin()
-        with torch.no_grad():
-            self._fold.group(0, gradients, lr)
-        return loss.detach()
+        self._fold.gradient(0, gradient, lr)
+        self._fold.end(lr)
+        return loss
+
+    def _by_autograd(self, index: Index) -> tuple[Tensor, Tensor]:
+        loss = self._problem.batch_loss(index)
+        (gradient,) = torch.autograd.grad(loss, self._point)
+        return loss.detach(), gradient
+
+    def _by_duals(self, index: Index) -> tuple[Tensor, Tensor]:
+        """Of f(w) + xi . w + ridge/2 w . w, where xi is the mean of the batch's."""
+        w = self._w.tolist()
+        xi = self._slopes or self._problem.data.train_x[index].mean(0).tolist()
+        ridge = self._problem.config.ridge
+        f = duals.of(self._formula, w)
+        loss = f.value + sum(map(mul, xi, w)) + ridge / 2 * sum(map(mul, w, w))
+        gradient = [a + b + ridge * c for a, b, c in zip(f.slopes, xi, w, strict=True)]
+        return torch.tensor(loss, dtype=torch.float64), torch.tensor(gradient, dtype=torch.float64)
+
+    def _of_each(self, flat: Tensor) -> list[Tensor]:
+        return [flat]
 
 
 class _Room:
-    """Where the numbers of one batch size go, so that no update allocates: activations a (the output of each
-    layer but the last), outputs z, and d of each layer but the last."""
+    """Where the numbers of one batch size go, so that no update allocates.
 
-    def __init__(self, layers: Sequence[nn.Linear], size: int) -> None:
-        like = layers[0].weight
-        *hidden, outputs = [layer.out_features for layer in layers]
-        self.a = [torch.empty(size, width, dtype=like.dtype) for width in hidden]
-        self.d = [torch.empty(size, width, dtype=like.dtype) for width in hidden]
-        self.z = torch.empty(size, outputs, dtype=like.dtype)
-        self.minus_one = torch.full((size, 1), -1.0, dtype=like.dtype)
+    a: the input of each layer (B, in + FILL) with ones for the bias and zeros; `inputs`: the view (B, in) of
+    it, and `examples` that of the first in the shape of a batch of the data set. z: the output of each layer,
+    (B, out). d: that of the layer before each but the first, as wide as a, and `before` the view of it.
+    """
+
+    def __init__(self, sizes: Sequence[int], batch: torch.Size, dtype: torch.dtype) -> None:
+        size = batch[0]
+        *inputs, _ = sizes
+        self.a = [torch.zeros(size, width + FILL, dtype=dtype) for width in inputs]
+        for a, width in zip(self.a, inputs, strict=True):
+            a[:, width] = 1
+        self.inputs = [a[:, :width] for a, width in zip(self.a, inputs, strict=True)]
+        self.examples = self.inputs[0].view(batch)
+        self.z = [torch.empty(size, width, dtype=dtype) for width in sizes[1:]]
+        self.d = [torch.empty_like(a) for a in self.a[1:]]
+        self.before = [d[:, :width] for d, width in zip(self.d, inputs[1:], strict=True)]
+        self.targets = torch.eye(sizes[-1], dtype=dtype).div_(-size)
 
 
 class NetworkUpdates(_Lean):
-    """`Updates` of a network that `fits`. curve: the factor on `lr` by the scheduler's units, None for 1."""
+    """`Updates` of a network that `fits`. curve: the factor on `lr` by the scheduler's units, None for 1.
+
+    The model's parameters become views of the weights that are updated here.
+    """
 
     def __init__(self, problem: Problem, lr: float, curve: Callable[[int], float] | None) -> None:
         self._data = problem.data
-        self._layers = [layer for layer in problem.model.modules() if isinstance(layer, nn.Linear)]
-        self._weights = [layer.weight.detach() for layer in self._layers]  # the same memory, without a graph
-        self._biases = [layer.bias.detach() for layer in self._layers]
-        self._transposed = [weight.t() for weight in self._weights]
-        super().__init__(problem, lr, curve, list(zip(self._weights, self._biases, strict=True)))
+        layers = [layer for layer in problem.model.modules() if isinstance(layer, nn.Linear)]
+        self._sizes = [layers[0].in_features, *[layer.out_features for layer in layers]]
+        self._shapes = [(out, width + FILL) for width, out in itertools.pairwise(self._sizes)]
+        weights = torch.zeros(sum(map(math.prod, self._shapes)), dtype=layers[0].weight.dtype)
+        self._layers = folds.divided(weights, self._shapes)
+        for parameter, view in zip(problem.model.parameters(), self._of_each(weights), strict=True):
+            parameter.data = view.copy_(parameter.detach())
+        self._transposed = [layer.t() for layer in self._layers]
+        super().__init__(problem, lr, curve, weights, self._layers)
         self._rooms: dict[int, _Room] = {}
 
     def make(self, index: Index) -> Tensor:
@@ -136,32 +206,39 @@ class NetworkUpdates(_Lean):
             x, y = data.train_x[index], data.train_y[index]
         else:
             x, y = data.train_x.index_select(0, index), data.train_y.index_select(0, index)
-        room = self._room(len(y))
-        inputs = [data.prepare(x).flatten(1)]
-        for weight, bias, a in zip(self._transposed, self._biases, room.a, strict=False):
-            inputs.append(torch.addmm(bias, inputs[-1], weight, out=a).relu_())
-        z = torch.addmm(self._biases[-1], inputs[-1], self._transposed[-1], out=room.z)
-        log_p = torch.log_softmax(z, dim=1)
+        room = self._room(x)
+        data.prepare(x, room.examples)
+        last = len(self._layers) - 1
+        for number, weights in enumerate(self._transposed):
+            torch.mm(room.a[number], weights, out=room.z[number])
+            if number < last:
+                torch.clamp_min(room.z[number], 0, out=room.inputs[number + 1])
+        log_p = torch.log_softmax(room.z[-1], dim=1)
         loss = F.nll_loss(log_p, y)
-        d = log_p.exp_().scatter_add_(1, y.unsqueeze(1), room.minus_one).div_(len(y))
-        self._step(d, inputs, room)
+        d = _SOFTMAX_BACKWARD(room.targets.index_select(0, y), log_p, 1, log_p.dtype)
+        self._step(d, room)
         return loss
 
-    def _step(self, d: Tensor, inputs: list[Tensor], room: _Room) -> None:
+    def _step(self, d: Tensor, room: _Room) -> None:
         """Back from d of the last layer; a layer moves once the d of the layer before it is known."""
         lr = self.lr
         self._fold.begin()
-        for number in reversed(range(len(inputs))):
-            before = None
+        for number in reversed(range(len(self._layers))):
             if number > 0:
-                before = torch.mm(d, self._weights[number], out=room.d[number - 1])
-                _RELU_BACKWARD(before, inputs[number], 0, grad_input=before)
-            self._fold.layer(number, d, inputs[number], lr)
-            if before is not None:
-                d = before
+                before = torch.mm(d, self._layers[number], out=room.d[number - 1])
+                _RELU_BACKWARD(before, room.a[number], 0, grad_input=before)
+            self._fold.product(number, d, room.a[number], lr)
+            if number > 0:
+                d = room.before[number - 1]
         self._fold.end(lr)
 
-    def _room(self, size: int) -> _Room:
+    def _of_each(self, flat: Tensor) -> list[Tensor]:
+        layers = zip(folds.divided(flat, self._shapes), self._sizes, strict=False)
+        return [view for layer, width in layers for view in (layer[:, :width], layer[:, width])]
+
+    def _room(self, x: Tensor) -> _Room:
+        """For a batch of the data set."""
+        size = len(x)
         if size not in self._rooms:
-            self._rooms[size] = _Room(self._layers, size)
+            self._rooms[size] = _Room(self._sizes, x.shape, self._layers[0].dtype)
         return self._rooms[size]

@@ -117,6 +117,7 @@ class Trainer:
         self._lrs: list[float] = []
         self._fetched = 0.0  # by the clock, when it last looked
         self._visits: list[_Place] = []
+        self._weights = list(problem.model.parameters())
         # Of a single example, f is the loss that the next update computes; not of an optimizer whose first
         # gradient is taken elsewhere, as Nesterov's is.
         self._f_follows = problem.spec.train_size == 1 and updates.kind == "lean"
@@ -197,9 +198,8 @@ class Trainer:
         every = self._plan.visit_every
         if not every or (self.step % every and self.step != self._plan.total):
             return
-        with torch.no_grad():
-            weights = torch.cat([weight.reshape(-1) for weight in self._problem.model.parameters()])
-            objective = None if self._f_follows else self._problem.objective()
+        weights = torch.cat([weight.detach().reshape(-1) for weight in self._weights])
+        objective = None if self._f_follows else self._problem.objective()
         self._visits.append(_Place(step=self.step, weights=weights, objective=objective))
 
     def _report_visits(self, watch: Watch, before: float = math.inf) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,13 +14,20 @@ from sgdlab.problem.specs import Spec
 from sgdlab.schema import Data, GeneratedData, ImageData
 
 
+class Prepare(Protocol):
+    """See `Dataset.prepare`."""
+
+    def __call__(self, x: Tensor, into: Tensor | None = None) -> Tensor: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Examples on one device.
 
     train_x, test_x: (n, *features), uint8 for images, else of the run's dtype.
     train_y, test_y: class indices (n,) int64, or real targets (n, outputs).
-    prepare: a batch of x as the model's input, in the run's dtype.
+    prepare: a batch of x as the model's input, in the run's dtype; in a tensor of x's shape that is given,
+        or in a new one, which may be x itself.
     sha256: of the unpacked files or the generated numbers, before any limit.
     """
 
@@ -27,7 +35,7 @@ class Dataset:
     train_y: Tensor
     test_x: Tensor
     test_y: Tensor
-    prepare: Callable[[Tensor], Tensor]
+    prepare: Prepare
     sha256: str
     source: str
 
@@ -66,17 +74,17 @@ def load(
     )
 
 
-def _scaling(
-    data: Data, train_x: Tensor, device: torch.device, dtype: torch.dtype
-) -> Callable[[Tensor], Tensor]:
-    if not isinstance(data, ImageData):
-        return lambda x: x
-    if data.scaling == "raw":
-        return lambda x: x.to(dtype)
+def _scaling(data: Data, train_x: Tensor, device: torch.device, dtype: torch.dtype) -> Prepare:
+    def converted(x: Tensor, into: Tensor | None = None) -> Tensor:
+        return x.to(dtype) if into is None else into.copy_(x)
+
+    if not isinstance(data, ImageData) or data.scaling == "raw":
+        return converted
     if data.scaling == "unit":
-        return lambda x: x.to(dtype).div_(255)  # as torchvision's ToTensor does, to the bit
+        # as torchvision's ToTensor does, to the bit
+        return lambda x, into=None: converted(x, into).div_(255)
     mean, std = (value.to(device, dtype) for value in channel_moments(train_x))
-    return lambda x: x.to(dtype).div_(255).sub_(mean).div_(std)
+    return lambda x, into=None: converted(x, into).div_(255).sub_(mean).div_(std)
 
 
 def channel_moments(images: Tensor) -> tuple[Tensor, Tensor]:
