@@ -26,13 +26,13 @@ def run_batches(jobs: Sequence[Job], sweep: Sweep, note: Callable[[Job], None], 
         if group.batched:
             members = [fresh[place] for place in group.members]
             try:
-                _run_batch(members, show, sweep.experiment)
+                _run_batch(members, show, sweep)
             finally:
                 for job in members:
                     note(job)
 
 
-def _run_batch(members: Sequence[Job], show: Display, experiment: str | None) -> None:
+def _run_batch(members: Sequence[Job], show: Display, sweep: Sweep) -> None:
     """Train the jobs together and note how they ended; only an interruption gets out.
 
     What may be the fault of a single run or of their number (data, memory, a matrix without decomposition)
@@ -44,8 +44,9 @@ def _run_batch(members: Sequence[Job], show: Display, experiment: str | None) ->
                 [job.config for job in members],
                 show,
                 signals,
-                experiment=experiment,
+                experiment=sweep.experiment,
                 folders=[job.folder for job in members],
+                writers=at_once(sweep.how.jobs, members[0].config.threads),
             )
         except KeyboardInterrupt as err:
             for job in members:

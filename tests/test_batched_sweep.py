@@ -1,5 +1,6 @@
 """hydra/launcher=batched: which jobs share a batch, what they leave on the disk, what stops them."""
 
+import errno
 import json
 import signal
 from dataclasses import replace
@@ -15,7 +16,7 @@ from sgdlab.commands.train import main
 from sgdlab.config import read_optimizer
 from sgdlab.engine import batched, checkpoint
 from sgdlab.errors import UsageError, UserError
-from sgdlab.records import find_runs, read_run
+from sgdlab.records import find_runs, read_run, whole
 
 RULE = (*TINY, "precision=float64", "optimizer.impl=rule")
 CUSTOM = ("optimizer=custom", "optimizer.target=odd_optimizers:Plain")
@@ -228,16 +229,45 @@ def test_interrupted_and_asked_for_again(tmp_path, monkeypatch, capsys, number):
 
 def test_interrupted_while_the_folders_are_written(tmp_path, monkeypatch):
     """They are all written, but what would come after them is not begun."""
-    original = batching._write
+    original = batching._Writer.write
 
     def write(*args):
         signal.raise_signal(signal.SIGINT)
         return original(*args)
 
-    monkeypatch.setattr(batching, "_write", write)
+    monkeypatch.setattr(batching._Writer, "write", write)
     words = ("problem=rosenbrock", "steps=20", "optimizer=sgd,newton", "lr=1e-3,1e-4")
     assert sweep(tmp_path, *words) == 130
     assert sorted(statuses(tmp_path)) == ["done", "done", "waiting", "waiting"]
+
+
+def test_several_processes_write_what_one_does(tmp_path):
+    """More runs than one process takes at a time, some of which diverge."""
+    words = ("problem=rosenbrock", "steps=10", "trajectory_every=3", "optimizer=sgd")
+    jobs = "lr=range(0.001,0.121,0.001)"
+    for count in (1, 2):
+        assert sweep(tmp_path / str(count), *words, jobs, f"hydra.launcher.jobs={count}") == 0
+    pairs = list(zip(*(find_runs(tmp_path / str(count)) for count in (1, 2)), strict=True))
+    assert len(pairs) == 120 > 2 * batching.PIECE
+    assert {run.status for run, _ in pairs} == {"done", "diverged"}
+    own = {"time.csv", "run.json", "config.yaml"}  # seconds, and runs_dir
+    for one, other in pairs:
+        files = [{path.name: path.read_bytes() for path in run.folder.iterdir()} for run in (one, other)]
+        assert set(files[0]) == set(files[1]) > own
+        assert all(files[0][name] == files[1][name] for name in set(files[0]) - own)
+        assert one.metrics == other.metrics
+
+
+def test_an_error_of_a_writer_is_that_of_the_batch(tmp_path, monkeypatch, capsys):
+    def full(self, target, files):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(whole.Stage, "put", full)
+    words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batching.PIECE})")
+    assert sweep(tmp_path, *words, "hydra.launcher.jobs=2") == 0
+    said = "the batch failed, so its runs are made without one: no space left on the disk"
+    assert said in capsys.readouterr().out
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".batch")]
 
 
 def test_a_run_that_was_begun_goes_on_from_its_checkpoint(tmp_path, capsys):

@@ -34,7 +34,7 @@ ORDER = (
     ("config",),
     ("options", "device", "machine", "products", "problem", "optim", "records"),
     ("notes", "engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
-    ("cases", "disk", "forking", "naming", "signals", "tasks", "effort"),
+    ("cases", "copies", "disk", "forking", "naming", "signals", "tasks", "effort"),
     ("accept", "progress", "summary", "writeup"),
     ("compose",),
     ("assemble", "recorder", "small", "board"),

@@ -29,10 +29,20 @@ def test_json_has_no_nan():
             json_text({"key": value})
 
 
+COLUMNS = {
+    "nothing": [math.nan] * 5,  # no accuracy
+    "one number": [0.1] * 5,
+    "zeros": [0.0, -0.0, 0.0, -0.0, 0.0],
+    "part": [0.1, math.nan, 0.1, 0.1, 0.1],
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("digits", [9, 17])
-def test_rows(tmp_path, digits):
+def test_rows(tmp_path, digits, column):
     numbers = np.random.default_rng(0).normal(size=(5, 3)) * 10.0 ** np.arange(-160, 161, 80)[:, None]
-    numbers[:, 1] = np.nan  # no accuracy
+    numbers[:, 1] = COLUMNS[column]
+    numbers[:, 2] = numbers[:, 0]
     writer = RunWriter(tmp_path, digits=digits)
     writer.create()
     rows = [(step, 1, None if math.isnan(b) else b, a, c) for step, (a, b, c) in enumerate(numbers.tolist())]

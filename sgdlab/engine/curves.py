@@ -108,12 +108,20 @@ class Curves:
         )
 
     def _visits_of(self, run: int) -> tuple[list[int], Array]:
-        steps = np.array([step for step, _ in self._visits])
-        places = self._visited[run]
-        finite = np.isfinite(places)
-        finite[:, 1:3] |= np.isnan(places[:, 1:3])  # unknown
-        kept = (steps < self._cuts[1, run]) & finite.all(1)
-        return steps[kept].tolist(), places[kept]
+        """Those before the run's end whose numbers are all finite."""
+        steps, whole = self._visits_made
+        kept = whole[run] & (steps < self._cuts[1, run])
+        if kept.all():
+            return steps.tolist(), self._visited[run]
+        return steps[kept].tolist(), self._visited[run][kept]
+
+    @cached_property
+    def _visits_made(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The steps of the visits, and of which of them all numbers are finite, (runs, visits)."""
+        finite = np.isfinite(self._visited)
+        finite[..., 1:3] |= np.isnan(self._visited[..., 1:3])  # unknown
+        steps = np.array([step for step, _ in self._visits], dtype=np.int64)
+        return steps, np.asarray(finite.all(2))
 
     @cached_property
     def _table(self) -> tuple[NDArray[np.int64], Array, Array]:

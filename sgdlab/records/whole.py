@@ -1,11 +1,12 @@
 """Run folders that are written at once, when all of the run is known: many, so each must cost little."""
 
 import functools
+import itertools
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
@@ -19,19 +20,35 @@ Array = NDArray[np.float64]
 
 def rows_text(starts: tuple[str, ...], numbers: Array, digits: int) -> str:
     """Rows of a CSV file: the first cells of each, as text, then its numbers, (rows, columns), to so many
-    significant digits. A column of NaN is empty."""
+    significant digits; a NaN is an empty cell."""
     if not starts:
         return ""
-    empty = np.isnan(numbers).min(axis=0)
-    template = _template(starts, tuple(empty.tolist()), digits)
-    numbers = numbers[:, np.invert(empty)]
-    return template % tuple(numbers.ravel().tolist())
+    columns: list[Sequence[str]] = []
+    texts: dict[bytes, Sequence[str]] = {}  # a learning rate is often constant, the gap that to 0
+    for column in np.ascontiguousarray(numbers.T):
+        bits = column.tobytes()
+        if bits not in texts:
+            texts[bits] = _column(column, digits)
+        columns.append(texts[bits])
+    return _template(starts, len(columns)) % tuple(itertools.chain.from_iterable(zip(*columns, strict=True)))
+
+
+def _column(numbers: Array, digits: int) -> Sequence[str]:
+    """The numbers as text; of NaN nothing."""
+    first, *others = numbers.tolist()
+    if all(map(first.__eq__, others)) and first:  # not 0, which may have either sign
+        return [f"{first:.{digits}g}"] * len(numbers)
+    return (_lines(len(numbers), digits) % (first, *others)).replace("nan", "").split("\n")
+
+
+@functools.lru_cache(maxsize=64)
+def _lines(count: int, digits: int) -> str:
+    return "\n".join([f"%.{digits}g"] * count)
 
 
 @functools.lru_cache(maxsize=64)  # most runs of a batch have the same rows, but for the numbers
-def _template(starts: tuple[str, ...], empty: tuple[bool, ...], digits: int) -> str:
-    cells = "".join("," if blank else f",%.{digits}g" for blank in empty) + "\n"
-    return "".join([start + cells for start in starts])
+def _template(starts: tuple[str, ...], columns: int) -> str:
+    return "".join([start + ",%s" * columns + "\n" for start in starts])
 
 
 def json_text(content: Mapping[str, Any], *, levels: int = 2) -> str:
