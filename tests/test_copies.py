@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -58,3 +59,36 @@ def test_a_signal_to_stop_is_left_to_this_process():
         return piece
 
     assert list(by_copies(work, range(3), processes=2)) == [0, 1, 2]
+
+
+ORPHANS = """
+import os, time
+from sgdlab.copies import by_copies
+
+def work(piece):
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once whole, so that lines do not mix
+    time.sleep(0.2)
+
+list(by_copies(work, range(1000), processes=2))
+"""
+
+
+def test_none_is_left_when_the_process_is_killed():
+    with subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        copies: set[int] = set()
+        while len(copies) < 2:
+            copies.add(int(parent.stdout.readline()))
+        parent.kill()
+    until = time.monotonic() + 20
+    while any(map(_lives, copies)):
+        assert time.monotonic() < until, "a copy goes on without its parent"
+        time.sleep(0.05)
+
+
+def _lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
