@@ -36,7 +36,8 @@ from sgdlab.records.whole import Stage, json_text, rows_text, staging
 from sgdlab.schema import SurfaceModel
 
 STEP = "batched"  # how run.json says, under `arithmetic`, that updates are made
-PIECE = 50  # runs whose folders a process writes before it takes others
+# A process makes the files of so many runs together, or of so many numbers, whose text takes memory.
+PIECE, NUMBERS = 50, 100_000
 SHOWN_SECONDS = 0.2  # between looks at the losses for the progress display
 
 
@@ -203,10 +204,11 @@ class _Writer:
         """Write all folders, by so many processes at once; how each run ended, in order."""
         self._curves.of(0)  # which puts the tables of all runs together, in this process
         every = range(len(self._configs))
-        pieces = [every[at : at + PIECE] for at in every[::PIECE]]
+        size = max(1, min(PIECE, NUMBERS // max(1, self._curves.numbers)))
+        pieces = [every[at : at + size] for at in every[::size]]
         with staging(self._folders[0].parent) as stage:
             ended = by_copies(lambda piece: self._write(piece, stage), pieces, processes=processes)
-            return list(itertools.chain.from_iterable(ended))
+        return list(itertools.chain.from_iterable(ended))
 
     def _write(self, runs: Sequence[int], stage: Stage) -> list[Ended]:
         """A kind of file is made for all runs before the next kind, so that its code stays in the processor's

@@ -1,5 +1,7 @@
 """Work by copies of the process."""
 
+import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -19,46 +21,82 @@ def test_results_come_in_order_from_several_processes():
     kept = torch.arange(5.0)
 
     def work(piece):
-        time.sleep(0.05 if piece == 0 else 0)  # it is through last
+        time.sleep(0.05 if piece == 0 else 0)
         return piece, os.getpid(), float(kept[piece])
 
-    pieces, workers, values = zip(*by_copies(work, range(5), processes=2), strict=True)
+    pieces, workers, values = zip(*by_copies(work, range(5), processes=3), strict=True)
     assert pieces == (0, 1, 2, 3, 4)
     assert values == (0.0, 1.0, 2.0, 3.0, 4.0)
-    assert len(set(workers)) == 2
-    assert os.getpid() not in workers
+    assert len(set(workers)) == 3
+    assert workers[0] == os.getpid()
 
 
 @pytest.mark.parametrize(("pieces", "processes"), [([7], 4), ([7, 8], 1), ([], 2)])
 def test_without_need_this_process_does_it(pieces, processes):
-    found = list(by_copies(lambda piece: (piece, os.getpid()), pieces, processes=processes))
+    found = by_copies(lambda piece: (piece, os.getpid()), pieces, processes=processes)
     assert found == [(piece, os.getpid()) for piece in pieces]
 
 
-def test_the_first_exception_ends_it(tmp_path):
-    def work(piece):
-        if piece == 1:
-            raise OSError(28, "No space left on device")
-        (tmp_path / str(piece)).touch()
+def test_where_no_more_can_be_forked_this_process_does_it(monkeypatch):
+    forks = iter([os.fork])
 
-    with pytest.raises(OSError, match="No space left") as caught:
-        list(by_copies(work, range(200), processes=2))
-    assert caught.value.errno == 28
-    assert len(list(tmp_path.iterdir())) < 199
+    def fork():
+        try:
+            return next(forks)()
+        except StopIteration:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable") from None
+
+    monkeypatch.setattr(os, "fork", fork)
+    found = by_copies(lambda piece: (piece, os.getpid()), range(9), processes=4)
+    assert [piece for piece, _ in found] == list(range(9))
+    assert len({worker for _, worker in found}) == 2
+    assert multiprocessing.active_children() == []
+
+
+class Odd(Exception):
+    """It cannot be read back from a pickle."""
+
+    def __init__(self, one, other):
+        super().__init__(one)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [(OSError(28, "No space left on device"), OSError), (Odd("strange", 2), RuntimeError)],
+)
+@pytest.mark.parametrize("where", [0, 1])
+def test_an_exception_ends_it(raised, expected, where):
+    def work(piece):
+        if piece == where:
+            raise raised
+
+    with pytest.raises(type(raised) if where == 0 else expected, match=r"No space left|strange") as caught:
+        by_copies(work, range(20), processes=2)
+    assert getattr(caught.value, "errno", 28) == 28
+    assert multiprocessing.active_children() == []
 
 
 def test_one_that_is_killed_is_an_error_for_users():
+    parent = os.getpid()
+
+    def work(piece):
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     with pytest.raises(UserError, match="was killed"):
-        list(by_copies(lambda piece: os.kill(os.getpid(), signal.SIGKILL), range(3), processes=2))
+        by_copies(work, range(3), processes=2)
 
 
 def test_a_signal_to_stop_is_left_to_this_process():
+    parent = os.getpid()
+
     def work(piece):
         for number in (signal.SIGINT, signal.SIGTERM):
-            os.kill(os.getpid(), number)
+            if os.getpid() != parent:
+                os.kill(os.getpid(), number)
         return piece
 
-    assert list(by_copies(work, range(3), processes=2)) == [0, 1, 2]
+    assert by_copies(work, range(3), processes=2) == [0, 1, 2]
 
 
 ORPHANS = """
@@ -69,7 +107,7 @@ def work(piece):
     os.write(1, f"{os.getpid()}\\n".encode())  # at once whole, so that lines do not mix
     time.sleep(0.2)
 
-list(by_copies(work, range(1000), processes=2))
+by_copies(work, range(10), processes=2)
 """
 
 
@@ -77,7 +115,7 @@ def test_none_is_left_when_the_process_is_killed():
     with subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         copies: set[int] = set()
-        while len(copies) < 2:
+        while len(copies) < 2:  # one is the parent
             copies.add(int(parent.stdout.readline()))
         parent.kill()
     until = time.monotonic() + 20

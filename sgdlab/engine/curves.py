@@ -86,6 +86,11 @@ class Curves:
         """Add f(w) and the weights after `step` updates, (runs, 1 + weights)."""
         self._visits.append((step, numbers))
 
+    @property
+    def numbers(self) -> int:
+        """How many there are of a run that went to the end, about."""
+        return 2 * len(self._rows) + sum(int(numbers.shape[1]) + 2 for _, numbers in self._visits)
+
     def of(self, run: int) -> Curve:
         """One run's report; the last finite loss of one that diverged is a row in any case."""
         step, lr, loss = (float(value) for value in self._last[:, run])

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+LEAST_EPS = 1e-30
 LEAST_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
 
 
@@ -81,7 +82,7 @@ class Momentum:
         self._weights.add_(self._buffer, alpha=-lr * self._s)
 
     def buffers(self) -> dict[str, Tensor]:
-        return {"momentum_buffer": self._buffer, "scale": self._scale}
+        return {"scaled_buffer": self._buffer, "scale": self._scale}
 
 
 class Adam:
@@ -138,9 +139,9 @@ _ONLY: dict[str, dict[str, Any]] = {
 
 def known(name: str, hypers: Mapping[str, Any]) -> bool:
     """Whether there is a fold that computes what the optimizer of that name does."""
-    # Weights that are only there to fill rows have no gradient: with eps = 0 they would become 0/0.
-    whole = hypers.get("eps") != 0
-    return name in _ONLY and whole and all(hypers[key] == value for key, value in _ONLY[name].items())
+    # Weights that only fill rows up have no gradient: with an eps that is 0 in float32 they would become 0/0.
+    safe = hypers.get("eps", 1) >= LEAST_EPS
+    return name in _ONLY and safe and all(hypers[key] == value for key, value in _ONLY[name].items())
 
 
 def fold(name: str, hypers: Mapping[str, Any], weights: Tensor, parts: Sequence[Tensor]) -> Fold:

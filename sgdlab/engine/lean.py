@@ -35,7 +35,7 @@ from sgdlab.problem import Problem
 from sgdlab.schema import CrossEntropy, Linear, Mlp, SurfaceModel
 
 FEW = 4  # weights of a surface, of which forward differentiation costs as many times the function
-FILL = 8  # columns of weights after those of the inputs: the bias, and zeros for the width of a vector
+VECTOR = 8  # numbers: rows of weights are so many or a multiple
 
 _RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
 _SOFTMAX_BACKWARD = torch.ops.aten._log_softmax_backward_data.default
@@ -45,6 +45,11 @@ def build(problem: Problem, lr: float, curve: Callable[[int], float] | None) -> 
     """The updates of a problem that `fits`."""
     surface = isinstance(problem.config.model, SurfaceModel)
     return PointUpdates(problem, lr, curve) if surface else NetworkUpdates(problem, lr, curve)
+
+
+def _filled(width: int) -> int:
+    """The length of a row of so many weights and the bias, filled up."""
+    return -(-(width + 1) // VECTOR) * VECTOR
 
 
 def fits(problem: Problem, batch_size: int) -> bool:
@@ -68,6 +73,7 @@ class _Lean:
     """What `Updates` without torch.optim have in common. weights, parts: as `folds.fold` has them."""
 
     kind = "lean"
+    objective: Callable[[], Tensor] | None = None
 
     def __init__(
         self,
@@ -94,10 +100,11 @@ class _Lean:
     def load(self, state: dict[str, Any]) -> None:
         kept = state["lean"]
         self._unit = int(kept["unit"])
+        buffers = dict(kept["buffers"])
+        if "momentum_buffer" in buffers:  # of an earlier version, which did not scale it
+            buffers |= {"scaled_buffer": buffers["momentum_buffer"], "scale": [torch.ones(())]}
         for name, tensors in self._buffers().items():
-            if name == "scale" and name not in kept["buffers"]:
-                continue  # of an earlier version, whose buffer was not scaled
-            for mine, saved in zip(tensors, kept["buffers"][name], strict=True):
+            for mine, saved in zip(tensors, buffers[name], strict=True):
                 if saved.shape != mine.shape:
                     raise ValueError(f"{name} has the shape {tuple(saved.shape)}, not {tuple(mine.shape)}")
                 mine.copy_(saved)
@@ -128,7 +135,10 @@ class PointUpdates(_Lean):
         if self._w.dtype == torch.float64 and len(self._w) <= FEW:
             self._gradient = self._by_duals
         # Where there is but one example, every batch has the same slopes.
-        self._slopes = problem.data.train_x[0].tolist() if problem.spec.train_size == 1 else None
+        self._slopes = None
+        if problem.spec.train_size == 1:
+            self._slopes = problem.data.train_x[0].tolist()
+            self.objective = self._objective
         super().__init__(problem, lr, curve, self._w, [self._w])
 
     def make(self, index: Index) -> Tensor:
@@ -139,6 +149,9 @@ class PointUpdates(_Lean):
         self._fold.end(lr)
         return loss
 
+    def _objective(self) -> Tensor:
+        return self._gradient(slice(0, 1))[0]
+
     def _by_autograd(self, index: Index) -> tuple[Tensor, Tensor]:
         loss = self._problem.batch_loss(index)
         (gradient,) = torch.autograd.grad(loss, self._point)
@@ -148,10 +161,12 @@ class PointUpdates(_Lean):
         """Of f(w) + xi . w + ridge/2 w . w, where xi is the mean of the batch's."""
         w = self._w.tolist()
         xi = self._slopes or self._problem.data.train_x[index].mean(0).tolist()
-        ridge = self._problem.config.ridge
         f = duals.of(self._formula, w)
-        loss = f.value + sum(map(mul, xi, w)) + ridge / 2 * sum(map(mul, w, w))
-        gradient = [a + b + ridge * c for a, b, c in zip(f.slopes, xi, w, strict=True)]
+        loss = f.value + sum(map(mul, xi, w))
+        gradient = [a + b for a, b in zip(f.slopes, xi, strict=True)]
+        if ridge := self._problem.config.ridge:
+            loss += ridge / 2 * sum(map(mul, w, w))
+            gradient = [a + ridge * b for a, b in zip(gradient, w, strict=True)]
         return torch.tensor(loss, dtype=torch.float64), torch.tensor(gradient, dtype=torch.float64)
 
     def _of_each(self, flat: Tensor) -> list[Tensor]:
@@ -161,15 +176,16 @@ class PointUpdates(_Lean):
 class _Room:
     """Where the numbers of one batch size go, so that no update allocates.
 
-    a: the input of each layer (B, in + FILL) with ones for the bias and zeros; `inputs`: the view (B, in) of
-    it, and `examples` that of the first in the shape of a batch of the data set. z: the output of each layer,
-    (B, out). d: that of the layer before each but the first, as wide as a, and `before` the view of it.
+    a: the input of each layer, (B, row of its weights), with ones for the bias and zeros; `inputs`: the view
+    (B, in) of it, and `examples` that of the first in the shape of a batch of the data set. z: the output of
+    each layer, (B, out). d: that of the layer before each but the first, as wide as a, and `before` the view
+    (B, in) of it.
     """
 
     def __init__(self, sizes: Sequence[int], batch: torch.Size, dtype: torch.dtype) -> None:
         size = batch[0]
         *inputs, _ = sizes
-        self.a = [torch.zeros(size, width + FILL, dtype=dtype) for width in inputs]
+        self.a = [torch.zeros(size, _filled(width), dtype=dtype) for width in inputs]
         for a, width in zip(self.a, inputs, strict=True):
             a[:, width] = 1
         self.inputs = [a[:, :width] for a, width in zip(self.a, inputs, strict=True)]
@@ -190,7 +206,7 @@ class NetworkUpdates(_Lean):
         self._data = problem.data
         layers = [layer for layer in problem.model.modules() if isinstance(layer, nn.Linear)]
         self._sizes = [layers[0].in_features, *[layer.out_features for layer in layers]]
-        self._shapes = [(out, width + FILL) for width, out in itertools.pairwise(self._sizes)]
+        self._shapes = [(out, _filled(width)) for width, out in itertools.pairwise(self._sizes)]
         weights = torch.zeros(sum(map(math.prod, self._shapes)), dtype=layers[0].weight.dtype)
         self._layers = folds.divided(weights, self._shapes)
         for parameter, view in zip(problem.model.parameters(), self._of_each(weights), strict=True):

@@ -118,9 +118,7 @@ class Trainer:
         self._fetched = 0.0  # by the clock, when it last looked
         self._visits: list[_Place] = []
         self._weights = list(problem.model.parameters())
-        # Of a single example, f is the loss that the next update computes; not of an optimizer whose first
-        # gradient is taken elsewhere, as Nesterov's is.
-        self._f_follows = problem.spec.train_size == 1 and updates.kind == "lean"
+        self._objective = updates.objective  # where f is the loss of the next update
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, as tensors, numbers and plain containers."""
@@ -128,7 +126,8 @@ class Trainer:
         return {
             "step": self.step,
             "last": None if last is None else [last.step, last.epoch, last.samples, last.lr, last.loss],
-            "model": self._problem.model.state_dict(),
+            # Without what a view leaves out.
+            "model": {name: value.contiguous() for name, value in self._problem.model.state_dict().items()},
             **self._updates.state(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self._gpu) if self._gpu else None,
@@ -199,15 +198,15 @@ class Trainer:
         if not every or (self.step % every and self.step != self._plan.total):
             return
         weights = torch.cat([weight.detach().reshape(-1) for weight in self._weights])
-        objective = None if self._f_follows else self._problem.objective()
+        objective = None if self._objective else self._problem.objective()
         self._visits.append(_Place(step=self.step, weights=weights, objective=objective))
 
     def _report_visits(self, watch: Watch, before: float = math.inf) -> None:
         """Report the noted places up to, but not with, the update `before`, those that are finite."""
         if not self._visits:
             return
-        if self._visits[-1].objective is None:
-            self._visits[-1].objective = self._problem.objective()
+        if self._objective and self._visits[-1].objective is None:
+            self._visits[-1].objective = self._objective().double()
         places, self._visits = self._visits, []
         objectives = torch.stack([place.objective for place in places if place.objective is not None])
         every = torch.stack([place.weights for place in places]).tolist()

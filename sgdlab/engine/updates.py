@@ -22,6 +22,11 @@ class Updates(Protocol):
     kind: str  # how, for run.json
 
     @property
+    def objective(self) -> Callable[[], Tensor] | None:
+        """f at the present weights, a float scalar, computed as the loss of the next update will be: where
+        that is f, as every batch is the whole data set. None where it is not."""
+
+    @property
     def lr(self) -> float:
         """The learning rate of the next update."""
 
@@ -55,6 +60,7 @@ class GeneralUpdates:
         compiled: bool = False,
     ) -> None:
         self.kind = "compiled" if compiled else "general"
+        self.objective: Callable[[], Tensor] | None = None
         self._problem = problem
         self._optimizer = optimizer
         self._scheduler = None if curve is None else torch.optim.lr_scheduler.LambdaLR(optimizer, curve)

@@ -36,7 +36,7 @@ def rows_text(starts: tuple[str, ...], numbers: Array, digits: int) -> str:
 def _column(numbers: Array, digits: int) -> Sequence[str]:
     """The numbers as text; of NaN nothing."""
     first, *others = numbers.tolist()
-    if all(map(first.__eq__, others)) and first:  # not 0, which may have either sign
+    if first and first == first and all(map(first.__eq__, others)):  # not NaN, nor 0, which has either sign
         return [f"{first:.{digits}g}"] * len(numbers)
     return (_lines(len(numbers), digits) % (first, *others)).replace("nan", "").split("\n")
 
