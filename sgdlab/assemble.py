@@ -5,7 +5,6 @@ import functools
 import importlib
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,10 +14,10 @@ from omegaconf import OmegaConf
 from sgdlab import optim, products
 from sgdlab.config import Config
 from sgdlab.engine import lean
+from sgdlab.engine.plain import plain
 from sgdlab.engine.sampling import Batches
 from sgdlab.engine.serial import Plan, Trainer
 from sgdlab.engine.updates import GeneralUpdates, Updates
-from sgdlab.imports import without_collections
 from sgdlab.problem import Problem
 
 # How a run may be computed, as run.json and checkpoints say, so that a resumed run is computed as it began.
@@ -67,7 +66,7 @@ def arithmetic(config: Config, made: Problem, batches: Batches) -> dict[str, str
     step = "general"
     if config.compile:
         step = "compiled"
-    elif config.lean and lean.fits(made, batches.batch_size):
+    elif plain(config, batches.batch_size):
         step = "lean"
     return {"products": products.choose(config.products, config.device, config.precision), "step": step}
 
@@ -80,7 +79,7 @@ def trainer(config: Config, made: Problem, batches: Batches, step: str) -> Train
     if step == "lean":
         updates = lean.build(made, config.lr, curve)
     else:
-        _import_dynamo()
+        importlib.import_module("sgdlab.dynamo")
         names, weights = zip(*made.model.named_parameters(), strict=True)
         roles = [made.roles[name] for name in names]
         optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
@@ -92,13 +91,6 @@ def trainer(config: Config, made: Problem, batches: Batches, step: str) -> Train
         batches=batches,
         plan=length,
     )
-
-
-def _import_dynamo() -> None:
-    """What torch.optim imports in its first step, seconds of it."""
-    if "torch._dynamo" not in sys.modules:
-        with without_collections():
-            importlib.import_module("torch._dynamo")
 
 
 def text(mapping: Mapping[str, Any]) -> str:

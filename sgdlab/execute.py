@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sgdlab import answers, forking
+from sgdlab.engine.plain import plain
 from sgdlab.errors import UserError
 from sgdlab.progress import Display, display
 from sgdlab.summary import count_of, summary
@@ -99,12 +100,20 @@ class _Todo:
             each.note()
 
 
+def _plain(job: Job) -> bool:
+    """Whether the job does without torch.optim; of batches of a whole data set it is a guess."""
+    size = job.config.batch_size
+    return plain(job.config, 0 if size == "full" else int(size))
+
+
 def _run_apart(every: Sequence[Sweep], show: Display) -> None:
     """Answer finished runs from disk, train batches here, and the rest in processes."""
     todo = _Todo(every)
     if todo.answered:
         them = "it" if todo.answered == 1 else "them"
         show.say(f"{count_of(todo.answered)} already done; force=true runs {them} again")
+    if not all(_plain(job) for _, job in todo.left()):
+        forking.preload("sgdlab.dynamo")
     if sum(each.how.batches == "never" for each, _ in todo.left()) > 1:
         forking.warm_up()  # it imports torch meanwhile
     for each in every:

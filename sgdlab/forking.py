@@ -16,14 +16,22 @@ from multiprocessing.process import BaseProcess
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
+_imported = ["sgdlab.server"]  # by the server, at its start
+
 
 def context() -> ForkServerContext | SpawnContext:
     """How processes are started here: by the fork server, which is warmed up, where there is one."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["sgdlab.server"])
+    made.set_forkserver_preload(_imported)
     return made
+
+
+def preload(module: str) -> None:
+    """Let the server import a module of sgdlab too, if it has not been started yet."""
+    if module not in _imported:
+        _imported.append(module)
 
 
 def warm_up() -> None:

@@ -9,7 +9,6 @@ from sgdlab.imports import without_collections
 
 with without_collections():
     import torch
-    import torch._dynamo  # by torch's first optimizer, and 890 modules
 
     from sgdlab import machine, pool, products, worker
     from sgdlab.problem import datasets, losses, minimum, models

@@ -22,6 +22,7 @@ FILE_EVENTS = ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir")
 
 def start(task: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Start a function of a module; the process's exit code is what it returns."""
+    forking.preload("sgdlab.dynamo")
     forking.warm_up()  # the server that sweeps have, so that one imports torch for all tests
     process = CONTEXT.Process(target=_call, args=(task, arguments), daemon=True)
     process.start()

@@ -34,6 +34,29 @@ def alive(pid):
     return True
 
 
+@pytest.mark.parametrize(
+    ("words", "imported"),
+    [
+        (("optimizer=sgd,adam",), []),
+        (("optimizer=sgd", "lr=0.1,0.2", "lean=false"), ["sgdlab.dynamo"]),
+        (("optimizer=sgd,rmsprop",), ["sgdlab.dynamo"]),
+    ],
+)
+def test_the_server_imports_what_the_jobs_need(tmp_path, monkeypatch, words, imported):
+    """torch._dynamo is half as much memory again as torch, and seconds of importing."""
+    asked = []
+    monkeypatch.setattr(forking, "preload", asked.append)
+    assert sweep(tmp_path, "problem=rosenbrock", "steps=2", *words) == 0
+    assert asked == imported
+
+
+@pytest.mark.parametrize(("module", "expected"), [("sgdlab.server", "False"), ("sgdlab.dynamo", "True")])
+def test_the_server_has_torch_and_little_more(module, expected):
+    code = f"import sys, {module}; print('torch._dynamo' in sys.modules, 'torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [expected, "True"]
+
+
 def test_the_folders_are_those_of_one_after_another(tmp_path, capsys):
     """Images, which the processes share; a run that diverges; and two jobs that mean the same run."""
     words = (*SMALL, "dataset.limit=320", "lr=1e9,0.1,0.01,0.10")

@@ -34,7 +34,7 @@ ORDER = (
     ("config",),
     ("options", "device", "machine", "products", "problem", "optim", "records"),
     ("notes", "engine", "figures", "claims", "report", "flags", "manual", "overrides", "refusals"),
-    ("cases", "copies", "disk", "forking", "naming", "signals", "tasks", "effort"),
+    ("cases", "copies", "disk", "dynamo", "forking", "naming", "signals", "tasks", "effort"),
     ("accept", "progress", "summary", "writeup"),
     ("compose",),
     ("assemble", "recorder", "small", "board"),
@@ -106,14 +106,15 @@ def imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
 
 def needed(path: Path) -> set[str]:
     """What a file imports for more than its type annotations: parts of sgdlab, and other packages."""
+    whole = tree(path)
     guarded = {
         id(inner)
-        for node in ast.walk(tree(path))
+        for node in ast.walk(whole)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
     found = set()
-    nodes = (node for node in ast.walk(tree(path)) if id(node) not in guarded)
+    nodes = (node for node in ast.walk(whole) if id(node) not in guarded)
     for name in imports(nodes):
         first, _, rest = name.partition(".")
         found.add(rest.partition(".")[0] if first == "sgdlab" else first)

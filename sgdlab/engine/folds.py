@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-LEAST_EPS = 1e-30
 LEAST_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
 
 
@@ -127,25 +126,8 @@ class Adam:
         return {"step": self._step, **self._buffers}
 
 
-# Hyperparameters that must have these values; the others may have any.
-_PLAIN_SGD = {"dampening": 0, "nesterov": False, "weight_decay": 0, "maximize": False}
-_PLAIN_ADAM = {"amsgrad": False, "eps_inside_root": False, "bias_correction": True}
-_ONLY: dict[str, dict[str, Any]] = {
-    "sgd": _PLAIN_SGD,
-    "adam": {**_PLAIN_ADAM, "box": None},
-    "adamw": _PLAIN_ADAM,
-}
-
-
-def known(name: str, hypers: Mapping[str, Any]) -> bool:
-    """Whether there is a fold that computes what the optimizer of that name does."""
-    # Weights that only fill rows up have no gradient: with an eps that is 0 in float32 they would become 0/0.
-    safe = hypers.get("eps", 1) >= LEAST_EPS
-    return name in _ONLY and safe and all(hypers[key] == value for key, value in _ONLY[name].items())
-
-
 def fold(name: str, hypers: Mapping[str, Any], weights: Tensor, parts: Sequence[Tensor]) -> Fold:
-    """The fold of an optimizer that is `known`.
+    """The fold of an optimizer of those that are `plain`.
 
     weights: all weights, (n,), without a graph; parts: views of them one after the other, each contiguous.
     """

@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from sgdlab import duals, surfaces
 from sgdlab.engine import folds
 from sgdlab.engine.sampling import Index
-from sgdlab.engine.updates import PART, Updates
+from sgdlab.engine.updates import Updates
 from sgdlab.problem import Problem
-from sgdlab.schema import CrossEntropy, Linear, Mlp, SurfaceModel
+from sgdlab.schema import SurfaceModel
 
 FEW = 4  # weights of a surface, of which forward differentiation costs as many times the function
 VECTOR = 8  # numbers: rows of weights are so many or a multiple
@@ -42,7 +42,7 @@ _SOFTMAX_BACKWARD = torch.ops.aten._log_softmax_backward_data.default
 
 
 def build(problem: Problem, lr: float, curve: Callable[[int], float] | None) -> Updates:
-    """The updates of a problem that `fits`."""
+    """The updates of a problem that is `plain`."""
     surface = isinstance(problem.config.model, SurfaceModel)
     return PointUpdates(problem, lr, curve) if surface else NetworkUpdates(problem, lr, curve)
 
@@ -50,23 +50,6 @@ def build(problem: Problem, lr: float, curve: Callable[[int], float] | None) -> 
 def _filled(width: int) -> int:
     """The length of a row of so many weights and the bias, filled up."""
     return -(-(width + 1) // VECTOR) * VECTOR
-
-
-def fits(problem: Problem, batch_size: int) -> bool:
-    """Whether these updates are made for a problem, so for its model, its loss and its optimizer."""
-    config = problem.config
-    optimizer, model, loss = config.optimizer, config.model, config.loss
-    plain_model = (isinstance(model, Mlp) and model.activation == "relu") or (
-        isinstance(model, Linear) and model.bias
-    )
-    plain_loss = isinstance(loss, CrossEntropy) and loss.label_smoothing == 0 and config.ridge == 0
-    network, surface = plain_model and plain_loss, isinstance(model, SurfaceModel)
-    ordinary = config.device == "cpu" and config.precision != "bfloat16" and batch_size <= PART
-    return (network or surface) and _plain(optimizer) and ordinary
-
-
-def _plain(optimizer: Any) -> bool:
-    return optimizer.impl == "auto" and folds.known(optimizer.name, optimizer.hypers)
 
 
 class _Lean:
@@ -120,7 +103,7 @@ class _Lean:
 
 
 class PointUpdates(_Lean):
-    """`Updates` of a surface that `fits`: the gradient and the step, and nothing else.
+    """`Updates` of a surface that is `plain`: the gradient and the step, and nothing else.
 
     The gradient along few weights in float64 is computed with Python's floats, along others by autograd.
     curve: the factor on `lr` by the scheduler's units, None for 1.
@@ -197,7 +180,7 @@ class _Room:
 
 
 class NetworkUpdates(_Lean):
-    """`Updates` of a network that `fits`. curve: the factor on `lr` by the scheduler's units, None for 1.
+    """`Updates` of a network that is `plain`. curve: the factor on `lr` by the scheduler's units, None for 1.
 
     The model's parameters become views of the weights that are updated here.
     """

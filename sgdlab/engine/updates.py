@@ -6,14 +6,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from sgdlab.engine.plain import PART
 from sgdlab.engine.sampling import Index
 from sgdlab.errors import UserError
 from sgdlab.optim.adapter import HessianOptimizer
 from sgdlab.problem import Problem
-
-# A batch above this many examples (gradient descent on a whole data set) is summed from parts, which
-# bounds the memory that activations need. Below it, nothing changes.
-PART = 10_000
 
 
 class Updates(Protocol):
