@@ -112,8 +112,8 @@ def _section(key: str, value: str) -> str:
 
 def _member(key: str, value: Any, depth: int) -> str:
     """One line, or one and those below it."""
-    plain = _is_plain(key)  # another may need quotes
-    start = " " * depth + (f"{key}:" if plain else _dumped(key, "0").removesuffix(" 0\n"))
+    bare = _is_plain(key)  # another may need quotes
+    start = " " * depth + (f"{key}:" if bare else _dumped(key, "0").removesuffix(" 0\n"))
     if isinstance(value, dict) and value:
         return start + "\n" + "".join(_member(name, each, depth + 2) for name, each in value.items())
     scalar = _scalar(value)

@@ -3,7 +3,8 @@ their arithmetic.
 
 A `Dual` is a value and its slopes along each coordinate, and every operation does to the slopes what the
 rules of differentiation say (forward differentiation: Wengert 1964, "A simple automatic derivative
-evaluation program"). The module stands in for numpy or torch in a formula of `sgdlab.surfaces`:
+evaluation program"). The module stands in for numpy or torch in a formula of `sgdlab.surfaces`, and has of
+them what these formulas use: sums, products, division by a number, whole powers, sin, cos and where.
 
 >>> from sgdlab import duals
 >>> from sgdlab.surfaces import SURFACES

@@ -1,8 +1,9 @@
 """Test functions of few weights: formula, domain, start, minima and source of each; standard library only.
 
 A formula takes the coordinates of a point, arrays of any one shape, and the module that computes with them
-(numpy or torch), so the function that a run descends and the contours that a figure draws are one formula.
-`surface` gives the one that a run's settings of its model choose:
+(numpy, torch, or `sgdlab.duals` with numbers), so the function that a run descends, its gradient and the
+contours that a figure draws are one formula. `surface` gives the one that a run's settings of its model
+choose:
 
 >>> import numpy
 >>> surface({"name": "rosenbrock"}).formula([numpy.array(-1.2), numpy.array(1.0)], numpy).item()
@@ -22,8 +23,8 @@ Point = tuple[float, ...]
 class Surface:
     """A function of a point.
 
-    formula: of the coordinates, each an array of one shape, and the module numpy or torch; an array of that
-        shape.
+    formula: of the coordinates, each an array of one shape, and the module that computes with them; an array
+        of that shape.
     text: the formula as a person writes it.
     domain: from where to where each coordinate is usually drawn; `tilt` is to be minimised within it.
     start: where a descent customarily begins.

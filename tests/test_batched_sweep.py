@@ -14,6 +14,7 @@ from training import TINY, composed, configure, interrupt
 from sgdlab import batching, optim, planning
 from sgdlab.commands.train import main
 from sgdlab.config import read_optimizer
+from sgdlab.copies import by_copies
 from sgdlab.engine import batched, checkpoint
 from sgdlab.errors import UsageError, UserError
 from sgdlab.records import find_runs, read_run, whole
@@ -241,12 +242,20 @@ def test_interrupted_while_the_folders_are_written(tmp_path, monkeypatch):
     assert sorted(statuses(tmp_path)) == ["done", "done", "waiting", "waiting"]
 
 
-def test_several_processes_write_what_one_does(tmp_path):
+def test_several_processes_write_what_one_does(tmp_path, monkeypatch):
     """More runs than one process takes at a time, some of which diverge."""
+    asked = []
+
+    def noted(work, pieces, *, processes):
+        asked.append(processes)
+        return by_copies(work, pieces, processes=processes)
+
+    monkeypatch.setattr(batching, "by_copies", noted)
     words = ("problem=rosenbrock", "steps=10", "trajectory_every=3", "optimizer=sgd")
     jobs = "lr=range(0.001,0.121,0.001)"
     for count in (1, 2):
         assert sweep(tmp_path / str(count), *words, jobs, f"hydra.launcher.jobs={count}") == 0
+    assert asked == [1, 2]
     pairs = list(zip(*(find_runs(tmp_path / str(count)) for count in (1, 2)), strict=True))
     assert len(pairs) == 120 > 2 * batching.PIECE
     assert {run.status for run, _ in pairs} == {"done", "diverged"}

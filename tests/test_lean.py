@@ -190,8 +190,9 @@ def test_weights_and_state_have_the_shapes_of_the_model(tmp_path, optimizer):
     after = made.model.state_dict()
     assert {name: weight.shape for name, weight in after.items()} == shapes
     assert not any(torch.equal(weight, before[name]) for name, weight in after.items())
-    for kept in updates.state()["lean"]["buffers"].values():
-        assert len(kept) == 1 or [each.shape for each in kept] == list(shapes.values())
+    for name, kept in updates.state()["lean"]["buffers"].items():
+        single = name in ("scale", "step")
+        assert [each.shape for each in kept] == ([()] if single else list(shapes.values()))
     for layer, width in zip(updates._layers, updates._sizes, strict=False):
         assert layer.data_ptr() == made.model.state_dict()[_first(shapes, layer)].data_ptr()
         assert not layer[:, width + 1 :].any()

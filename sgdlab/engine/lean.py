@@ -18,6 +18,7 @@ up with zeros, as products of uneven rows are slower; the model's own parameters
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from operator import mul
@@ -52,7 +53,7 @@ def _filled(width: int) -> int:
     return -(-(width + 1) // VECTOR) * VECTOR
 
 
-class _Lean:
+class _Lean(ABC):
     """What `Updates` without torch.optim have in common. weights, parts: as `folds.fold` has them."""
 
     kind = "lean"
@@ -97,9 +98,9 @@ class _Lean:
         found = self._fold.buffers().items()
         return {name: self._of_each(kept) if kept.ndim else [kept] for name, kept in found}
 
+    @abstractmethod
     def _of_each(self, flat: Tensor) -> list[Tensor]:
         """Numbers of all weights as those of each parameter of the model, views of them."""
-        raise NotImplementedError
 
 
 class PointUpdates(_Lean):

@@ -126,7 +126,7 @@ class Trainer:
         return {
             "step": self.step,
             "last": None if last is None else [last.step, last.epoch, last.samples, last.lr, last.loss],
-            # Without what a view leaves out.
+            # Copies of what are views: torch.save would keep all of the memory that these are views of.
             "model": {name: value.contiguous() for name, value in self._problem.model.state_dict().items()},
             **self._updates.state(),
             "random": torch.get_rng_state(),
