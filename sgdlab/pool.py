@@ -54,7 +54,8 @@ class Follower(Protocol):
 
 @dataclass(kw_only=True)
 class _Running:
-    """A process, what comes from it, and its job. how: that ended, once it has. leaving: it gets no other."""
+    """A process, what comes from it, and its job. how: that ended, once it has. leaving: it gets no other.
+    began: the job, by the clock."""
 
     number: int
     task: Task
@@ -67,6 +68,7 @@ class _Running:
     how: Ended | None = None
     leaving: bool = False
     closed: set[Connection] = field(default_factory=set)
+    began: float = field(default_factory=time.monotonic)
 
 
 class Asked:
@@ -161,6 +163,7 @@ class _Pool:
             if follows:
                 job.number, job.task = waiting.pop(0)
                 job.how, job.show = None, self._follower.started(job.number)
+                job.began = time.monotonic()
 
     def _fill(self, waiting: list[tuple[int, Task]], asked: Asked) -> None:
         """Begin those of the waiting jobs for which there is a place, and take them out; none after a signal,
@@ -248,7 +251,7 @@ class _Pool:
         if job.rest:
             self._follower.printed(job.number, job.rest.decode(errors="replace")[:LINE])
         if job.how is None:
-            job.how = self._unsaid(job)
+            job.how = replace(self._unsaid(job), seconds=time.monotonic() - job.began)
             self._end_job(job, job.process.pid)
         for end in (job.messages, job.output):
             end.close()

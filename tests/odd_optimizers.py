@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,7 @@ class Dies(Plain):
             self.once.touch()
             print("some words\nand more", flush=True)
             print("a last word", file=sys.stderr, end="", flush=True)
+            time.sleep(0.1)  # so that its job has taken some time
             os.kill(os.getpid(), signal.SIGKILL)
         return loss
 
