@@ -54,10 +54,9 @@ class Stack:
         with torch.enable_grad():
             for part, share in self._parts(index, runs):
                 loss = self._training[0 if _apart(part) else None](wanted, *self._examples(part)) * share
-                # Each run's loss depends on its own weights alone, so this is a gradient a run.
-                found = torch.autograd.grad(
-                    loss, list(wanted.values()), torch.ones_like(loss), materialize_grads=True
-                )
+                # Each run's loss depends on its own weights alone, so this is a gradient a run. It is that of
+                # a sum, as torch imports sympy, for .6 s, to look at the shape of one that it is given.
+                found = torch.autograd.grad(loss.sum(), list(wanted.values()), materialize_grads=True)
                 if losses is None:
                     losses, grads = loss.detach(), found
                 else:
