@@ -3,10 +3,13 @@
 import io
 import os
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sgdlab.errors import UserError
 
@@ -18,18 +21,50 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
     Through a buffer, so that a full disk is an OSError and not an error of torch's writer.
     """
-    buffer = io.BytesIO()
-    torch.save({"format": FORMAT, **state}, buffer)
+    content = _saved(state)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+class Alike:
+    """The content of checkpoints that differ from a first one in the numbers of its weights only: the
+    bytes that `save` would store, in a third of the time.
+
+    model: of the first one, arrays by name.
+    """
+
+    def __init__(self, step: int, model: Mapping[str, NDArray[Any]]) -> None:
+        tensors = {name: torch.tensor(np.array(each, order="C")) for name, each in model.items()}
+        first = _saved({"step": step, "model": tensors})
+        with zipfile.ZipFile(io.BytesIO(first)) as whole:
+            members = {name.partition("/")[2]: whole.read(name) for name in whole.namelist()}
+        self._members = {name: each for name, each in members.items() if name not in _BY_WRITER}
+
+    def of(self, weights: Iterable[NDArray[Any]]) -> bytes:
+        """With these numbers, in the order of the model's arrays."""
+        changed = {f"data/{place}": each.tobytes() for place, each in enumerate(weights)}
+        buffer = io.BytesIO()
+        with torch.serialization._open_zipfile_writer(buffer) as writer:
+            for name, content in (self._members | changed).items():
+                writer.write_record(name, content, len(content))
+        return buffer.getvalue()
+
+
+_BY_WRITER = ("version", ".data/serialization_id")  # members that torch's writer adds by itself
+
+
+def _saved(state: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, buffer)
+    return buffer.getvalue()
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:
