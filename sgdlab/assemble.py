@@ -19,6 +19,7 @@ from sgdlab.engine.sampling import Batches
 from sgdlab.engine.serial import Plan, Trainer
 from sgdlab.engine.updates import GeneralUpdates, Updates
 from sgdlab.problem import Problem
+from sgdlab.records.text import compact
 
 # How a run may be computed, as run.json and checkpoints say, so that a resumed run is computed as it began.
 ARITHMETIC = {"products": ("default", "onednn"), "step": ("general", "lean", "compiled")}
@@ -99,14 +100,11 @@ def text(mapping: Mapping[str, Any]) -> str:
     OmegaConf takes a good part of a millisecond for a number, and a sweep may have thousands of runs, which
     differ in numbers and have whole sections in common.
     """
-    return "".join(
-        _section(key, json.dumps(value)) if isinstance(value, dict) else _member(key, value, 0)
-        for key, value in mapping.items()
-    )
+    return "".join([_top(key, compact(value)) for key, value in mapping.items()])
 
 
 @functools.lru_cache(maxsize=4096)
-def _section(key: str, value: str) -> str:
+def _top(key: str, value: bytes) -> str:
     return _member(key, json.loads(value), 0)
 
 

@@ -4,11 +4,11 @@ Each run's folder is what the serial engine would write, and appears whole when 
 interrupted batch leaves none. Seconds are the run's share: those of the batch divided by its runs.
 """
 
-import io
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ from sgdlab.progress import Display, Length
 from sgdlab.recorder import EVALUATED, VISITED, Interrupted, Signals
 from sgdlab.records import FILES
 from sgdlab.records.columns import weight_names
-from sgdlab.records.whole import Stage, json_text, rows_text, staging
+from sgdlab.records.text import json_bytes
+from sgdlab.records.whole import Stage, rows_text, staging
 from sgdlab.schema import SurfaceModel
 
 STEP = "batched"  # how run.json says, under `arithmetic`, that updates are made
@@ -197,7 +198,7 @@ class _Writer:
         self._batches, self._visits = self._curves.batches, self._curves.plan.visit_every > 0
         self._digits = device.DIGITS[made.config.precision]
         self._headers = _headers(made.spec.weights)
-        self._weights = {name: weight.cpu() for name, weight in trainer.weights.items()}
+        self._weights = {name: each.cpu().numpy() for name, each in trainer.weights.items()}
         self._rows: dict[int, str] = {}
 
     def write(self, processes: int) -> list[Ended]:
@@ -224,9 +225,9 @@ class _Writer:
                 each[name] = text.encode()
         for run, curve, each in zip(runs, curves, files, strict=True):
             if not curve.reason:
-                each["checkpoint.pt"] = self._checkpoint(run, curve)
+                each["checkpoint.pt"] = self._checkpoints.of(weight[run] for weight in self._weights.values())
         for each, content in zip(files, about, strict=True):
-            each["run.json"] = json_text(content).encode()
+            each["run.json"] = json_bytes(content)
         for run, each in zip(runs, files, strict=True):
             stage.put(self._folders[run], each)
         return ended
@@ -294,7 +295,7 @@ class _Writer:
         return self._table("time.csv", [str(step) for step in steps], times)
 
     def _table(self, name: str, starts: Sequence[str], numbers: Array) -> str:
-        return self._headers[name] + rows_text(tuple(starts), numbers, self._digits)
+        return self._headers[name] + rows_text(starts, numbers, self._digits)
 
     def _row(self, step: int) -> str:
         """The cells of a row of train.csv that all runs have in common."""
@@ -303,13 +304,11 @@ class _Writer:
             self._rows[step] = f"{step},{epoch},{self._batches.samples(step)}"
         return self._rows[step]
 
-    def _checkpoint(self, number: int, curve: Curve) -> bytes:
-        """The final weights, in the form of the serial engine's checkpoints."""
-        assert curve.last is not None
-        model = {name: weight[number].clone() for name, weight in self._weights.items()}
-        buffer = io.BytesIO()
-        torch.save({"format": checkpoint.FORMAT, "step": curve.last[0], "model": model}, buffer)
-        return buffer.getvalue()
+    @cached_property
+    def _checkpoints(self) -> checkpoint.Alike:
+        """Of the final weights. A run that has one has made all updates."""
+        first = {name: each[0] for name, each in self._weights.items()}
+        return checkpoint.Alike(self._curves.plan.total, first)
 
 
 def _headers(weights: int) -> dict[str, str]:

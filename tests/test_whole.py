@@ -1,39 +1,19 @@
-"""Folders that are written at once: their tables and JSON are those of the slower ways, byte for byte."""
+"""Folders that are written at once: their tables are those of the slower way, byte for byte."""
 
-import json
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sgdlab.records import RunWriter
-from sgdlab.records.whole import json_text, rows_text, staging
-
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
-JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
-
-
-@settings(max_examples=30)
-@given(st.dictionaries(st.text(), JSON), st.integers(1, 3))
-def test_json(content, levels):
-    assert json_text(content, levels=levels) == json.dumps(content, indent=1) + "\n"
-
-
-def test_json_has_no_nan():
-    for value in (math.nan, [math.inf], {"a": {"b": -math.inf}}):
-        with pytest.raises(ValueError, match="not JSON compliant"):
-            json_text({"key": value})
-
+from sgdlab.records.whole import rows_text, staging
 
 COLUMNS = {
     "nothing": [math.nan] * 5,  # no accuracy
     "one number": [0.1] * 5,
     "zeros": [0.0, -0.0, 0.0, -0.0, 0.0],
     "part": [0.1, math.nan, 0.1, 0.1, 0.1],
+    "infinities": [math.inf, -math.inf, 1.0, math.nan, 0.1],
 }
 
 

@@ -2,27 +2,38 @@
 
 import functools
 import itertools
-import json
-import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
+
+from sgdlab.records.text import EXACT, number_text
 
 Array = NDArray[np.float64]
 
 
-def rows_text(starts: tuple[str, ...], numbers: Array, digits: int) -> str:
-    """Rows of a CSV file: the first cells of each, as text, then its numbers, (rows, columns), to so many
-    significant digits; a NaN is an empty cell."""
+def rows_text(starts: Sequence[str], numbers: Array, digits: int) -> str:
+    """Rows of a CSV file: the first cells of each, as text, then its numbers, (rows, columns), as
+    `number_text` has them; a NaN is an empty cell."""
     if not starts:
         return ""
+    if digits < EXACT:
+        return _rounded(tuple(starts), numbers, digits)
+    if np.isinf(numbers).any():  # which JSON does not know
+        rows = [",".join(number_text(each, digits) for each in row) for row in numbers.tolist()]
+        rows = [row.replace("nan", "") for row in rows]
+    else:
+        text = orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        rows = text[2:-2].replace("null", "").split("],[")  # of [[1.5,null],[2.0,0.5]]
+    return _template(tuple(starts), 1) % tuple(rows)
+
+
+def _rounded(starts: tuple[str, ...], numbers: Array, digits: int) -> str:
     columns: list[Sequence[str]] = []
     texts: dict[bytes, Sequence[str]] = {}  # a learning rate is often constant, the gap that to 0
     for column in np.ascontiguousarray(numbers.T):
@@ -49,44 +60,6 @@ def _lines(count: int, digits: int) -> str:
 @functools.lru_cache(maxsize=64)  # most runs of a batch have the same rows, but for the numbers
 def _template(starts: tuple[str, ...], columns: int) -> str:
     return "".join([start + ",%s" * columns + "\n" for start in starts])
-
-
-def json_text(content: Mapping[str, Any], *, levels: int = 2) -> str:
-    """What `write_json` writes, for many mappings that have most of their parts in common.
-
-    levels: of nested mappings, outermost first, whose members are put together one by one.
-    """
-    return _indented(content, 1, levels) + "\n"
-
-
-def _indented(content: Mapping[str, Any], depth: int, levels: int) -> str:
-    if not content:
-        return "{}"
-    space = " " * depth
-    members = [f"{space}{quoted(key)}: {_value(value, depth, levels)}" for key, value in content.items()]
-    return "{\n" + ",\n".join(members) + "\n" + space[1:] + "}"
-
-
-def _value(value: Any, depth: int, levels: int) -> str:
-    if isinstance(value, str):
-        return quoted(value)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int | float) and math.isfinite(value):
-        return repr(value)
-    if isinstance(value, Mapping) and levels > 1:
-        return _indented(value, depth + 1, levels - 1)
-    text = _COMPACT.encode(value)
-    return _spread(text, depth) if text[0] in "{[" else text
-
-
-_COMPACT = json.JSONEncoder(allow_nan=False)
-
-
-@functools.lru_cache(maxsize=4096)
-def _spread(text: str, depth: int) -> str:
-    """A mapping or list, in JSON, as it stands in a file that is indented."""
-    return json.dumps(json.loads(text), indent=1).replace("\n", "\n" + " " * depth)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """Writing a run's folder so that it is whole at every instant, whenever the process dies."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sgdlab.records.columns import FILES, KEPT_BY_EVERY_RUN, MEASURE, weight_names
+from sgdlab.records.text import json_bytes, number_text
 
 FORMAT = 1  # of run.json and sweep.json; raised when a reader of the old one would misread the new one
 
@@ -28,8 +28,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """`content` as JSON with sorted keys left as they are, whole or not at all. NaN is refused."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    """`content` as `json_bytes` of it, whole or not at all."""
+    write_bytes(path, json_bytes(content))
 
 
 class RunWriter:
@@ -37,8 +37,9 @@ class RunWriter:
 
     Rows reach the disk with `append`; `offsets` says how long the files are, a checkpoint stores that,
     and `truncate` takes a resumed run back to it, so that rows written after the checkpoint are written
-    again, the same. `digits` is how many significant digits bring a float back exactly (9 for float32,
-    17 for float64). `trajectory` is how many weights a row of trajectory.csv has; None: no such file.
+    again, the same. `digits` is how many significant digits bring a float back exactly: 9 for float32,
+    17, or as few as do, for float64. `trajectory` is how many weights a row of trajectory.csv has; None:
+    no such file.
     """
 
     def __init__(self, folder: Path, *, digits: int, trajectory: int | None = None) -> None:
@@ -97,7 +98,7 @@ class RunWriter:
     def _cell(self, value: float | int | None) -> str:
         if value is None:
             return ""
-        return str(value) if isinstance(value, int) else f"{value:.{self._digits}g}"
+        return str(value) if isinstance(value, int) else number_text(value, self._digits)
 
 
 class SweepWriter:
