@@ -19,6 +19,7 @@ def now() -> str:
 def facts(device: str) -> dict[str, Any]:
     """Process, host, device and versions."""
     import numpy as np
+    import orjson
     import torch
 
     return {
@@ -31,6 +32,7 @@ def facts(device: str) -> dict[str, Any]:
             "python": platform.python_version(),
             "torch": str(torch.__version__),
             "numpy": np.__version__,
+            "orjson": orjson.__version__,
         },
         "git": _git(),
     }

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 # Update -> what happens in the middle of it, once. Tests in this process fill it in.
@@ -41,6 +42,20 @@ class LooksAhead(Plain):
     def step(self, closure):
         super().step(closure)
         return super().step(closure)
+
+
+class KeepsTensor(Plain):
+    """Its learning rate is a tensor, as torch's own may be."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, torch.tensor(lr, dtype=torch.float64))
+
+
+class KeepsNumpy(Plain):
+    """Its learning rate is NumPy's, as of a schedule of its own."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, np.float64(lr))
 
 
 class Fails(Plain):

@@ -194,6 +194,16 @@ def test_the_recorded_loss_does_not_depend_on_what_step_returns(tmp_path):
     assert ahead.train().loss.tolist()[:10] == pytest.approx(plain.train().loss.tolist()[::2], rel=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_learning_rate_that_is_no_float_is_recorded_like_one(tmp_path, precision):
+    plain, *others = (
+        train(tmp_path, *custom(f"odd_optimizers:{name}", "lr=0.3", f"precision={precision}"))
+        for name in ("Plain", "KeepsTensor", "KeepsNumpy")
+    )
+    for other in others:
+        assert (other.folder / "train.csv").read_bytes() == (plain.folder / "train.csv").read_bytes()
+
+
 @pytest.mark.parametrize("key", ["lr", "params"])
 def test_what_the_engine_passes_itself_is_no_keyword_of_a_custom_class(tmp_path, key):
     words = ("optimizer=custom", "optimizer.target=torch.optim:Adam", f"+optimizer.{key}=3")

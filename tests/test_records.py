@@ -72,7 +72,7 @@ def test_nine_digits_bring_a_float32_back(value: float) -> None:
 
 
 @given(value=st.floats(allow_nan=False))
-def test_seventeen_digits_bring_a_float64_back(value: float) -> None:
+def test_a_float64_is_brought_back(value: float) -> None:
     assert struct.pack("d", float(RunWriter(Path(), digits=17)._cell(value))) == struct.pack("d", value)
 
 

@@ -67,7 +67,8 @@ APART = {
     "options": {"torch", "hydra", "omegaconf", "yaml"},
     "completion": {"torch", "pandas", "matplotlib", "hydra"},
 }
-HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "rich", "hydra", "omegaconf", "numpy", "filelock")
+HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "rich", "hydra", "omegaconf", "numpy")
+HEAVY += ("filelock", "orjson")
 
 # What every command imports before it knows what is asked of it; only the standard library, at once.
 AT_ONCE = ["cli.py", "__init__.py", "__main__.py", "errors.py", "checks.py", "config.py", "options.py"]

@@ -4,7 +4,9 @@ import json
 import math
 import struct
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +33,11 @@ def test_other_numbers_have_the_digits_that_are_asked_for():
     ]
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64, torch.tensor])
+def test_numbers_of_other_types_have_the_same_text(kind):
+    assert [number_text(kind(2), digits) for digits in (9, EXACT)] == ["2", "2.0"]
+
+
 @settings(max_examples=50)
 @given(st.dictionaries(st.text(), JSON))
 @example({"large": 2**64, "larger": [10**30], "\ud800": "\udfff"})
@@ -50,7 +57,7 @@ def test_json_is_indented():
 
 @pytest.mark.parametrize("value", [math.nan, [math.inf], {"a": {"b": -math.inf}}, [10**30, math.nan]])
 def test_json_has_no_nan(value):
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match=r"not finite|not JSON compliant"):
         json_bytes({"key": value})
 
 

@@ -66,8 +66,7 @@ class GeneralUpdates:
 
     @property
     def lr(self) -> float:
-        lr: float = self._optimizer.param_groups[0]["lr"]
-        return lr
+        return float(self._optimizer.param_groups[0]["lr"])  # others' optimizers may keep a tensor there
 
     def make(self, index: Index) -> Tensor:
         """What counts is the loss of the closure's first call, whatever the optimizer returns and however

@@ -1,11 +1,12 @@
-"""Numbers and JSON as they stand in records: the same text of the same values, whoever writes them."""
+"""Numbers and JSON as they stand in records.
+
+orjson is imported where it is needed: commands that only read have no use for it.
+"""
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import orjson
 
 EXACT = 17  # so many significant digits bring any float64 back
 
@@ -14,24 +15,44 @@ def number_text(value: float, digits: int) -> str:
     """A number to so many significant digits; with `EXACT`, to as few as bring it back."""
     if digits < EXACT or not math.isfinite(value):
         return f"{value:.{digits}g}"
-    return orjson.dumps(value).decode()
+    import orjson
+
+    return orjson.dumps(float(value)).decode()
 
 
 def json_bytes(content: Mapping[str, Any]) -> bytes:
     """A JSON file, indented, its keys in the order that they have. Raises ValueError for a number that is not
     finite, which JSON does not know."""
+    import orjson
+
     try:
         text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # it has integers up to 64 bits only, and no lone surrogates
         return json.dumps(content, indent=2, allow_nan=False).encode() + b"\n"
-    if b"null" in text:
-        json.dumps(content, allow_nan=False)  # which refuses what orjson makes null of
+    if b"null" in text and not _finite(content.values()):
+        raise ValueError(f"a number in {text.decode()} is not finite")
     return text
 
 
 def compact(value: Any) -> bytes:
     """A value in JSON on one line, as a key to what was made of equal ones."""
+    import orjson
+
     try:
         return orjson.dumps(value)
     except TypeError:
         return json.dumps(value).encode()
+
+
+def _finite(values: Iterable[Any]) -> bool:
+    """Whether all numbers are, in nested mappings and lists too."""
+    for value in values:
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return False
+        elif isinstance(value, Mapping):
+            if not _finite(value.values()):
+                return False
+        elif isinstance(value, list | tuple) and not _finite(value):
+            return False
+    return True

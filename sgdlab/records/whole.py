@@ -28,7 +28,9 @@ def rows_text(starts: Sequence[str], numbers: Array, digits: int) -> str:
         rows = [",".join(number_text(each, digits) for each in row) for row in numbers.tolist()]
         rows = [row.replace("nan", "") for row in rows]
     else:
-        text = orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        text = orjson.dumps(
+            np.ascontiguousarray(numbers, np.float64), option=orjson.OPT_SERIALIZE_NUMPY
+        ).decode()
         rows = text[2:-2].replace("null", "").split("],[")  # of [[1.5,null],[2.0,0.5]]
     return _template(tuple(starts), 1) % tuple(rows)
 

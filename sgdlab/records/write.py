@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdlab.records.columns import FILES, KEPT_BY_EVERY_RUN, MEASURE, weight_names
-from sgdlab.records.text import json_bytes, number_text
+from sgdlab.records.text import EXACT, json_bytes, number_text
 
 FORMAT = 1  # of run.json and sweep.json; raised when a reader of the old one would misread the new one
 
@@ -77,7 +77,10 @@ class RunWriter:
 
     def measured(self, rows: Iterable[tuple[str, float | None, float]]) -> None:
         """Write measure.csv: quantity, x, value. It appears whole or not at all."""
-        lines = (f"{name},{'' if x is None else repr(float(x))},{value!r}" for name, x, value in rows)
+        lines = (
+            f"{name},{'' if x is None else number_text(x, EXACT)},{number_text(value, EXACT)}"
+            for name, x, value in rows
+        )
         write_text(self.folder / "measure.csv", "\n".join([",".join(MEASURE), *lines]) + "\n")
 
     def offsets(self) -> dict[str, int]:
