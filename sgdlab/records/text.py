@@ -47,12 +47,16 @@ def compact(value: Any) -> bytes:
 def _finite(values: Iterable[Any]) -> bool:
     """Whether all numbers are, in nested mappings and lists too."""
     for value in values:
+        if type(value) in _NO_NUMBERS:
+            continue
         if isinstance(value, float):
             if not math.isfinite(value):
                 return False
-        elif isinstance(value, Mapping):
-            if not _finite(value.values()):
-                return False
-        elif isinstance(value, list | tuple) and not _finite(value):
+        elif isinstance(value, dict | list | tuple) and not _finite(
+            value.values() if isinstance(value, dict) else value
+        ):
             return False
     return True
+
+
+_NO_NUMBERS = frozenset((str, int, bool, type(None)))
