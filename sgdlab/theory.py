@@ -104,8 +104,9 @@ def contraction(step: Sequence[float], distance: Sequence[float], rounding: floa
     """The factor a step by which a run's distance to the minimum shrank over the second half of its path.
 
     step, distance: (points,), in their order. Momentum makes the distance swing, so what is compared is the
-    largest distance in the third quarter of the path and in the fourth. A path that came to within rounding
-    of the minimum, as a share of the first distance, counts up to there. 0.0 for one that was there after its
+    largest distance in the third quarter of the path and in the fourth; a swing slower than a quarter hides
+    the factor, as momentum just above the best for its step size may. A path that came to within rounding of
+    the minimum, as a share of the first distance, counts up to there. 0.0 for one that was there after its
     first point; NaN for a path of fewer than two points or one that began at the minimum.
     """
     if len(step) < 2 or not distance[0] > 0:
