@@ -4,6 +4,7 @@ import importlib
 import sys
 import types
 import typing
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,9 +105,9 @@ class SweepLauncher(Launcher):
             _collecting.append(sweep)
         return [_returned(job) for job in jobs]
 
+    @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """The fields of `sgdlab.sweep.How`. Raises UsageError for a setting that is not legal."""
-        raise NotImplementedError
 
     def _checked(self, every: list[list[str]]) -> "list[Job]":
         """The jobs, once all of them are known to make sense."""

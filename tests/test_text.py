@@ -57,7 +57,7 @@ def test_json_is_indented():
 
 @pytest.mark.parametrize("value", [math.nan, [math.inf], {"a": {"b": -math.inf}}, [10**30, math.nan]])
 def test_json_has_no_nan(value):
-    with pytest.raises(ValueError, match=r"not finite|not JSON compliant"):
+    with pytest.raises(ValueError, match="not JSON compliant"):
         json_bytes({"key": value})
 
 

@@ -11,6 +11,7 @@ from sgdlab import assemble, batching, device, problem, products
 from sgdlab.api import configure
 from sgdlab.config import Config
 from sgdlab.engine.batched import Alone
+from sgdlab.engine.serial import Row
 
 
 class Silent:
@@ -24,9 +25,9 @@ class Silent:
         self.seconds = self.whole = self._began = 0.0
         self.logged: list[float] = []
 
-    def losses(self, rows: Sequence[object], last: object) -> None:
+    def losses(self, rows: Sequence[Row], last: Row) -> None:
         self.seconds = clock() - self._began
-        self.logged += [row.loss for row in rows]  # type: ignore[attr-defined]
+        self.logged += [row.loss for row in rows]
 
     def evaluated(self, epoch: int, step: int, samples: int, result: object) -> None:
         if step == 0:

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,8 +95,4 @@ def serve(function: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        serve(sys.argv[1])
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
+    serve(sys.argv[1])

@@ -6,6 +6,7 @@ orjson is imported where it is needed: commands that only read have no use for i
 import json
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 EXACT = 17  # so many significant digits bring any float64 back
@@ -25,13 +26,11 @@ def json_bytes(content: Mapping[str, Any]) -> bytes:
     finite, which JSON does not know."""
     import orjson
 
-    try:
+    with suppress(TypeError):  # it has integers up to 64 bits only, and no lone surrogates
         text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # it has integers up to 64 bits only, and no lone surrogates
-        return json.dumps(content, indent=2, allow_nan=False).encode() + b"\n"
-    if b"null" in text and not _finite(content.values()):
-        raise ValueError(f"a number in {text.decode()} is not finite")
-    return text
+        if b"null" not in text or _finite(content.values()):  # it makes null of other numbers
+            return text
+    return json.dumps(content, indent=2, allow_nan=False).encode() + b"\n"
 
 
 def compact(value: Any) -> bytes:
