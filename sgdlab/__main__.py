@@ -2,7 +2,7 @@
 
 import sys
 
-from sgdlab.cli import main
+from sgdlab.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

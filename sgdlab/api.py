@@ -11,7 +11,7 @@
 >>> steps, visits.shape, visits[-1].round(3).tolist()
 ([0, 100, 200], (3, 5), [3.462, 3.462, 1.876, -0.859, 0.746])
 
-`sgdlab.runner.run` makes one run with its folder, `sgdlab.batching.run` a batch of them; reading them back is
+`sgdlab.execution.run.runner.run` makes one run with its folder, `sgdlab.execution.batch.batch_run.run` a batch of them; reading them back is
 `sgdlab.records`.
 """
 
@@ -20,15 +20,18 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from sgdlab import batching, device, overrides, planning, runner
-from sgdlab.accept import accept
-from sgdlab.compose import single
-from sgdlab.config import Config
-from sgdlab.engine.batched import Alone
-from sgdlab.engine.curves import Curve
-from sgdlab.errors import UsageError
-from sgdlab.launcher import register
-from sgdlab.refusals import HYDRA_ERRORS, reword
+from sgdlab.base.errors import UsageError
+from sgdlab.config.schema import Config
+from sgdlab.engine import device
+from sgdlab.engine.batched.curves import Curve
+from sgdlab.engine.batched.trainer import Alone
+from sgdlab.execution import validate
+from sgdlab.execution.batch import batch_run, planning
+from sgdlab.execution.hydra import overrides
+from sgdlab.execution.hydra.compose import single
+from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
+from sgdlab.execution.hydra.launcher import register
+from sgdlab.execution.validate import accept
 
 
 def configure(*words: str) -> Config:
@@ -38,7 +41,7 @@ def configure(*words: str) -> Config:
     """
     overrides.check(words)
     try:
-        return runner.prepare(accept(_composed(words).copy()))
+        return validate.prepare(accept(_composed(words).copy()))
     except HYDRA_ERRORS as err:
         raise reword(err) from None
 
@@ -52,7 +55,7 @@ def _composed(words: tuple[str, ...]) -> DictConfig:
 
 
 def train_together(configs: Sequence[Config]) -> list[Curve]:
-    """Train runs that can share a batch (`sgdlab.planning.plan` says which), in order; nothing is recorded.
+    """Train runs that can share a batch (`sgdlab.execution.batch.planning.plan` says which), in order; nothing is recorded.
 
     Raises UsageError when they cannot share one, and UserError when the data cannot be had.
     """
@@ -63,6 +66,6 @@ def train_together(configs: Sequence[Config]) -> list[Curve]:
         raise UsageError(f"these runs cannot be trained together: {why}")
     first = configs[0]
     with device.settings(first.device, threads=first.threads, seed=first.seed):
-        _, trainer = batching.prepare(configs, print)
+        _, trainer = batch_run.prepare(configs, print)
         curves = trainer.run(Alone())
     return [curves.of(run) for run in range(len(configs))]

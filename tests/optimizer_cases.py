@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optimizer_formulas as formulas
+from helpers import optimizer_formulas as formulas
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,11 @@ from pathlib import Path
 from benchmarks.clock import clock
 from benchmarks.runs import alone, here, spread, together
 from benchmarks.table import Benchmark, Effort, Row, Variant, compared
-from sgdlab import batching, planning, runner, sweep
-from sgdlab.progress import display
-from sgdlab.recorder import Signals
+from sgdlab.execution.batch import batch_run, planning
+from sgdlab.execution.display.run_display import display
+from sgdlab.execution.run import run_cache, runner
+from sgdlab.execution.run.recorder import Signals
+from sgdlab.execution.sweep import sweep
 
 
 def engines(
@@ -56,14 +58,14 @@ def folders(folder: Path) -> dict[str, Variant]:
         clean()
         began = clock()
         with Signals() as signals:
-            batching.run(configs, show, signals)
+            batch_run.run(configs, show, signals)
         return (clock() - began) / count
 
     def again() -> float:
         jobs = [sweep.Job(overrides=[], config=config) for config in configs]
         began = clock()
         for job in jobs:
-            assert runner.finished(job.folder)
+            assert run_cache.finished(job.folder)
         return (clock() - began) / count
 
     def planned() -> float:

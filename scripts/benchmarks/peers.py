@@ -28,7 +28,7 @@ def flops(batch: int, sizes: Sequence[int] = SIZES) -> float:
 
 def images(folder: str) -> tuple[np.ndarray, np.ndarray]:
     """The training images, (N, 784) uint8, and labels of a folder in torchvision's layout."""
-    from sgdlab.problem.idx import parse_idx
+    from sgdlab.problem.data.idx import parse_idx
 
     raw = Path(folder) / "FashionMNIST" / "raw"
     x, y = (
@@ -56,7 +56,7 @@ class _Clock:
     def __init__(self) -> None:
         from rich.console import Console
 
-        from sgdlab.progress import Live
+        from sgdlab.execution.display.run_display import Live
 
         self._nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the display
         self._show = Live(Console(file=self._nowhere, force_terminal=True))
@@ -88,7 +88,7 @@ def sgdlab_run() -> Callable[[Mapping[str, Any]], Answer]:
     """
     from dataclasses import replace
 
-    from sgdlab import runner
+    from sgdlab.execution.run import runner
     from sgdlab.records import read_run
 
     def loop(config: Any) -> tuple[float, Any]:

@@ -11,9 +11,9 @@ from rich.console import Console
 from benchmarks.runs import here
 from benchmarks.step import present
 from benchmarks.table import Benchmark, Effort, Row, row
-from sgdlab import runner
-from sgdlab.progress import Live
-from sgdlab.recorder import Recorder
+from sgdlab.execution.display.run_display import Live
+from sgdlab.execution.run import runner
+from sgdlab.execution.run.recorder import Recorder
 
 # Updates of about 20 s on one core: a run that long writes one checkpoint, and every longer one as many.
 UPDATES = {16: 11_000, 64: 5_000, 256: 1_600}

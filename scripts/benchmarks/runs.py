@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.clock import clock
-from sgdlab import assemble, batching, device, problem, products
+from sgdlab import problem
 from sgdlab.api import configure
-from sgdlab.config import Config
-from sgdlab.engine.batched import Alone
-from sgdlab.engine.serial import Row
+from sgdlab.config.schema import Config
+from sgdlab.engine import device, matmul, setup
+from sgdlab.engine.batched.trainer import Alone
+from sgdlab.engine.loop import Row
+from sgdlab.execution.batch import batch_run
 
 
 class Silent:
@@ -68,11 +70,11 @@ def loop(config: Config) -> Silent:
     """A run by the serial engine, computed as `sgdlab train` computes it, and nothing kept."""
     dtype = device.DTYPES[config.precision]
     made = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
-    batches = assemble.batches(config, made.spec.train_size)
-    how = assemble.arithmetic(config, made, batches)
+    batches = setup.batches(config, made.spec.train_size)
+    how = setup.arithmetic(config, made, batches)
     watch = Silent()
-    with products.using(how["products"]):
-        ready = assemble.trainer(config, made, batches, how["step"])
+    with matmul.using(how["products"]):
+        ready = setup.trainer(config, made, batches, how["step"])
         began = clock()
         ready.run(watch)
     watch.whole = clock() - began
@@ -93,7 +95,7 @@ def together(configs: Sequence[Config], *, prepared: bool) -> Callable[[], float
 
     def work() -> float:
         began = clock()
-        _, ready = batching.prepare(configs, print)
+        _, ready = batch_run.prepare(configs, print)
         if prepared:
             began = clock()
         ready.run(Alone())

@@ -46,7 +46,7 @@ class Differs(Exception):
 
 def present() -> str:
     """Fashion-MNIST when it is on this computer, else the images that come with sgdlab."""
-    from sgdlab.problem.sources import dataset_status
+    from sgdlab.problem.data.image_data import dataset_status
 
     return "fashion_mnist" if dataset_status("fashion_mnist").state == "present" else "fashion_mnist_small"
 
@@ -55,8 +55,8 @@ def prepare(folder: Path) -> str:
     """Put the images in torchvision's layout and the initial weights into the folder; the data set's name."""
     import torch
 
-    from sgdlab.problem.idx import idx_bytes
-    from sgdlab.problem.sources import load_images
+    from sgdlab.problem.data.idx import idx_bytes
+    from sgdlab.problem.data.image_data import load_images
 
     name = present()
     found = load_images(name)

@@ -156,7 +156,7 @@ def machine() -> dict[str, object]:
     """Where and with what this was measured."""
     import torch
 
-    from sgdlab.machine import facts
+    from sgdlab.execution.run.provenance import facts
 
     known = facts("cpu")
     return {

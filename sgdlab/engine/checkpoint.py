@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sgdlab.errors import UserError
+from sgdlab.base.errors import UserError
 
 FORMAT = 2  # raised when a run begun by the version before could not be gone on with by this one
 

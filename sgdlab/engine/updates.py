@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from sgdlab.engine.plain import PART
+from sgdlab.base.errors import UserError
+from sgdlab.engine.fast.eligibility import PART
 from sgdlab.engine.sampling import Index
-from sgdlab.errors import UserError
 from sgdlab.optim.adapter import HessianOptimizer
 from sgdlab.problem import Problem
 

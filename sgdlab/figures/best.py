@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from sgdlab.config import show
-from sgdlab.errors import UsageError
+from sgdlab.base.errors import UsageError
+from sgdlab.base.formatting import format_value
 from sgdlab.figures.labels import resolve_setting
 from sgdlab.figures.values import number
 from sgdlab.records import Run
@@ -21,9 +21,9 @@ def best_of(runs: Sequence[Run], name: str) -> list[Run]:
     key = resolve_setting(name, runs, said=f"best={name}")
     groups: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
-        alike = {k: show(v) for k, v in run.settings.items() if k not in (key, "seed")}
+        alike = {k: format_value(v) for k, v in run.settings.items() if k not in (key, "seed")}
         values = groups.setdefault(f"{run.case} {sorted(alike.items())}", {})
-        values.setdefault(show(run.settings.get(key)), []).append(run)
+        values.setdefault(format_value(run.settings.get(key)), []).append(run)
     if all(len(values) == 1 for values in groups.values()):
         raise UsageError(f"best={name}: no two of these runs differ in {key} alone")
     kept = {id(run) for values in groups.values() for run in min(values.values(), key=_mean)}

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from sgdlab import surfaces
 from sgdlab.figures.legend import BACKGROUND
 from sgdlab.figures.series import Values
+from sgdlab.problem import surfaces
 from sgdlab.records import Run
 
 POINTS = 401  # a side of the grid on which the function is evaluated

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sgdlab.errors import UserError
+from sgdlab.base.errors import UserError
 from sgdlab.figures import guides
 from sgdlab.figures.axes import grid, set_limits
 from sgdlab.figures.best import best_of

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import Normal, Stroke
 
-from sgdlab.config import show
-from sgdlab.errors import UsageError, did_you_mean
+from sgdlab.base.errors import UsageError, did_you_mean
+from sgdlab.base.formatting import format_value
 from sgdlab.figures.keys import SHRINKING
 from sgdlab.figures.legend import Entry
 from sgdlab.figures.series import Series
@@ -60,8 +60,8 @@ def levels(ax: Axes, spec: Curves | Sweep, looks: Mapping[str, LineStyle]) -> No
 def text(spec: Curves, label: str) -> str:
     """What a series' entry in the legend says of the lines of theory beside it."""
     rates, levels = dict(spec.rates), dict(spec.levels)
-    parts = [f"theory {show(rates[label])} a step, dashed"] if label in rates else []
-    return "; ".join(parts + ([f"theory {show(levels[label])}, dotted"] if label in levels else []))
+    parts = [f"theory {format_value(rates[label])} a step, dashed"] if label in rates else []
+    return "; ".join(parts + ([f"theory {format_value(levels[label])}, dotted"] if label in levels else []))
 
 
 def entries(spec: Curves | Sweep, looks: Mapping[str, LineStyle]) -> list[Entry]:

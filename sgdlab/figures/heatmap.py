@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from sgdlab.config import show
-from sgdlab.errors import UsageError, UserError
+from sgdlab.analysis.theory import METHODS, Method
+from sgdlab.base.errors import UsageError, UserError
+from sgdlab.base.formatting import format_value
 from sgdlab.figures.axes import grid, plain_decades
 from sgdlab.figures.labels import resolve_setting, split
 from sgdlab.figures.layout import Drawing, laid_out, set_titles
@@ -25,9 +26,16 @@ from sgdlab.figures.legend import Entry, add_below
 from sgdlab.figures.series import Values
 from sgdlab.figures.spec import Heatmap
 from sgdlab.figures.titles import common_title, title_of_panel
-from sgdlab.figures.values import RATE, check_known, number, place, setting_key, setting_title, value_title
+from sgdlab.figures.values import (
+    RATE,
+    check_known,
+    number,
+    place,
+    setting_key,
+    setting_title,
+    value_title,
+)
 from sgdlab.records import Run, differing
-from sgdlab.theory import METHODS, Method
 
 LOST = "#bdbdbd"  # of a run that diverged or whose error grows; grey is no colour of the scale
 SINGLE = (6.4, 5.0)  # inches, of one panel
@@ -94,7 +102,7 @@ def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequ
     for (column, row), members in cells.items():
         other = [each for each in differing([runs[i] for i in members]) if each != "seed"]
         if other:
-            where = f"{keys[0]}={show(column)} {keys[1]}={show(row)}"
+            where = f"{keys[0]}={format_value(column)} {keys[1]}={format_value(row)}"
             raise UsageError(f"panels: the runs at {where} differ in {', '.join(other)}; choose panels by it")
         values[y.index(row), x.index(column)] = np.mean([numbers[i] for i in members])
     return Panel(title=title, x=np.array(x), y=np.array(y), values=values, runs=tuple(runs))

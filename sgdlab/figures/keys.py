@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from sgdlab.checks import Check, Choice, Each, Number, Text
-from sgdlab.config import show
+from sgdlab.base.checks import Check, Choice, Each, Number, Text
+from sgdlab.base.formatting import format_value
 from sgdlab.records import FILES, Column
 
 X_AXES = ("samples", "steps", "epochs", "seconds")
@@ -96,4 +96,4 @@ def normalise(spec: Any) -> None:
         try:
             object.__setattr__(spec, key, check(value))
         except ValueError as err:
-            raise ValueError(f"{key}={show(value)}: {err}") from None
+            raise ValueError(f"{key}={format_value(value)}: {err}") from None

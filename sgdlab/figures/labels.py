@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sgdlab.config import show
-from sgdlab.errors import UsageError
+from sgdlab.base.errors import UsageError
+from sgdlab.base.formatting import format_value
 from sgdlab.records import Run, differing, label, resolve
 
 CASE = "case"  # stands for a setting: the name that an experiment gave to a run
@@ -38,7 +38,7 @@ class Labels:
         """What the run's name consists of: settings and their values as written; `seed`: with it."""
         case = {CASE: run.case} if run.case is not None and CASE not in self._skip else {}
         keys = self._of(run, seed=seed)
-        return case | {key: show(run.settings[key]) for key in keys if key in run.settings}
+        return case | {key: format_value(run.settings[key]) for key in keys if key in run.settings}
 
     def text(self, run: Run, *, seed: bool, more: str = "") -> str:
         """The run's name as a legend has it, and `more` behind it."""
@@ -53,7 +53,7 @@ def setting(run: Run, key: str) -> str:
     """A setting's value as written; `none` where the run has none, and of `case` where it has no case."""
     if key == CASE:
         return run.case if run.case is not None else "none"
-    return show(run.settings[key]) if key in run.settings else "none"
+    return format_value(run.settings[key]) if key in run.settings else "none"
 
 
 def resolve_setting(name: str, runs: Sequence[Run], *, said: str) -> str:

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sgdlab.errors import UsageError
+from sgdlab.base.errors import UsageError
 from sgdlab.figures.series import Values
 from sgdlab.figures.style import PANELS_A_ROW
 from sgdlab.records import Run

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from sgdlab.errors import UsageError, UserError
+from sgdlab.base.errors import UsageError, UserError
 from sgdlab.figures.style import RC
 from sgdlab.records import write_bytes
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sgdlab.config import show
-from sgdlab.errors import UserError
+from sgdlab.base.errors import UserError
+from sgdlab.base.formatting import format_value
 from sgdlab.figures.keys import PERCENT, REGRET, SOURCES
 from sgdlab.figures.labels import Labels
 from sgdlab.figures.spec import Curves
@@ -200,7 +200,9 @@ def series(curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth
     """The curves as entries of a legend, in their order; seeds together, unless `band` is none."""
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
-        settings = {k: show(v) for k, v in curve.run.settings.items() if k != "seed" or band == "none"}
+        settings = {
+            k: format_value(v) for k, v in curve.run.settings.items() if k != "seed" or band == "none"
+        }
         groups.setdefault(str([curve.run.case, *sorted(settings.items())]), []).append(curve)
     found = []
     for group in groups.values():

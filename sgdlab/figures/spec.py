@@ -5,9 +5,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from sgdlab.checks import Anything, Check, Choice, Each, Either, Flag, Number, Optional, Text, Whole
-from sgdlab.config import show
-from sgdlab.errors import UsageError, did_you_mean
+from sgdlab.analysis.theory import METHODS
+from sgdlab.base.checks import (
+    Anything,
+    Check,
+    Choice,
+    Each,
+    Either,
+    Flag,
+    Number,
+    Optional,
+    Text,
+    Whole,
+)
+from sgdlab.base.errors import UsageError, did_you_mean
+from sgdlab.base.formatting import format_value
 from sgdlab.figures.keys import (
     SHRINKING,
     X_AXES,
@@ -19,7 +31,6 @@ from sgdlab.figures.keys import (
     checks_of,
     normalise,
 )
-from sgdlab.theory import METHODS
 
 MOST_PANES = 20  # of a grid
 
@@ -37,7 +48,7 @@ class Panes:
         raw = {"y": member} if isinstance(member, str) else member
         if not isinstance(raw, Mapping):
             raise ValueError(
-                f"{show(member)}: each must be a column, or like {{y: test_loss, from_epoch: 5}}"
+                f"{format_value(member)}: each must be a column, or like {{y: test_loss, from_epoch: 5}}"
             )
         for key in raw:
             if key not in checks_of(Pane):
@@ -214,7 +225,7 @@ class Heatmap(Panelled):
 
     x, y        settings that are numbers
     value       `rate`: the factor of the distance a step over the second half of a run's path; or as in sweep
-    theory      a method of sgdlab.theory whose optimum and limit of stability are drawn in
+    theory      a method of sgdlab.analysis.theory whose optimum and limit of stability are drawn in
     curvature   least and largest eigenvalue, for `theory`; null: those of the Hessian in run.json
     logx, logy  logarithmic axes      clim  ends of the scale of colours
     """
@@ -262,7 +273,7 @@ def read_spec(
     base = base or Curves()
     kind = raw.get("kind", base.kind)
     if kind not in KINDS:
-        raise UsageError(f"{name('kind')}={show(kind)}: {did_you_mean(str(kind), KINDS)}")
+        raise UsageError(f"{name('kind')}={format_value(kind)}: {did_you_mean(str(kind), KINDS)}")
     checks = checks_of(KINDS[kind])
     for key in (str(key) for key in raw if key != "kind"):
         if key not in checks:
@@ -306,4 +317,4 @@ def _above_zero(spec: FigureSpec, **wanted: bool) -> None:
         limits = getattr(spec, key)
         if must and limits is not None and limits[0] <= 0:
             why = ", as the axis is logarithmic" if key.endswith("lim") else ""
-            raise ValueError(f"{key}={show(limits)}: must be above 0{why}")
+            raise ValueError(f"{key}={format_value(limits)}: must be above 0{why}")

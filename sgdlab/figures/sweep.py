@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from sgdlab.config import show
-from sgdlab.errors import UsageError
+from sgdlab.base.errors import UsageError
+from sgdlab.base.formatting import format_value
 from sgdlab.figures import guides
 from sgdlab.figures.axes import grid, padded, plain_decades
 from sgdlab.figures.labels import CASE, Labels, resolve_setting, setting, split
@@ -147,7 +147,7 @@ def _check_seeds(line: Line, spec: Sweep) -> None:
             where = f"lines={spec.lines}" if spec.lines else f"x={spec.x}"
             what = f"{line.label}, " if line.label else ""
             raise UsageError(
-                f"{where}: {len(runs)} runs at {what}{show(x)} differ in {', '.join(keys)}; "
+                f"{where}: {len(runs)} runs at {what}{format_value(x)} differ in {', '.join(keys)}; "
                 f"choose lines or panels that tell them apart"
             )
 
@@ -286,7 +286,7 @@ def _entries(
         band = seeds > 1 and spec.band != "none"
         notes = [f"mean of {seeds} seeds"] if seeds > 1 and not seeds_said else []
         level = dict(spec.levels).get(line.label)
-        notes += [f"theory {show(level)}, dotted"] if level is not None else []
+        notes += [f"theory {format_value(level)}, dotted"] if level is not None else []
         text = (
             f"{line.label} ({'; '.join(notes)})" if line.label and notes else line.label or "; ".join(notes)
         )

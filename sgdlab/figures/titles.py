@@ -4,8 +4,8 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sgdlab.config import show
-from sgdlab.errors import UsageError
+from sgdlab.base.errors import UsageError
+from sgdlab.base.formatting import format_value
 from sgdlab.figures.keys import PERCENT, REGRET, SOURCES
 from sgdlab.figures.labels import CASE
 from sgdlab.figures.spec import Curves, Panelled
@@ -48,7 +48,7 @@ def common_title(runs: Sequence[Run]) -> str:
     """The settings that all runs share: `fashion_mnist, mlp, sgd, batch_size=64`."""
     parts = []
     for key, unsaid in _SAID.items():
-        values = {show(run.settings.get(key)) if key in run.settings else None for run in runs}
+        values = {format_value(run.settings.get(key)) if key in run.settings else None for run in runs}
         value = values.pop()
         if values or value is None or value == unsaid or (key, value) == ("loss", "value"):
             continue
@@ -124,10 +124,12 @@ def _values(settings: Sequence[Mapping[str, Any]], key: str, form: str) -> str:
 
 
 def _formatted(key: str, value: Any, form: str) -> str:
-    text = str(value) if isinstance(value, float) else show(value)
+    text = str(value) if isinstance(value, float) else format_value(value)
     if form in ("upper", "lower", "title"):
         return str(getattr(text, form)())
     try:
         return format(value, form) if form else text
     except (ValueError, TypeError):
-        raise UsageError(f"panel_title: {show(value)}, the value of {key}, has no format {form}") from None
+        raise UsageError(
+            f"panel_title: {format_value(value)}, the value of {key}, has no format {form}"
+        ) from None

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path as Shape
 from matplotlib.transforms import Affine2D
 
-from sgdlab.config import show
-from sgdlab.errors import UserError
+from sgdlab.base.errors import UserError
+from sgdlab.base.formatting import format_value
 from sgdlab.figures.axes import grid, padded
 from sgdlab.figures.contours import Field, draw_contours, field_of
 from sgdlab.figures.labels import Labels, resolve_setting, split
@@ -150,7 +150,7 @@ def _check_lengths(panels: Sequence[Panel]) -> None:
 def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, growing: list[Growing]) -> Figure:
     growing.clear()
     paths = [path for panel in panels for path in panel.paths]
-    models = {show(path.run.info["config"]["model"]) for path in paths}
+    models = {format_value(path.run.info["config"]["model"]) for path in paths}
     own = len(panels) > 1 and len(models) > 1  # other functions have other places
     limits = [_limits(panel.paths if own else paths, panel.field, spec) for panel in panels]
     names = [spec.y_title or "w1"] * (len(panels) if own else 1)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sgdlab.errors import UsageError, UserError, did_you_mean
+from sgdlab.analysis.theory import contraction
+from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.figures.keys import PERCENT, SOURCES
 from sgdlab.figures.labels import resolve_setting
 from sgdlab.figures.series import TABLES, source
 from sgdlab.figures.titles import axis_title
 from sgdlab.records import Run, differing
-from sgdlab.theory import contraction
 
 RATE = "rate"
 RATE_TITLE = "Factor of |w - w*| a step"

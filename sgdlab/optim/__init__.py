@@ -6,7 +6,7 @@ class: `from sgdlab.optim import SGD` (see `sgdlab.optim.adapter`).
 
 from typing import Any
 
-from sgdlab.errors import did_you_mean
+from sgdlab.base.errors import did_you_mean
 from sgdlab.optim.build import build, check, implementation, refuse_unfit
 from sgdlab.optim.external import EXTERNAL, external_class
 from sgdlab.optim.schedule import factor

@@ -5,8 +5,8 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.checks import Choice, Flag
-from sgdlab.config import show
+from sgdlab.base.checks import Choice, Flag
+from sgdlab.base.formatting import format_value
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def state_per_weight(name: str) -> dict[str, float]:
     for key, value in _changes(entry, defaults):
         number = _counted(entry, {**defaults, key: value})
         if number != found[""] and not entry.refuse({**defaults, key: value}):
-            found[f"{key}={show(value)}"] = number
+            found[f"{key}={format_value(value)}"] = number
     return found
 
 

@@ -23,9 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgdlab.checks import Check, Number
-from sgdlab.config import show
-from sgdlab.errors import did_you_mean
+from sgdlab.base.checks import Check, Number
+from sgdlab.base.errors import did_you_mean
+from sgdlab.base.formatting import format_value
 from sgdlab.optim.rule import HessianRule, LookAheadRule, Parameter, Rule
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
@@ -217,7 +217,7 @@ def _check(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
         try:
             legal[key](_plain(value))
         except ValueError as err:
-            raise ValueError(f"{key}={show(_plain(value))}: {err}") from None
+            raise ValueError(f"{key}={format_value(_plain(value))}: {err}") from None
     refused = entry.refuse({key: group[key] for key in entry.hypers})
     if refused:
         raise ValueError(refused.replace("optimizer.", ""))

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.checks import Check
-from sgdlab.config import Optimizer, show
-from sgdlab.errors import UsageError, did_you_mean
+from sgdlab.base.checks import Check
+from sgdlab.base.errors import UsageError, did_you_mean
+from sgdlab.base.formatting import format_value
 from sgdlab.optim import external
+from sgdlab.optim.settings import Optimizer
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _checked(optimizer: Optimizer, legal: Mapping[str, Check]) -> dict[str, Any]
         try:
             hypers[key] = legal[key](value)
         except ValueError as err:
-            raise UsageError(f"optimizer.{key}={show(value)}: {err}") from None
+            raise UsageError(f"optimizer.{key}={format_value(value)}: {err}") from None
     missing = [key for key in legal if key not in hypers]
     if missing:
         raise UsageError(f"optimizer.{missing[0]} is not set; give it a value")
@@ -78,7 +79,7 @@ def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
         return entry.alone
     for key, value in entry.only.items():
         if hypers[key] != value:
-            return f"{entry.torch.replace(':', '.')} has {key}={show(value)} only"
+            return f"{entry.torch.replace(':', '.')} has {key}={format_value(value)} only"
     return ""
 
 

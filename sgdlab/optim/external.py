@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.config import ZOO, Optimizer
-from sgdlab.errors import UsageError, UserError, did_you_mean, nearest
+from sgdlab.base.errors import UsageError, UserError, did_you_mean, nearest
+from sgdlab.optim.settings import ZOO, Optimizer
 
 if TYPE_CHECKING:
     import torch

@@ -3,7 +3,7 @@
 A rule is the formula of one optimizer as a small frozen dataclass of its hyperparameters. `init` makes the
 state that belongs to a parameter, `update` makes the next parameter and state out of a gradient; neither
 changes anything that it was given. The same formula so serves one run (`sgdlab.optim.adapter`, an ordinary
-torch.optim.Optimizer) or thousands at once (`sgdlab.engine.batched`).
+torch.optim.Optimizer) or thousands at once (`sgdlab.engine.batched.trainer`).
 
 Shapes: a parameter of `shape` is w: (*runs, *shape), where `runs` is empty for one run. A hyperparameter
 is a number, or a float64 tensor with a value a run, of shape (*runs, 1, ..., 1), so that it broadcasts over

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from sgdlab.config import Constant, Cosine, InverseSqrt, LinearDecay, Step
+from sgdlab.optim.settings import Constant, Cosine, InverseSqrt, LinearDecay, Step
 
 
 def factor(scheduler: Constant, total: int) -> Callable[[int], float]:

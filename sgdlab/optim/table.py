@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sgdlab.checks import Check, Choice, Each, Flag, Number, Optional, Whole
-from sgdlab.config import show
+from sgdlab.base.checks import Check, Choice, Each, Flag, Number, Optional, Whole
+from sgdlab.base.formatting import format_value
 
 _NONNEGATIVE = Number(low=0)
 _FRACTION = Number(low=0, high=1, high_open=True)
@@ -68,7 +68,7 @@ def _nesterov(hypers: Mapping[str, Any]) -> str:
 def _empty_box(hypers: Mapping[str, Any]) -> str:
     box = hypers["box"]
     if box is not None and not box[0] < box[1]:
-        return f"optimizer.box={show(box)}: must be [low,high] with low < high, or null"
+        return f"optimizer.box={format_value(box)}: must be [low,high] with low < high, or null"
     return ""
 
 
@@ -89,7 +89,7 @@ def _no_matrix(hypers: Mapping[str, Any], roles: Sequence[str], weights: int) ->
     if set(roles) & set(hypers["roles"]):
         return ""
     others = [role for role in dict.fromkeys(roles) if role not in ("vector", "point")]
-    choice = f"choose with optimizer.roles={show(others)}, or " if others else ""
+    choice = f"choose with optimizer.roles={format_value(others)}, or " if others else ""
     return (
         f"this model has no matrices of the roles {', '.join(hypers['roles']) or 'that are chosen'}; "
         f"it has {', '.join(dict.fromkeys(roles))}; {choice}use optimizer=adamw"
@@ -99,7 +99,7 @@ def _no_matrix(hypers: Mapping[str, Any], roles: Sequence[str], weights: int) ->
 OPTIMIZERS: dict[str, Entry] = {
     "sgd": Entry(
         formula="b <- momentum b + (1 - dampening) g;  w <- w - lr b",
-        rule="sgdlab.optim.sgd:SGD",
+        rule="sgdlab.optim.rules.sgd:SGD",
         torch="torch.optim:SGD",
         fused=True,
         hypers={
@@ -113,17 +113,17 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "polyak": Entry(
         formula="w(t+1) = w(t) - lr g(w(t)) + momentum (w(t) - w(t-1))",
-        rule="sgdlab.optim.momentum:Polyak",
+        rule="sgdlab.optim.rules.momentum:Polyak",
         hypers={"momentum": _FRACTION},
     ),
     "nesterov": Entry(
         formula="y = w(t) + momentum (w(t) - w(t-1));  w(t+1) = y - lr g(y)",
-        rule="sgdlab.optim.momentum:Nesterov",
+        rule="sgdlab.optim.rules.momentum:Nesterov",
         hypers={"momentum": _FRACTION},
     ),
     "adagrad": Entry(
         formula="v <- v + g^2;  w <- w - lr g / (sqrt(v) + eps)",
-        rule="sgdlab.optim.adagrad:AdaGrad",
+        rule="sgdlab.optim.rules.adagrad:AdaGrad",
         torch="torch.optim:Adagrad",
         fused=True,
         only={"eps_inside_root": False},
@@ -137,7 +137,7 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "rmsprop": Entry(
         formula="v <- alpha v + (1 - alpha) g^2;  w <- w - lr g / (sqrt(v) + eps)",
-        rule="sgdlab.optim.rmsprop:RMSProp",
+        rule="sgdlab.optim.rules.rmsprop:RMSProp",
         torch="torch.optim:RMSprop",
         only={"eps_inside_root": False},
         hypers={
@@ -151,13 +151,13 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "adadelta": Entry(
         formula="s = sqrt(d + eps) / sqrt(v + eps) g;  w <- w - lr s;  d, v averages of s^2, g^2",
-        rule="sgdlab.optim.adadelta:Adadelta",
+        rule="sgdlab.optim.rules.adadelta:Adadelta",
         torch="torch.optim:Adadelta",
         hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, "weight_decay": _NONNEGATIVE},
     ),
     "adam": Entry(
         formula="m, v <- averages of g, g^2;  w <- w - lr m^ / (sqrt(v^) + eps)",
-        rule="sgdlab.optim.adam:Adam",
+        rule="sgdlab.optim.rules.adam:Adam",
         torch="torch.optim:Adam",
         fused=True,
         only={**_TORCHS_ADAM, "box": None},
@@ -166,7 +166,7 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "adamw": Entry(
         formula="Adam;  w <- w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)",
-        rule="sgdlab.optim.adam:AdamW",
+        rule="sgdlab.optim.rules.adam:AdamW",
         torch="torch.optim:AdamW",
         fused=True,
         only=_TORCHS_ADAM,
@@ -174,7 +174,7 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "nadam": Entry(
         formula="Adam with m~, the average one update ahead;  w <- w - lr m~ / (sqrt(v^) + eps)",
-        rule="sgdlab.optim.nadam:NAdam",
+        rule="sgdlab.optim.rules.nadam:NAdam",
         torch="torch.optim:NAdam",
         rounds="keeps a factor in torch's default dtype, float32, whatever the precision of the run",
         only={"eps_inside_root": False},
@@ -182,24 +182,24 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "radam": Entry(
         formula="Adam times r_t, which rises to 1;  w <- w - lr m^ at first, while v is uncertain",
-        rule="sgdlab.optim.radam:RAdam",
+        rule="sgdlab.optim.rules.radam:RAdam",
         torch="torch.optim:RAdam",
         only={"eps_inside_root": False},
         hypers={**_MOMENTS, "decoupled_weight_decay": Flag()},
     ),
     "signsgd": Entry(
         formula="m <- momentum m + (1 - momentum) g;  w <- w - lr sign(m)",
-        rule="sgdlab.optim.signsgd:SignSGD",
+        rule="sgdlab.optim.rules.signsgd:SignSGD",
         hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Flag()},
     ),
     "lion": Entry(
         formula="c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  m <- b2 m + (1 - b2) g",
-        rule="sgdlab.optim.lion:Lion",
+        rule="sgdlab.optim.rules.lion:Lion",
         hypers={"betas": _BETAS, "weight_decay": _NONNEGATIVE},
     ),
     "shampoo": Entry(
         formula="L, R <- averages of G G^T, G^T G;  W <- W - lr L^(-1/4) G R^(-1/4)",
-        rule="sgdlab.optim.shampoo:Shampoo",
+        rule="sgdlab.optim.rules.shampoo:Shampoo",
         hypers={
             "beta": _FRACTION,
             "accumulation": Choice(("ema", "sum")),
@@ -218,7 +218,7 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "muon": Entry(
         formula="M <- average of G;  W <- W - lr U V^T, where M = U S V^T;  AdamW for what is no matrix",
-        rule="sgdlab.optim.muon:Muon",
+        rule="sgdlab.optim.rules.muon:Muon",
         alone="torch.optim.Muon takes matrices alone, and rounds to bfloat16",
         hypers={
             "momentum": _FRACTION,
@@ -253,7 +253,7 @@ OPTIMIZERS: dict[str, Entry] = {
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
-        rule="sgdlab.optim.newton:Newton",
+        rule="sgdlab.optim.rules.newton:Newton",
         hypers={"damping": _NONNEGATIVE, "singular": Choice(("refuse", "pinv"))},
         unfit=_too_large,
         serial="needs the Hessian",

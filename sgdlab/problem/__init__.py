@@ -1,118 +1,16 @@
 """The finite sum f(w) = 1/N sum_i f(w; xi_i): a data set gives the xi_i, a model and a loss give f.
 
-`check` refuses impossible combinations from the configuration alone, without torch; `build` makes the
-problem. Importing this package does not import torch.
+    settings  what a data set, a model and a loss may be told
+    spec      sizes, and which combinations make sense, before any data is read
+    problem   data, model and loss in memory
+    data/     data sets: found, verified, downloaded, generated
+    models, losses, surfaces, minimum
+
+`check` refuses impossible combinations from the settings alone; `build` makes the problem. Importing this package
+does not import torch.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
+from sgdlab.problem.problem import CHUNK, Problem, build
+from sgdlab.problem.spec import Spec, check
 
-from sgdlab.config import Config
-from sgdlab.problem.specs import Spec, check, spec
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-
-    from sgdlab.problem.datasets import Dataset
-    from sgdlab.problem.losses import LossFunction
-    from sgdlab.problem.minimum import Minimum
-
-__all__ = ["Problem", "Spec", "build", "check", "spec"]
-
-CHUNK = 1000  # examples at once: large enough to be fast, small enough for a convolution's activations
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """Data, model and loss on one device, with the ridge term that the training loss has besides.
-
-    config: what it was built from.
-    roles: what each parameter is to an optimizer, by name (`sgdlab.problem.models.roles`).
-    """
-
-    config: Config
-    spec: Spec
-    data: "Dataset"
-    model: "nn.Module"
-    loss: "LossFunction"
-    roles: Mapping[str, str]
-
-    def batch_loss(self, index: "Tensor | slice") -> "Tensor":
-        """The mean loss over the training examples at `index`, plus the ridge term: a scalar with a graph
-        to the weights."""
-        return self.loss_of(self.data.train_x[index], self.data.train_y[index])
-
-    def loss_of(self, x: "Tensor", y: "Tensor") -> "Tensor":
-        """The same of the examples themselves, as the data set has them."""
-        return self.regularized(self.loss(self.outputs(x), y))
-
-    def outputs(self, x: "Tensor") -> "Tensor":
-        """The model's outputs, (batch, outputs), for examples as the data set has them.
-
-        With precision=bfloat16, products are made in that by torch.autocast; weights, outputs and all else
-        stay float32.
-        """
-        if self.config.precision != "bfloat16":
-            out: Tensor = self.model(self.data.prepare(x))
-            return out
-        import torch
-
-        with torch.autocast(x.device.type, dtype=torch.bfloat16):
-            return self.model(self.data.prepare(x)).float()  # type: ignore[no-any-return]
-
-    def regularized(self, loss: "Tensor") -> "Tensor":
-        """A loss plus ridge/2 |w|^2 over all weights, biases included."""
-        if self.config.ridge == 0:
-            return loss
-        return loss + self.config.ridge / 2 * sum(weight.square().sum() for weight in self.model.parameters())
-
-    def objective(self) -> "Tensor":
-        """f(w) over all training examples, with the ridge term, at the present weights.
-
-        A float64 scalar on the problem's device, without a graph; the sum over examples is in float64.
-        """
-        import torch
-
-        with torch.no_grad():
-            size = self.spec.train_size
-            total = torch.zeros((), dtype=torch.float64, device=self.data.train_x.device)
-            for start in range(0, size, CHUNK):
-                x, y = (part[start : start + CHUNK] for part in (self.data.train_x, self.data.train_y))
-                total += self.loss(self.outputs(x), y).double() * len(y)
-            return self.regularized(total / size)
-
-    def predicted(self, out: "Tensor") -> "Tensor":
-        """The class of each example, (batch,), from outputs (batch, outputs): the largest, or the sign of a
-        single one."""
-        return out.argmax(dim=-1) if self.spec.outputs > 1 else (out.squeeze(-1) > 0).long()
-
-    @cached_property
-    def facts(self) -> "Minimum":
-        """The least value of f, where it is taken, and its second derivatives there, so far as known."""
-        from sgdlab.problem.minimum import known_minimum
-
-        return known_minimum(self)
-
-
-def build(
-    config: Config, *, device: "torch.device", dtype: "torch.dtype", say: Callable[[str], None]
-) -> Problem:
-    """The configured problem. Raises UsageError for what cannot work, UserError for missing data."""
-    from sgdlab.problem import datasets, losses, models
-
-    known = check(config)
-    data_dir = Path(config.data_dir).expanduser() if config.data_dir else None
-    data = datasets.load(config.dataset, known, data_dir=data_dir, device=device, dtype=dtype, say=say)
-    model = models.build(config.model, known, seed=config.seed, dtype=dtype).to(device)
-    return Problem(
-        config=config,
-        spec=known,
-        data=data,
-        model=model,
-        loss=losses.build(config.loss, outputs=known.outputs, classification=known.classification),
-        roles=models.roles(model),
-    )
+__all__ = ["CHUNK", "Problem", "Spec", "build", "check"]

@@ -20,19 +20,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sgdlab import schema
+from sgdlab.problem import settings
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
-def build(loss: schema.Loss, *, outputs: int, classification: bool) -> LossFunction:
+def build(loss: settings.Loss, *, outputs: int, classification: bool) -> LossFunction:
     """The loss as a function of outputs (batch, outputs) and targets.
 
     Targets are class indices (batch,) for classification and reals (batch, outputs) for regression; the
     outputs of a surface are (batch,). The result is a scalar: the mean over the batch. Combinations are
     checked before, in `specs.check`.
     """
-    if isinstance(loss, schema.CrossEntropy):
+    if isinstance(loss, settings.CrossEntropy):
         smoothing = loss.label_smoothing
         return lambda out, target: F.cross_entropy(out, target, label_smoothing=smoothing)
     if loss.name == "value":

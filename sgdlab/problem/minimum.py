@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.functional import hessian as second_derivatives
 
-from sgdlab import schema, surfaces
-from sgdlab.problem import Problem
+from sgdlab.problem import Problem, settings, surfaces
 
 MOST_WEIGHTS = 64
 QUADRATIC_LOSSES = ("mse", "half_mse")
@@ -41,16 +40,16 @@ def known_minimum(problem: Problem) -> Minimum:
     model = problem.config.model
     if problem.spec.weights > MOST_WEIGHTS:
         return Minimum()
-    if isinstance(model, schema.SurfaceModel):
+    if isinstance(model, settings.SurfaceModel):
         return _of_surface(problem, model)
-    if isinstance(model, schema.Linear) or (isinstance(model, schema.Mlp) and not model.hidden):
+    if isinstance(model, settings.Linear) or (isinstance(model, settings.Mlp) and not model.hidden):
         squared = problem.config.loss.name in QUADRATIC_LOSSES
         if squared or (problem.config.ridge > 0 and problem.config.loss.name != "l1"):
             return _by_newton(problem)
     return Minimum()
 
 
-def _of_surface(problem: Problem, model: schema.SurfaceModel) -> Minimum:
+def _of_surface(problem: Problem, model: settings.SurfaceModel) -> Minimum:
     surface, ridge = surfaces.surface(asdict(model)), problem.config.ridge
     slope = problem.data.test_x[0].double()  # the mean of all xi
     if model.name == "tilt":

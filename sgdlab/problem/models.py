@@ -8,9 +8,9 @@ from dataclasses import asdict
 import torch
 from torch import Tensor, nn
 
-from sgdlab import schema
-from sgdlab.problem.specs import Spec
-from sgdlab.surfaces import Formula, surface
+from sgdlab.problem import settings
+from sgdlab.problem.spec import Spec
+from sgdlab.problem.surfaces import Formula, surface
 
 # The standard deviation that a standard normal keeps when it is cut off at two of its own.
 CUT_OFF = 0.87962566103423978
@@ -42,7 +42,7 @@ class Point(nn.Module):
         return value + xi @ self.w
 
 
-def build(model: schema.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -> nn.Module:
+def build(model: settings.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -> nn.Module:
     """A model from inputs (batch, *spec.features) to outputs (batch, spec.outputs), on the CPU; that of a
     surface is a `Point`.
 
@@ -50,7 +50,7 @@ def build(model: schema.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -> 
     in float32 for every `dtype`, so that runs of different precision start at the same point; given ones
     are rounded to `dtype` alone. The caller's random state is left as it was.
     """
-    if isinstance(model, schema.SurfaceModel):
+    if isinstance(model, settings.SurfaceModel):
         chosen = surface(asdict(model))
         return Point(chosen.formula, model.start or chosen.start).to(dtype)
     with torch.random.fork_rng(devices=[]):
@@ -88,16 +88,16 @@ def roles(net: nn.Module) -> dict[str, str]:
     return found
 
 
-def _layers(model: schema.Network, spec: Spec) -> list[nn.Module]:
-    if isinstance(model, schema.Mlp):
+def _layers(model: settings.Network, spec: Spec) -> list[nn.Module]:
+    if isinstance(model, settings.Mlp):
         return _mlp(model, spec)
-    if isinstance(model, schema.Cnn):
+    if isinstance(model, settings.Cnn):
         return _cnn(spec)
-    bias = model.bias if isinstance(model, schema.Linear) else True
+    bias = model.bias if isinstance(model, settings.Linear) else True
     return [nn.Flatten(), nn.Linear(math.prod(spec.features), spec.outputs, bias=bias)]
 
 
-def _mlp(model: schema.Mlp, spec: Spec) -> list[nn.Module]:
+def _mlp(model: settings.Mlp, spec: Spec) -> list[nn.Module]:
     sizes = [math.prod(spec.features), *model.hidden]
     layers: list[nn.Module] = [nn.Flatten()]
     for size, next_size in itertools.pairwise(sizes):

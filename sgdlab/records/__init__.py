@@ -18,8 +18,15 @@ from sgdlab.records.columns import EVAL, FILES, MEASURE, TIME, TRAIN, TRAJECTORY
 from sgdlab.records.fields import fields, resolve
 from sgdlab.records.filters import Filter, matching, ordered, parse_filter
 from sgdlab.records.find import BASELINES, Selection, find_runs, select
-from sgdlab.records.read import Run, differing, flatten, label, read_run, read_sweep
-from sgdlab.records.write import FORMAT, RunWriter, SweepWriter, write_bytes, write_json, write_text
+from sgdlab.records.reader import Run, differing, flatten, label, read_run, read_sweep
+from sgdlab.records.writer import (
+    FORMAT,
+    RunWriter,
+    SweepWriter,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 __all__ = [
     "BASELINES",

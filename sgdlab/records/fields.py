@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sgdlab.errors import UsageError, nearest
-from sgdlab.records.read import Run
+from sgdlab.base.errors import UsageError, nearest
+from sgdlab.records.reader import Run
 
 # What `fields` says of a run apart from its settings; the metrics are in the order of a table's columns.
 INFO = ("hash", "name", "status", "reason", "experiment", "started", "finished", "seconds", "parameters")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sgdlab.config import show
-from sgdlab.errors import UsageError
+from sgdlab.base.errors import UsageError
+from sgdlab.base.formatting import format_value
 from sgdlab.records.fields import fields, resolve
-from sgdlab.records.read import Run
+from sgdlab.records.reader import Run
 
 _FILTER = re.compile(r"(?P<key>[A-Za-z_][\w.]*)(?P<relation>!=|<=|>=|=|<|>)(?P<value>.+)")
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -30,7 +30,7 @@ class Filter:
     value: Any
 
     def __str__(self) -> str:
-        return f"{self.key}{self.relation}{show(self.value)}"
+        return f"{self.key}{self.relation}{format_value(self.value)}"
 
 
 def parse_filter(text: str) -> Filter | None:
@@ -76,8 +76,8 @@ def _key(name: str, names: Sequence[str], *, number: bool, said: str) -> str:
 def _test(each: Filter, key: str, values: Sequence[Any]) -> Callable[[Any], bool]:
     if each.relation in ("=", "!="):
         # As written: 1e-3, 0.001 and .001 are the same number, but 1 is not true.
-        wanted, equal = show(each.value), each.relation == "="
-        return lambda value: (show(value) == wanted) is equal
+        wanted, equal = format_value(each.value), each.relation == "="
+        return lambda value: (format_value(value) == wanted) is equal
     compare, number = _ORDER[each.relation], _is_number(each.value)
     if not number and not any(isinstance(value, str) for value in values):
         raise UsageError(f"{each}: {key} is a number; compare it with one")
@@ -105,4 +105,4 @@ def ordered(runs: Sequence[Run], by: str) -> list[Run]:
 
 def _rank(value: Any) -> tuple[bool, float, str]:
     """Numbers by size, before anything else by its text: batch_size 256 comes before full."""
-    return (False, float(value), "") if _is_number(value) else (True, 0.0, show(value))
+    return (False, float(value), "") if _is_number(value) else (True, 0.0, format_value(value))

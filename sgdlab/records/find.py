@@ -7,8 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from sgdlab.errors import UserError, nearest
-from sgdlab.records.read import Run, read_run, read_sweep
+from sgdlab.base.errors import UserError, nearest
+from sgdlab.records.reader import Run, read_run, read_sweep
 
 BASELINES = "baselines"  # below runs_dir: recorded runs that ship with the repository
 SWEEPS = "sweeps"

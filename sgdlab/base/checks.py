@@ -1,0 +1,224 @@
+"""What a setting may hold: small frozen checks that turn a raw value into a legal one or say why not.
+
+A check is called with the raw value (from YAML or the command line) and returns the value in its one
+normal form (a float for a number, so that lr=1 and lr=1.0 are the same run). It raises ValueError with
+the legal range in words; the caller adds the setting's name and value.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from sgdlab.base.errors import did_you_mean
+
+LARGEST = 10**18  # sums of a few such numbers stay within torch's int64
+LONGEST_NAME = 200  # of a file: systems stop at 255 bytes, and some names get an ending
+
+
+class Check(Protocol):
+    """Anything that normalises a raw value or raises ValueError with the legal range."""
+
+    def __call__(self, value: Any) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """A finite real number between `low` and `high`; an end marked open is itself not allowed."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def __call__(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"must be a number {self.range}".rstrip())
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+        if not math.isfinite(number):
+            raise ValueError(f"must be a finite number {self.range}".rstrip())
+        low_ok = number > self.low if self.low_open else number >= self.low
+        high_ok = number < self.high if self.high_open else number <= self.high
+        if not (low_ok and high_ok):
+            raise ValueError(f"must be a number {self.range}")
+        return number
+
+    @property
+    def range(self) -> str:
+        """The legal range in words: `>= 0`, `> 0 and < 1`; empty when every number is legal."""
+        parts = []
+        if self.low > -math.inf:
+            parts.append(f"{'>' if self.low_open else '>='} {self.low:g}")
+        if self.high < math.inf:
+            parts.append(f"{'<' if self.high_open else '<='} {self.high:g}")
+        return " and ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """A whole number between `low` and `high`, both allowed."""
+
+    low: int = 0
+    high: int = LARGEST
+
+    def __call__(self, value: Any) -> int:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not self.low <= value <= self.high:
+            top = f" and <= {self.high}" if self.high < LARGEST or (whole and value > self.high) else ""
+            raise ValueError(f"must be a whole number >= {self.low}{top}")
+        return int(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """true or false."""
+
+    def __call__(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError("must be true or false")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text of at least one character that can be printed, and so be written to a record."""
+
+    def __call__(self, value: Any) -> str:
+        if not isinstance(value, str) or not value:
+            raise ValueError("must be a text of at least one character")
+        if not value.isprintable():
+            raise ValueError("must be a text without control characters and in valid UTF-8")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """The name of a folder below another: `a` or `a/b`, never a way out of it."""
+
+    reserved: tuple[str, ...] = ()
+
+    def __call__(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError("must be a text")
+        parts = value.split("/")
+        if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
+            raise ValueError("must be the name of a folder, like a or a/b, without . and ..")
+        if any(len(part.encode()) > LONGEST_NAME for part in parts):
+            raise ValueError(f"must be at most {LONGEST_NAME} bytes long")
+        if parts[0] in self.reserved:
+            raise ValueError(f"must not be {parts[0]}, which sgdlab uses itself")
+        return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few names."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        if value not in self.names:
+            raise ValueError(did_you_mean(str(value), self.names))
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Optional:
+    """null, or what the inner check allows."""
+
+    inner: Check
+
+    def __call__(self, value: Any) -> Any:
+        try:
+            return None if value is None else self.inner(value)
+        except ValueError as err:
+            raise ValueError(f"{err}, or null") from None
+
+
+@dataclass(frozen=True)
+class Either:
+    """A fixed word, or what the inner check allows: `full` or a whole number."""
+
+    word: str
+    inner: Check
+
+    def __call__(self, value: Any) -> Any:
+        try:
+            return value if value == self.word else self.inner(value)
+        except ValueError as err:
+            raise ValueError(f"{err}, or {self.word}") from None
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list whose members all pass the inner check; `length` fixes how many there are."""
+
+    inner: Check
+    length: int | None = None
+
+    def __call__(self, value: Any) -> tuple[Any, ...]:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise ValueError(f"must be a list{self._size()}")
+        if self.length is not None and len(value) != self.length:
+            raise ValueError(f"must be a list{self._size()}, not of {len(value)}")
+        try:
+            return tuple(self.inner(member) for member in value)
+        except ValueError as err:
+            raise ValueError(f"each member {err}") from None
+
+    def _size(self) -> str:
+        return "" if self.length is None else f" of {self.length}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested:
+    """A mapping of anything; lists become tuples, mappings dictionaries."""
+
+    def __call__(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise ValueError("must be a mapping, like {title: Momentum}")
+        return {str(key): Anything()(member) for key, member in value.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anything:
+    """Anything that YAML can say, passed on as it is (lists become tuples, mappings dictionaries)."""
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): self(member) for key, member in value.items()}
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return tuple(self(member) for member in value)
+        return value
+
+
+def legal(check: Check) -> str:
+    """What a check allows in a few words: `>= 0`, `in [0, 1)`, `true or false`; empty for anything."""
+    if isinstance(check, Number):
+        if check.low > -math.inf and check.high < math.inf:
+            ends = "(["[not check.low_open], ")]"[not check.high_open]
+            return f"in {ends[0]}{check.low:g}, {check.high:g}{ends[1]}"
+        return check.range
+    if isinstance(check, Whole):
+        return f"whole, >= {check.low}" + (f" and <= {check.high}" if check.high < LARGEST else "")
+    if isinstance(check, Flag):
+        return "true or false"
+    if isinstance(check, Choice):
+        return " or ".join(check.names)
+    if isinstance(check, Optional):
+        return f"null, or {legal(check.inner)}"
+    if isinstance(check, Either):
+        return f"{check.word}, or {legal(check.inner)}"
+    if isinstance(check, Each):
+        size = "a list" if check.length is None else f"{check.length} numbers"
+        return f"{size}, each {legal(check.inner)}" if legal(check.inner) else size
+    return ""
+
+
+# Checks that settings of several parts have.
+NAME = Annotated[str, Text()]
+POSITIVE = Number(low=0, low_open=True)
+COUNT = Whole(low=1)

@@ -1,0 +1,80 @@
+"""What names a run's folder: a hash of all that can change its numbers, and a slug for people."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sgdlab.base.formatting import format_value
+from sgdlab.config.schema import Config
+from sgdlab.optim.settings import ZOO
+
+# Settings added after runs were recorded, by dotted key, each with the value that changes nothing. At that value
+# a setting is not hashed, so that earlier runs keep their folders.
+UNHASHED_AT: dict[str, Any] = {}
+
+
+# What cannot change a run's numbers, and so is no part of its identity.
+NOT_IDENTITY = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
+
+
+def as_mapping(config: Config) -> dict[str, Any]:
+    """The configuration as plain nested mappings and lists, the shape of its YAML."""
+    raw: dict[str, Any] = _plain(config)
+    raw["optimizer"] |= raw["optimizer"].pop("hypers")
+    return raw
+
+
+def _plain(value: Any) -> Any:
+    """As dataclasses.asdict, with tuples as lists, at a twentieth of its time: sweeps have
+    thousands of runs."""
+    if isinstance(value, tuple | list):
+        return [member if type(member) in _SCALARS else _plain(member) for member in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    members = value if isinstance(value, dict) else vars(value)
+    return {key: each if type(each) in _SCALARS else _plain(each) for key, each in members.items()}
+
+
+_SCALARS = frozenset((type(None), bool, int, float, str))
+
+
+def identity(config: Config) -> str:
+    """The run's identity: eight hex digits of a SHA-256 over all that can change its numbers.
+
+    `config.device` must be resolved already (no `auto`): a GPU's numbers differ in the last bits.
+    """
+    raw = {key: value for key, value in as_mapping(config).items() if key not in NOT_IDENTITY}
+    raw["optimizer"].pop("default_lr")
+    raw["device"] = config.device.partition(":")[0]
+    if config.steps is not None:
+        raw.pop("epochs")
+    if config.measure != "gradient_noise":
+        raw.pop("measure_draws")
+    for key, value in UNHASHED_AT.items():
+        _drop_at(raw, key.split("."), value)
+    text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _drop_at(raw: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Remove the setting at `path` if it has this value."""
+    *sections, key = path
+    for section in sections:
+        raw = raw.get(section, {})
+    if key in raw and raw[key] == value:
+        del raw[key]
+
+
+def slug(config: Config) -> str:
+    """What a person wants to read in a run folder's name: `sgd-lr0.1-mt0.9-bs64-s0`."""
+    momentum = config.optimizer.hypers.get("momentum")
+    parts = [
+        config.optimizer.name,
+        str(config.optimizer.hypers["name"]) if config.optimizer.name == ZOO else "",
+        f"lr{format_value(config.lr)}",
+        f"mt{format_value(momentum)}" if momentum else "",
+        f"bs{config.batch_size}",
+        f"s{config.seed}",
+    ]
+    return "-".join(part for part in parts if part)

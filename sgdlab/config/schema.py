@@ -1,0 +1,34 @@
+"""The typed configuration of one run, put together from the settings of its parts.
+
+Each part owns its settings: `sgdlab.problem.settings`, `sgdlab.optim.settings`, `sgdlab.engine.settings`. Values
+come from the YAML files in conf/; this file holds no default. `sgdlab.config.reader` turns a composed mapping into
+a `Config`.
+"""
+
+import dataclasses
+from typing import Annotated, Any
+
+from sgdlab.base.checks import Flag, Folder, Nested, Number, Optional, Text
+from sgdlab.engine.settings import TrainingSettings
+from sgdlab.optim.settings import SCHEDULERS
+from sgdlab.problem.settings import DATASETS, LOSSES, MODELS
+
+# The config groups whose options are dataclasses: group -> option -> its settings.
+GROUPS: dict[str, dict[str, type]] = {
+    "dataset": DATASETS,
+    "model": MODELS,
+    "loss": LOSSES,
+    "scheduler": SCHEDULERS,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(TrainingSettings):
+    """All settings of one run; conf/config.yaml says in a word what each means."""
+
+    name: Annotated[str, Folder(reserved=("sweeps",))]
+    runs_dir: Annotated[str, Text()]
+    checkpoint_every: Annotated[float, Number(low=0)]
+    force: Annotated[bool, Flag()]
+    quiet: Annotated[bool, Flag()]
+    figure: Annotated[dict[str, Any] | None, Optional(Nested())]

@@ -1,0 +1,100 @@
+"""The settings of the training loop, and what each may hold.
+
+Values come from the YAML files in conf/; this file holds no default.
+"""
+
+import dataclasses
+from typing import Annotated
+
+from sgdlab.base.checks import COUNT, Choice, Either, Flag, Optional, Text, Whole
+from sgdlab.base.errors import UsageError
+from sgdlab.optim.settings import OptimSettings
+from sgdlab.problem.settings import ProblemSettings, SurfaceModel
+from sgdlab.problem.spec import Spec
+
+MAX_TRAJECTORY_WEIGHTS = 64  # weights: a row of trajectory.csv and the Hessian in run.json stay readable
+
+MAX_GRADIENT_NUMBERS = 20_000_000  # in the gradients of all examples: 160 MB
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings(OptimSettings, ProblemSettings):
+    """All settings that can change the numbers of a run: problem, optimizer and loop."""
+
+    batch_size: Annotated[int | str, Either("full", COUNT)]
+    epochs: Annotated[int, COUNT]
+    steps: Annotated[int | None, Optional(COUNT)]
+    sampling: Annotated[str, Choice(("shuffle", "sequential", "replacement", "independent"))]
+    drop_last: Annotated[bool, Flag()]
+    device: Annotated[str, Text()]
+    lean: Annotated[bool, Flag()]
+    compile: Annotated[bool, Flag()]
+    products: Annotated[str, Choice(("auto", "default", "onednn"))]
+    threads: Annotated[int, Whole(low=1, high=1024)]  # OpenMP fails at far more
+    log_every: Annotated[int, COUNT]
+    eval_every: Annotated[int, Whole()]
+    eval_train: Annotated[int | None, Optional(COUNT)]
+    trajectory_every: Annotated[int, Whole()]
+    measure: Annotated[str | None, Optional(Choice(("gradient_noise", "autodiff")))]
+    measure_draws: Annotated[int, Whole(low=2)]
+
+
+def check(config: TrainingSettings, spec: Spec) -> None:
+    """Refuse settings of the loop that cannot work with a problem of this `spec`.
+
+    Raises UsageError.
+    """
+    _check_few_weights(config, spec)
+    if config.batch_size != "full" and int(config.batch_size) > spec.train_size:
+        raise UsageError(
+            f"batch_size={config.batch_size}: must be <= {spec.train_size}, the number of training "
+            f"examples, or full"
+        )
+    name = config.model.name
+    if config.precision == "bfloat16" and isinstance(config.model, SurfaceModel):
+        raise UsageError(
+            f"precision=bfloat16: makes a network's matrix products in bfloat16, and model={name} has none; "
+            f"use precision=float32 or float64"
+        )
+    if config.products == "onednn" and config.precision != "float32":
+        raise UsageError(
+            f"products=onednn: is a way to make float32 products; with precision={config.precision} use "
+            f"products=auto"
+        )
+    if config.compile and config.optimizer.name == "newton":
+        raise UsageError(
+            "compile=true: gives no second derivatives, and optimizer=newton needs them; use compile=false"
+        )
+
+
+def _check_few_weights(config: TrainingSettings, spec: Spec) -> None:
+    """Trajectories and measurements need a small problem."""
+    if not config.trajectory_every and config.measure is None:
+        return
+    if config.measure == "gradient_noise":
+        _check_gradient_noise(config, spec)
+    weights = spec.weights
+    if config.measure == "autodiff" and weights > MAX_TRAJECTORY_WEIGHTS:
+        raise UsageError(
+            f"measure=autodiff: this model has {weights:,} weights; finite differences are taken of at most "
+            f"{MAX_TRAJECTORY_WEIGHTS}; choose a smaller model"
+        )
+    if config.trajectory_every and weights > MAX_TRAJECTORY_WEIGHTS:
+        raise UsageError(
+            f"trajectory_every={config.trajectory_every}: this model has {weights:,} weights; "
+            f"trajectories are kept of at most {MAX_TRAJECTORY_WEIGHTS}; set trajectory_every=0"
+        )
+
+
+def _check_gradient_noise(config: TrainingSettings, spec: Spec) -> None:
+    if config.sampling == "sequential":
+        raise UsageError(
+            "measure=gradient_noise: sampling=sequential draws nothing, as its batches are the same every "
+            "epoch; use sampling=shuffle, replacement or independent"
+        )
+    numbers = spec.train_size * spec.weights
+    if numbers > MAX_GRADIENT_NUMBERS:
+        raise UsageError(
+            f"measure=gradient_noise: the gradients of {spec.train_size:,} examples are {numbers:,} numbers; "
+            f"at most {MAX_GRADIENT_NUMBERS:,} are kept; choose a smaller model or set dataset.limit"
+        )

@@ -1,0 +1,101 @@
+"""Hydra's and OmegaConf's errors in sgdlab's words: the name, the value, the nearest legal one."""
+
+import re
+
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+
+from sgdlab.base.errors import UsageError, did_you_mean, nearest
+from sgdlab.config import options
+
+HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
+
+
+def reword(err: Exception) -> UsageError:
+    """The refusal that a person can act on, for an error of HYDRA_ERRORS while a configuration is made."""
+    if isinstance(err, MissingConfigException):
+        return _missing_config(err)
+    if "Ambiguous value for argument" in str(err):
+        word = str(err).split("'")[1]
+        return UsageError(f"{word}: several values are a sweep, which needs -m; one list is written [a,b]")
+    several = re.match(r"Multiple values for (\w+)", str(err))
+    if several:
+        return UsageError(f"{several[1]}: chosen more than once; give it one value")
+    if "INTERVAL_SWEEP" in str(err):
+        return UsageError(
+            "interval(...): needs a sweeper that searches; give values or range(start,stop,step)"
+        )
+    cause = _omegaconf(err)
+    if isinstance(cause, MissingMandatoryValue):
+        return UsageError(f"{cause.full_key} is not set; give it with {cause.full_key}=VALUE")
+    if isinstance(cause, InterpolationResolutionError):
+        # "KeyError raised while resolving interpolation: ..." when a resolver such as oc.env failed
+        why = _first_line(cause).rpartition("resolving interpolation: ")[2].strip('"')
+        return UsageError(f"{cause.full_key}: {why}")
+    if cause is not None and re.search("is not in struct|^Key '.*' not in '", str(cause)):
+        return _unknown_key(cause)
+    if cause is not None and err is not cause:
+        return UsageError(f"{_first_line(err)}: {_first_line(cause)}")
+    return UsageError(_first_line(err))
+
+
+def _missing_config(err: MissingConfigException) -> UsageError:
+    group, _, name = (err.missing_cfg_file or "").rpartition("/")
+    if group.partition("/")[0] == "experiment":
+        # `experiment=notes/sgd` asks for the option `sgd` of the group `experiment/notes`
+        group, _, folder = group.partition("/")
+        name = f"{folder}/{name}" if folder else name
+        return UsageError(f"{group}={name}: no such {group}; {did_you_mean(name, options.experiments())}")
+    if not group:
+        return UsageError(f"{name}: no such configuration")
+    return UsageError(f"{group}={name}: no such {group}; {did_you_mean(name, err.options or [])}")
+
+
+def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
+    key, parent = str(cause.full_key), cause.parent_node
+    prefix, _, last = key.rpartition(".")
+    inner = ("hydra", "_target_")
+    names = [str(name) for name in parent if name not in inner] if isinstance(parent, DictConfig) else []
+    if not names and prefix == "hydra.launcher":
+        return UsageError(f"{key}: no such setting; there are none of {prefix} here")
+    if not names:  # the parent holds a number, a text or null
+        add = f"; write +{key}=VALUE" if prefix == "figure" else ""
+        return UsageError(f"{key}: {prefix} is one value and holds no settings{add}")
+    if prefix == "optimizer" and "target" in names:
+        return UsageError(f"{key}: to pass it on to the class optimizer.target, write +{key}=VALUE")
+    if prefix == "optimizer" and "library" in names:
+        return UsageError(f"{key}: to pass it on to the optimizer of that name, write +{key}=VALUE")
+    match = nearest(last, names)
+    if match is not None:
+        return UsageError(f"{key}: no such setting; did you mean {f'{prefix}.{match}' if prefix else match}?")
+    here = ", ".join(sorted(set(names) - {"name"}))
+    elsewhere = _elsewhere(key)
+    if elsewhere.startswith("it is one of") and isinstance(parent, DictConfig):
+        elsewhere += f"; {prefix}={parent.get('name')} has {here}"
+    return UsageError(f"{key}: no such setting; {elsewhere or did_you_mean(last, names)}")
+
+
+def _elsewhere(key: str) -> str:
+    """Where a setting of that name is: in another option of its group, or below a group."""
+    last = key.rpartition(".")[2]
+    owners: dict[str, list[str]] = {}
+    for group, names in options.groups().items():
+        for name in names if group not in options.PRESETS else ():
+            for setting in options.settings(group, name):
+                owners.setdefault(setting.key, []).append(f"{group}={name}")
+    if key in owners:
+        return f"it is one of {' or '.join(owners[key])}"
+    found = sorted(other for other in owners if other.rpartition(".")[2] == last)
+    return f"did you mean {' or '.join(found)}?" if found else ""
+
+
+def _omegaconf(err: BaseException | None) -> OmegaConfBaseException | None:
+    while err is not None and not isinstance(err, OmegaConfBaseException):
+        err = err.__cause__
+    return err
+
+
+def _first_line(err: BaseException) -> str:
+    line = (str(err).strip() or type(err).__name__).splitlines()[0]
+    return re.sub(r"\s+", " ", line)

@@ -1,0 +1,65 @@
+"""Facts about where a run took place, for its record."""
+
+import functools
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import sgdlab
+
+
+def facts(device: str) -> dict[str, Any]:
+    """Process, host, device and versions."""
+    import numpy as np
+    import orjson
+    import torch
+
+    return {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "device": device,
+        "device_name": _device_name(device),
+        "versions": {
+            "sgdlab": sgdlab.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "orjson": orjson.__version__,
+        },
+        "git": _git(),
+    }
+
+
+@functools.cache  # the file is long where there are many cores
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+@functools.cache
+def _git() -> str | None:
+    """The commit of the clone that sgdlab runs from, `+` when it has changes; None when installed."""
+    clone = Path(__file__).resolve().parents[3]
+    if not (clone / ".git").exists():
+        return None
+    try:
+        return _ask_git(clone, "rev-parse", "HEAD") + "+" * bool(
+            _ask_git(clone, "status", "--porcelain", "-uno")
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _ask_git(clone: Path, *words: str) -> str:
+    command = ["git", "-C", str(clone), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()

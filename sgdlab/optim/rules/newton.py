@@ -1,0 +1,66 @@
+"""Newton's method with the matrix of second derivatives of all weights."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdlab.base.errors import UserError
+from sgdlab.optim.rule import HessianRule, Hyper, like
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newton(HessianRule):
+    """Newton's method: the step to where the gradient of the local quadratic vanishes.
+
+    The Hessian H rescales the gradient so that every direction needs one step, whatever its curvature:
+    errors square from step to step near a minimum. Nothing keeps it from a saddle or a maximum, where the
+    gradient vanishes as well: `damping` above the most negative eigenvalue turns it downhill.
+
+        symbols   a: lr, delta: damping, g: gradient, H: Hessian of all weights as one vector
+        state     none
+        update    w <- w - a (H + delta I)^-1 g
+
+    lr: factor on the step, 1 is Newton's own. damping >= 0 in units of curvature, for the diagonal.
+    singular: what to do where H + delta I has no inverse, to rounding (a pivot below n eps times the
+    largest, eps of the weights' dtype): `refuse`, or `pinv`, the shortest of the steps to where the
+    quadratic's gradient is least: eigenvalues within n eps of zero, relative to the largest, count as zero.
+
+    The system is solved in float64, by LU factors (pinv: by eigenvalues, some ten times the time). torch
+    has no such optimizer. Nocedal, Wright 2006, "Numerical Optimization", section 3.3.
+    """
+
+    lr: Hyper = 1.0
+    damping: Hyper = 0.0
+    singular: str = "refuse"
+
+    def update(self, g: Tensor, hessian: Tensor, w: Tensor) -> Tensor:
+        diagonal = like(self.damping, hessian) * torch.ones_like(g)
+        damped = (hessian + torch.diag_embed(diagonal)).double()
+        tolerance = g.size(-1) * torch.finfo(w.dtype).eps
+        solve = _shortest if self.singular == "pinv" else _only
+        step = solve(damped, g.double().unsqueeze(-1), tolerance).squeeze(-1)
+        return w - like(self.lr, w) * step.to(w.dtype)
+
+
+def _only(matrix: Tensor, right: Tensor, tolerance: float) -> Tensor:
+    """The solution (*runs, n, 1) of matrix (*runs, n, n) times x = right (*runs, n, 1); a matrix with NaN
+    or infinity gives NaN. Raises UserError when a matrix is singular to `tolerance`."""
+    factors, pivots, _ = torch.linalg.lu_factor_ex(matrix)
+    size = factors.diagonal(dim1=-2, dim2=-1).abs()
+    if bool((size.amin(-1) <= tolerance * size.amax(-1)).any()):  # not where they are NaN
+        raise UserError(
+            "optimizer=newton: the Hessian is singular here, to rounding, so no single step solves Newton's "
+            "equation; use optimizer.damping above 0, or optimizer.singular=pinv for the shortest step"
+        )
+    solution: Tensor = torch.linalg.lu_solve(factors, pivots, right)
+    return solution
+
+
+def _shortest(matrix: Tensor, right: Tensor, tolerance: float) -> Tensor:
+    """As `_only`, but by the pseudo-inverse of a symmetric matrix."""
+    finite = matrix.isfinite().all(-1).all(-1)[..., None, None]
+    values, vectors = torch.linalg.eigh(torch.where(finite, matrix, 0.0))  # fails on NaN
+    inverse = torch.where(values.abs() > tolerance * values.abs().amax(-1, keepdim=True), 1 / values, 0.0)
+    solution = vectors @ (inverse.unsqueeze(-1) * (vectors.mT @ right))
+    return torch.where(finite, solution, torch.nan)

@@ -1,0 +1,104 @@
+"""Data sets in memory: images stay bytes on the device and are scaled a batch at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sgdlab.problem.data.generated import generate
+from sgdlab.problem.data.image_data import load_images
+from sgdlab.problem.settings import Data, GeneratedData, ImageData
+from sgdlab.problem.spec import Spec
+
+
+class Prepare(Protocol):
+    """See `Dataset.prepare`."""
+
+    def __call__(self, x: Tensor, into: Tensor | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Examples on one device.
+
+    train_x, test_x: (n, *features), uint8 for images, else of the run's dtype.
+    train_y, test_y: class indices (n,) int64, or real targets (n, outputs).
+    prepare: a batch of x as the model's input, in the run's dtype; in a tensor of x's shape that is given,
+        or in a new one, which may be x itself.
+    sha256: of the unpacked files or the generated numbers, before any limit.
+    """
+
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    prepare: Prepare
+    sha256: str
+    source: str
+
+
+def load(
+    data: Data,
+    spec: Spec,
+    *,
+    data_dir: Path | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    say: Callable[[str], None],
+) -> Dataset:
+    """The data set on `device`. Raises UserError when no source of it can be reached."""
+    if isinstance(data, ImageData):
+        images = load_images(data.name, data_dir, say=say)
+        arrays = (images.train_x, images.train_y, images.test_x, images.test_y)
+        train_x, train_y, test_x, test_y = (torch.from_numpy(array) for array in arrays)
+        sha256, source = images.sha256, images.source
+    else:
+        train_x, train_y, test_x, test_y, sha256 = generate(data, spec)
+        source = "generated"
+        train_x, test_x = train_x.to(dtype), test_x.to(dtype)
+        if train_y.is_floating_point():
+            train_y, test_y = train_y.to(dtype), test_y.to(dtype)
+    if isinstance(data, ImageData | GeneratedData):
+        train_x, train_y = train_x[: data.limit], train_y[: data.limit]
+    return Dataset(
+        train_x=train_x.to(device),
+        train_y=train_y.to(device),
+        test_x=test_x.to(device),
+        test_y=test_y.to(device),
+        prepare=_scaling(data, train_x, device, dtype),
+        sha256=sha256,
+        source=source,
+    )
+
+
+def _scaling(data: Data, train_x: Tensor, device: torch.device, dtype: torch.dtype) -> Prepare:
+    def converted(x: Tensor, into: Tensor | None = None) -> Tensor:
+        return x.to(dtype) if into is None else into.copy_(x)
+
+    if not isinstance(data, ImageData) or data.scaling == "raw":
+        return converted
+    if data.scaling == "unit":
+        # as torchvision's ToTensor does, to the bit
+        return lambda x, into=None: converted(x, into).div_(255)
+    mean, std = (value.to(device, dtype) for value in channel_moments(train_x))
+    return lambda x, into=None: converted(x, into).div_(255).sub_(mean).div_(std)
+
+
+def channel_moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel of uint8 images (n, c, h, w), in units of 255.
+
+    Exact sums from the histogram of the 256 levels; both of shape (c, 1, 1), float64. A channel that never
+    varies gets standard deviation 1.
+    """
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in images.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = (share * levels).sum()
+        variance = (share * (levels - mean).square()).sum()
+        means.append(mean)
+        stds.append(variance.sqrt() if variance > 0 else torch.ones_like(variance))
+    return torch.stack(means)[:, None, None], torch.stack(stds)[:, None, None]

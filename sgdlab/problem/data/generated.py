@@ -1,0 +1,83 @@
+"""Data generated from a seed, in float64 on the CPU: regression, two classes, the noise of a surface."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from sgdlab.problem.settings import Data, GeneratedData, LeastSquaresData, NoiseData, SequenceData
+from sgdlab.problem.spec import Spec, slopes
+
+Split = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def generate(data: Data, spec: Spec) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
+    """Inputs and targets for training and test, and a SHA-256 of them."""
+    if isinstance(data, GeneratedData):
+        made = _gaussian(data)
+    elif isinstance(data, LeastSquaresData):
+        made = _least_squares(data)
+    else:
+        made = _perturbations(data, spec.features[0])
+    train_x, train_y, test_x, test_y = made
+    x, y = torch.cat([train_x, test_x]), torch.cat([train_y, test_y])
+    digest = hashlib.sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
+    return train_x, train_y, test_x, test_y, digest
+
+
+def _gaussian(data: GeneratedData) -> Split:
+    """Inputs x ~ N(0, Q diag(s) Q^T), shape (n, features), where Q is a random rotation and the eigenvalues
+    s fall geometrically from 1 to 1/condition.
+
+    With w ~ N(0, I), fixed for the data set: linear_regression has targets x.w + noise * N(0, 1), shape
+    (n, 1); logistic_regression has labels [x.w > 0], shape (n,), of which the fraction `noise` (each
+    independently) is flipped.
+    """
+    random = torch.Generator().manual_seed(data.seed)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(size, generator=random, dtype=torch.float64)
+
+    n, d = data.samples + data.test_samples, data.features
+    rotation, _ = torch.linalg.qr(normal(d, d))
+    exponents = torch.linspace(0, 1, d, dtype=torch.float64) if d > 1 else torch.zeros(1, dtype=torch.float64)
+    scale = data.condition ** (-exponents / 2)
+    x = normal(n, d) * scale @ rotation.T
+    clean = x @ normal(d)
+    if data.name == "linear_regression":
+        y = (clean + data.noise * normal(n))[:, None]
+    else:
+        flips = torch.rand((n,), generator=random, dtype=torch.float64) < data.noise
+        y = ((clean > 0) ^ flips).long()
+    cut = data.samples
+    return x[:cut], y[:cut], x[cut:], y[cut:]
+
+
+def _least_squares(data: LeastSquaresData) -> Split:
+    """Inputs x ~ U(-.5, .5), shape (n, features); targets x.w + b + noise * N(0, 1), shape (n, 1), where
+    w and then b are the `solution`."""
+    random = torch.Generator().manual_seed(data.seed)
+    n, cut = data.samples + data.test_samples, data.samples
+    *weights, bias = data.solution
+    x = torch.rand((n, len(weights)), generator=random, dtype=torch.float64) - 0.5
+    noise = torch.randn((n,), generator=random, dtype=torch.float64)
+    y = (x @ torch.tensor(weights, dtype=torch.float64) + bias + data.noise * noise)[:, None]
+    return x[:cut], y[:cut], x[cut:], y[cut:]
+
+
+def _perturbations(data: Data, dimension: int) -> Split:
+    """The xi of f_i(w) = f(w) + xi_i . w, shape (n, dimension), and targets that no loss looks at.
+
+    Noise is normal and shifted to mean 0, so that the mean of the f_i is f but for rounding. The one test
+    example is the mean of the others: the test loss is the function that is minimised.
+    """
+    xi = torch.zeros((1, dimension), dtype=torch.float64)
+    mean = xi
+    if isinstance(data, NoiseData):
+        random = torch.Generator().manual_seed(data.seed)
+        drawn = torch.randn((data.samples, dimension), generator=random, dtype=torch.float64)
+        xi = data.std * (drawn - drawn.mean(0))
+    elif isinstance(data, SequenceData):
+        xi = torch.tensor(slopes(data), dtype=torch.float64)[:, None]
+        mean = xi.mean(0, keepdim=True)
+    return xi, torch.zeros(len(xi), 1, dtype=torch.float64), mean, torch.zeros(1, 1, dtype=torch.float64)

@@ -1,0 +1,210 @@
+"""The claims about training: each one can hold and can fail, and all of them hold on the baselines."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from helpers.fake_runs import fake_run
+
+from sgdlab.analysis.claims import CLAIMS, READ_OFF, Claim, curves, judge, mean_loss
+from sgdlab.analysis.claims.training import TRAINING_CLAIMS
+from sgdlab.analysis.experiments import EXPERIMENTS
+from sgdlab.config.options import conf_dir
+from sgdlab.records import Run, select
+
+BASELINES = Path(__file__).parents[2] / "runs" / "baselines"
+TRAINING = [name.removeprefix("notes/") for name in READ_OFF]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A made-up run: the mean of its last epoch, the jump from one logged loss to the next, its end."""
+
+    mean: float
+    jump: float = 0.02
+    first: float | None = None  # mean of epoch 1, where it is another
+    accuracies: tuple[float, ...] = ()
+    test_loss: float = 0.5
+    diverged: bool = False
+
+
+SCRIPT = (0.670, 0.758, 0.793, 0.810, 0.819, 0.825, 0.829, 0.832, 0.834, 0.836)
+GOOD_SCRIPT = Shape(0.405, first=1.41, accuracies=SCRIPT, test_loss=0.46)
+
+# The start of a claim -> runs on which it holds, and runs on which it does not.
+CASES: dict[str, tuple[dict[float, Shape], list[dict[float, Shape]]]] = {
+    "loss in epoch 10 rises with the batch size": (
+        {16: Shape(0.47), 64: Shape(0.81), 256: Shape(1.72)},
+        [
+            {16: Shape(0.82), 64: Shape(0.81), 256: Shape(1.72)},
+            {16: Shape(0.47), 64: Shape(1.8), 256: Shape(1.72)},
+            {16: Shape(0.47, diverged=True), 64: Shape(0.81), 256: Shape(1.72)},
+        ],
+    ),
+    "256 is still above 1.5": ({256: Shape(1.6)}, [{256: Shape(1.4)}]),
+    "256 is smooth, 16 is jagged": (
+        {16: Shape(0.5, 0.2), 256: Shape(1.7, 0.03)},
+        [{16: Shape(0.5, 0.05), 256: Shape(1.7, 0.03)}],
+    ),
+    "loss in epoch 10: 0.1 < 0.001 < 10": (
+        {10: Shape(0, diverged=True), 0.1: Shape(0.26), 0.001: Shape(0.81)},
+        [
+            {10: Shape(0.5), 0.1: Shape(0.26), 0.001: Shape(0.81)},
+            {10: Shape(2.4), 0.1: Shape(0.9), 0.001: Shape(0.81)},
+        ],
+    ),
+    "lr 10 is never below 2.30": ({10: Shape(2.4)}, [{10: Shape(2.3, 0.1)}]),
+    "0.9 is worst": (
+        {0: Shape(0.255), 0.5: Shape(0.22), 0.9: Shape(0.35)},
+        [{0: Shape(0.255), 0.5: Shape(0.4), 0.9: Shape(0.35)}],
+    ),
+    "unlike with SGD": (
+        {16: Shape(0.24), 64: Shape(0.23), 256: Shape(0.23)},
+        [{16: Shape(0.29), 64: Shape(0.23), 256: Shape(0.23)}],
+    ),
+    "16 is the noisiest": (
+        {16: Shape(0.24, 0.2), 64: Shape(0.23, 0.1), 256: Shape(0.23, 0.02)},
+        [{16: Shape(0.24, 0.2), 64: Shape(0.23, 0.3), 256: Shape(0.23, 0.02)}],
+    ),
+    "loss in epoch 10: 0.001 <= 0.01 < 1e-5": (
+        {0.001: Shape(0.23), 0.01: Shape(0.29), 1e-5: Shape(0.54)},
+        [
+            {0.001: Shape(0.3), 0.01: Shape(0.29), 1e-5: Shape(0.54)},
+            {0.001: Shape(0.23), 0.01: Shape(0.6), 1e-5: Shape(0.54)},
+        ],
+    ),
+    "0.1 is above 1e-5": (
+        {0.1: Shape(2.31), 0.001: Shape(0.23), 0.01: Shape(0.29), 1e-5: Shape(0.54)},
+        [
+            {0.1: Shape(0.8), 0.001: Shape(0.23), 0.01: Shape(0.29), 1e-5: Shape(0.54)},
+            {0.1: Shape(1.5), 0.001: Shape(0.23), 0.01: Shape(0.29), 1e-5: Shape(1.6)},
+        ],
+    ),
+    "test accuracy 83.6 %": (
+        {16: GOOD_SCRIPT},
+        [
+            {16: Shape(0.4, accuracies=(*SCRIPT[:9], 0.828))},
+            {16: Shape(0.4, accuracies=(*SCRIPT[:9], 0.844))},
+        ],
+    ),
+    "test loss .4565": (
+        {16: GOOD_SCRIPT},
+        [
+            {16: Shape(0.4, accuracies=SCRIPT, test_loss=0.473)},
+            {16: Shape(0.4, accuracies=SCRIPT, test_loss=0.44)},
+        ],
+    ),
+    "mean logged loss 1.416": (
+        {16: GOOD_SCRIPT},
+        [{16: Shape(0.405, first=1.37)}, {16: Shape(0.44, first=1.416)}],
+    ),
+    "test accuracy by epoch": (
+        {16: GOOD_SCRIPT},
+        [{16: Shape(0.4, accuracies=SCRIPT[:9])}, {16: Shape(0.4, accuracies=(0.6, *SCRIPT[1:]))}],
+    ),
+}
+
+
+def made(folder: Path, claim: Claim, shapes: Mapping[float, Shape]) -> list[Run]:
+    """Runs of the given shapes, apart in the setting that the claim goes by."""
+    return [one(folder, claim, value, shape) for value, shape in shapes.items()]
+
+
+def one(folder: Path, claim: Claim, value: float, shape: Shape) -> Run:
+    settings = {claim.by: value}
+    if shape.diverged:
+        return fake_run(folder, settings, status="diverged")
+    rows = []
+    for epoch in range(1, 11):
+        mean = shape.first if epoch == 1 and shape.first is not None else shape.mean
+        for point in range(4):
+            loss = mean + shape.jump / 2 * (-1) ** point
+            rows.append((len(rows) * 100 + 1, epoch, len(rows) * 6400 + 64, 0.1, loss))
+    accuracies = shape.accuracies or (0.8,) * 10
+    evals = [(0, 0, 0, 2.3, 2.3, 0.1)]
+    evals += [(e, e * 938, e * 60000, 0.4, shape.test_loss, a) for e, a in enumerate(accuracies, start=1)]
+    return fake_run(folder, settings, rows=rows, evals=evals)
+
+
+def case(claim: Claim) -> tuple[dict[float, Shape], list[dict[float, Shape]]]:
+    (found,) = [value for start, value in CASES.items() if claim.notes.startswith(start)]
+    return found
+
+
+@pytest.mark.parametrize("claim", TRAINING_CLAIMS, ids=lambda claim: claim.notes[:40])
+def test_a_claim_holds_on_what_the_notes_show_and_fails_on_what_they_do_not(
+    claim: Claim, tmp_path: Path
+) -> None:
+    good, bad = case(claim)
+    verdict = judge(claim, made(tmp_path / "good", claim, good))
+    assert verdict.word == "PASS", verdict
+    assert verdict.measured is not None and verdict.measured.text
+    for number, shapes in enumerate(bad):
+        wrong = judge(claim, made(tmp_path / f"bad{number}", claim, shapes))
+        assert wrong.word == "FAIL", (shapes, wrong)
+
+
+@pytest.mark.parametrize("claim", TRAINING_CLAIMS, ids=lambda claim: claim.notes[:40])
+def test_a_claim_without_its_runs_is_missing_and_never_passes(claim: Claim, tmp_path: Path) -> None:
+    assert judge(claim, []).word == "MISSING"
+    good, _ = case(claim)
+    if len(good) > 1:
+        runs = made(tmp_path, claim, good)
+        for k in range(len(runs)):
+            assert judge(claim, runs[:k] + runs[k + 1 :]).word == "MISSING"
+
+
+def test_an_unfinished_run_is_no_evidence(tmp_path: Path) -> None:
+    claim = next(claim for claim in CLAIMS if claim.notes.startswith("256 is still"))
+    run = fake_run(tmp_path, {"batch_size": 256}, status="interrupted")
+    assert judge(claim, [run]).word == "MISSING"
+
+
+def test_a_run_that_diverged_has_an_infinite_loss(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, {"lr": 10}, status="diverged")
+    assert mean_loss(run, 10) == float("inf")
+    (row,) = curves("notes/sgd_learning_rate", [run])
+    assert row["measured"] == run.reason and row["notes"] == "2.34-2.47"
+
+
+def test_every_experiment_of_the_notes_has_claims_and_numbers() -> None:
+    names = {path.stem for path in (conf_dir() / "experiment" / "notes").glob("*.yaml")}
+    assert names == {each.name for each in EXPERIMENTS}
+    # Pictures: of runs that another experiment makes claims about, and of a comparison of our own.
+    shown = {"notes/polyak_nesterov", *(f"notes/optimizers_{kind}" for kind in ("default", "lr", "best"))}
+    assert {claim.experiment for claim in CLAIMS} == {f"notes/{name}" for name in names} - shown
+    assert {claim.experiment for claim in TRAINING_CLAIMS} == set(READ_OFF)
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_all_claims_hold_on_the_recorded_baselines(name: str) -> None:
+    selection = select([f"notes/{name}"], BASELINES)
+    assert selection.runs and not selection.missing
+    for claim in TRAINING_CLAIMS:
+        if claim.experiment == f"notes/{name}":
+            verdict = judge(claim, list(selection.runs))
+            assert verdict.word == "PASS", verdict
+
+
+def test_the_baselines_are_the_fourteen_runs_of_the_full_data() -> None:
+    runs = [run for name in TRAINING for run in select([f"notes/{name}"], BASELINES).runs]
+    assert len({run.id for run in runs}) == 14 == len(list((BASELINES / "notes").iterdir()))
+    for run in runs:
+        assert run.info["train_size"] == 60_000
+        assert run.settings["sampling"] == "sequential"
+        size = run.settings["batch_size"]
+        if run.status == "done":  # the notes' points: 38, 10 or 3 an epoch, at the end of each logged batch
+            points = {16: 380, 64: 100, 256: 30}[size]
+            table = run.train()
+            assert len(table) == points
+            assert list(table.samples[:3]) == [size, 101 * size, 201 * size]
+            assert table.samples[points // 10] == 60_000 + size
+
+
+def test_the_readme_shows_the_recorded_claims_and_curves() -> None:
+    script = BASELINES.parent.parent / "scripts" / "claims_table"
+    shown = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stdout

@@ -1,0 +1,136 @@
+"""`sgdlab optimizers`: the table in a pipe and in terminals of two widths, and the page of each optimizer."""
+
+import inspect
+import re
+
+import pytest
+
+from sgdlab.base import checks
+from sgdlab.cli import main
+from sgdlab.cli.optimizers import _page, settings_of
+from sgdlab.config import options
+from sgdlab.optim import OPTIMIZERS, about
+from sgdlab.optim.adapter import rule_class
+
+NAMES = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+@pytest.fixture(scope="module")
+def piped():
+    """The lines of the table in a pipe."""
+    patch = pytest.MonkeyPatch()
+    said: list[str] = []
+    patch.setattr("builtins.print", said.append)
+    try:
+        assert main.main(["optimizers"]) == 0
+    finally:
+        patch.undo()
+    return "\n".join(said).splitlines()
+
+
+def test_in_a_pipe_its_lines_have_a_width_too(piped):
+    assert max(map(len, piped)) <= 100
+    words = " ".join(" ".join(piped).split())
+    for name, entry in OPTIMIZERS.items():
+        assert any(line.startswith(f"{name} ") for line in piped)
+        for setting in settings_of(name):
+            shown = f"{setting.key.removeprefix('optimizer.')}={setting.default}"
+            known = not setting.legal or setting.default in ("true", "false")
+            whole = shown if known else f"{shown} ({setting.legal})"
+            wanted = whole if len(whole) < 60 else shown  # of a long one, the legal values go on in the next
+            assert any(wanted in line for line in piped), wanted
+        assert not entry.serial or f"not batched: {entry.serial}" in words
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_in_a_terminal_it_keeps_to_the_width_and_breaks_no_setting(columns, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main.main(["optimizers"]) == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, text.splitlines())) <= columns
+    lines = [line[next(re.finditer(r"$|  \S", line)).start() :] for line in text.splitlines()]
+    for name, entry in OPTIMIZERS.items():
+        assert re.search(rf"^{name} ", text, flags=re.MULTILINE)
+        for setting in settings_of(name):
+            shown = f"{setting.key.removeprefix('optimizer.')}={setting.default}"
+            assert any(shown in line for line in lines), shown
+        assert not entry.serial or f"not batched: {entry.serial}" in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 110])
+@NAMES
+def test_the_page_says_all_and_keeps_to_the_width(name, columns):
+    page = "\n\n".join(_page(name, columns))
+    words = " ".join(page.split())
+    assert max(map(len, page.splitlines())) <= columns
+    assert options.meaning("optimizer", name) in words
+    for setting in settings_of(name):
+        assert f"{setting.key}={setting.default}" in page and setting.meaning in words
+    if OPTIMIZERS[name].rule:
+        rule = rule_class(OPTIMIZERS[name])
+        assert " ".join(inspect.getdoc(rule).split()) in words
+        assert f"from sgdlab.optim import {rule.__name__}" in words
+
+
+def test_the_page_of_a_custom_class(capsys):
+    assert main.main(["optimizers", "custom"]) == 0
+    assert "optimizer.target=???" in capsys.readouterr().out
+
+
+def test_numbers_kept_for_each_weight():
+    known = {
+        "sgd": {"": 1},
+        "polyak": {"": 1},
+        "nesterov": {"": 1},
+        "adagrad": {"": 1},
+        "rmsprop": {"": 2, "centered=true": 3},
+        "adadelta": {"": 2},
+        "adam": {"": 2, "amsgrad=true": 3},
+        "adamw": {"": 2, "amsgrad=true": 3},
+        "nadam": {"": 2},
+        "radam": {"": 2},
+        "signsgd": {"": 1},
+        "shampoo": {"": 7, "grafting=none": 5, "grafting=sgd": 5},
+        "muon": {"": 1},
+        "newton": {"": 0},
+    }
+    for name, expected in known.items():
+        assert about.state_per_weight(name) == expected
+
+
+def test_numbers_that_a_class_without_a_rule_keeps_are_measured():
+    found = {
+        kind: about._measured(about.Entry(formula="", torch=f"torch.optim:{kind}"))
+        for kind in ("SGD", "Adam")
+    }
+    assert found == {"SGD": 0, "Adam": 2}
+
+
+def test_who_computes_the_defaults_comes_first():
+    found = {name: about.computed_by(entry) for name, entry in OPTIMIZERS.items()}
+    assert found["adam"] == ["torch", "rule"]
+    assert found["nadam"] == ["rule", "torch"]
+    assert found["polyak"] == ["rule"]
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (checks.Number(), ""),
+        (checks.Number(low=0), ">= 0"),
+        (checks.Number(low=0, low_open=True, high=1), "in (0, 1]"),
+        (checks.Number(low=0, high=1, high_open=True), "in [0, 1)"),
+        (checks.Whole(low=1), "whole, >= 1"),
+        (checks.Whole(high=9), "whole, >= 0 and <= 9"),
+        (checks.Flag(), "true or false"),
+        (checks.Choice(("a", "b")), "a or b"),
+        (checks.Optional(checks.Whole()), "null, or whole, >= 0"),
+        (checks.Either("full", checks.Whole(low=1)), "full, or whole, >= 1"),
+        (checks.Each(checks.Number(low=0), 2), "2 numbers, each >= 0"),
+        (checks.Each(checks.Number()), "a list"),
+        (checks.Anything(), ""),
+    ],
+)
+def test_legal_values_in_words(check, words):
+    assert checks.legal(check) == words

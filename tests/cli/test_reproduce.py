@@ -1,0 +1,133 @@
+"""`sgdlab reproduce notes`: its table, its exit code, and the real thing on embedded and full data."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.fake_runs import fake_run, fake_sweep
+
+from sgdlab.cli import reproduce
+from sgdlab.cli.main import main
+from sgdlab.problem.data.image_data import dataset_status
+from sgdlab.records import find_runs, read_run
+
+BASELINES = Path(__file__).parents[2] / "runs" / "baselines"
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+full_data = pytest.mark.skipif(
+    not DEBIAN.is_dir() and dataset_status("fashion_mnist", None).state != "present",
+    reason="the full Fashion-MNIST is not on this machine",
+)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def momentum_runs(runs_dir: Path, losses: dict[float, float]) -> None:
+    """A sweep notes/sgd_momentum whose runs end at the given mean losses."""
+    runs = []
+    for momentum, loss in losses.items():
+        table = [(k * 100 + 1, k // 4 + 1, k * 6400 + 64, 0.1, loss) for k in range(40)]
+        runs.append(fake_run(runs_dir, {"optimizer.momentum": momentum}, name="notes", rows=table))
+    fake_sweep(runs_dir, "notes/sgd_momentum", runs, figure={"panels": "optimizer.momentum"})
+
+
+@pytest.mark.parametrize(("worst", "code", "word"), [(0.9, 0, "PASS"), (0.5, 1, "FAIL")])
+def test_the_exit_code_says_whether_the_claims_hold(
+    worst: float,
+    code: int,
+    word: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    momentum_runs(tmp_path, {value: 0.4 if value == worst else 0.2 for value in (0.0, 0.5, 0.9)})
+    monkeypatch.setattr(reproduce, "_train", lambda *_: [])
+    assert main(["reproduce", "notes", "--only", "sgd_momentum", "--runs-dir", str(tmp_path)]) == code
+    assert word in capsys.readouterr().out
+    folder = tmp_path / "reproduce" / "notes-sgd_momentum"
+    (claim,) = rows(folder / "claims.csv")
+    assert claim["verdict"] == word
+    assert (folder / "sgd_momentum.png").stat().st_size > 10_000
+
+
+def test_a_claim_without_runs_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reproduce, "_train", lambda *_: ["script: no data"])
+    assert main(["reproduce", "notes", "--only", "script", "--runs-dir", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "MISSING" in out and "script: no data" in out and "0 of 4 claims hold" in out
+
+
+def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    momentum_runs(tmp_path, {0.0: 0.2, 0.5: 0.2, 0.9: 0.4})
+    monkeypatch.setattr(reproduce, "_train", lambda *_: ["script: no data"])
+    words = ["reproduce", "notes", "--only", "sgd_momentum", "--only", "script"]
+    assert main([*words, "--runs-dir", str(tmp_path)]) == 1
+    page = (tmp_path / "reproduce" / "notes-sgd_momentum-script" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 1 and "script: no data" in page and "1 of 5" in page
+    assert "its runs are not all there" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_an_unknown_experiment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["reproduce", "notes", "--only", "sgd_momentun"])
+    assert end.value.code == 2
+    assert "sgd_momentum" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_two_figures_on_the_embedded_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the whole of `--quick`, which CI runs as the README's first command."""
+    chosen = ("sgd_learning_rate", "sgd_momentum")
+    words = ["reproduce", "notes", "--quick", "--quiet", "--runs-dir", str(tmp_path)]
+    words += [word for name in chosen for word in ("--only", name)]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "Quick: Fashion-MNIST's first 6,000 images only" in out
+    assert len(find_runs(tmp_path / "notes-quick")) == 5  # of six panels: the run that both show ran once
+    folder = tmp_path / "reproduce" / "notes-quick-sgd_learning_rate-sgd_momentum"
+    assert {path.stem for path in folder.glob("*.png")} == set(chosen)
+    assert [row["verdict"] for row in rows(folder / "claims.csv")] == ["PASS", "PASS"]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 2 and "2 of 2" in page
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.csv")}
+    assert main(words) == 0  # from disk: nothing is trained again
+    assert "already done" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.csv")} == before
+
+
+@pytest.mark.long
+@full_data
+@pytest.mark.parametrize(
+    ("words", "epochs", "rows_each", "accuracy"),
+    [
+        # Adam divides small gradients by their size, which amplifies the rounding of another step most.
+        (["experiment=notes/adam_learning_rate", "lr=0.001", "lean=false", "products=default"], 2, 3, None),
+        (["experiment=notes/script"], 3, 38, 79.3),  # %, as the notes' script prints after its third epoch
+    ],
+)
+def test_a_run_on_the_full_data_follows_its_baseline(
+    tmp_path: Path, words: list[str], epochs: int, rows_each: int, accuracy: float | None
+) -> None:
+    """Its first epochs; that the claims hold at the end is tested on the baselines, in test_claims."""
+    line = ["train", *words, f"epochs={epochs}", "hydra.mode=RUN", f"runs_dir={tmp_path}", "quiet=true"]
+    assert main(line) == 0
+    (run,) = find_runs(tmp_path)
+    (folder,) = (BASELINES / "notes").glob(f"{run.info['slug']}-*")
+    baseline = read_run(folder)
+    expected = baseline.train()[: epochs * rows_each]
+    assert list(run.train().samples) == list(expected.samples)
+    # Another processor rounds differently, and training amplifies that: 1 % after two epochs.
+    np.testing.assert_allclose(run.train().loss, expected.loss, rtol=0.01)
+    evaluated, known = run.eval(), baseline.eval()[: epochs + 1]
+    np.testing.assert_allclose(evaluated.test_loss, known.test_loss, rtol=0.01)
+    np.testing.assert_allclose(evaluated.test_accuracy, known.test_accuracy, atol=0.01)
+    if accuracy is not None:
+        assert abs(100 * run.metrics["test_accuracy"] - accuracy) <= 0.7
+    assert run.info["data"]["sha256"] == baseline.info["data"]["sha256"]

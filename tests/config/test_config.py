@@ -1,0 +1,247 @@
+"""The typed configuration: what is read, what is one and the same run, what a folder is called."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.training import SMALL, TINY, composed, configure
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgdlab.base.checks import Each, Number, Whole
+from sgdlab.base.errors import UsageError
+from sgdlab.base.formatting import format_value
+from sgdlab.config.reader import read
+from sgdlab.config.run_hash import NOT_IDENTITY, as_mapping, identity, slug
+from sgdlab.config.schema import LATER, OF_SWEEPS
+from sgdlab.records import find_runs, flatten
+
+BASE = [word for word in SMALL if not word.startswith("model")]
+
+
+def key_of(tmp_path, *overrides):
+    return identity(configure(tmp_path, *BASE, *overrides))
+
+
+# One other legal value of every setting of a run.
+CHANGES = [
+    "dataset=mnist",
+    "dataset.scaling=raw",
+    "dataset.limit=641",
+    "model=linear",
+    "model.hidden=[17]",
+    "model.hidden=[512]",
+    "model.activation=elu",
+    "model.outputs=10",
+    "model.init.name=truncated_normal",
+    "model.init.std=0.06",
+    "model.init.bias=0.1",
+    "ridge=0.1",
+    "lean=false",
+    "compile=true",
+    "products=default",
+    "loss=mse",
+    "loss.label_smoothing=0.1",
+    "optimizer=adagrad lr=0.1",
+    "optimizer.momentum=0.5",
+    "optimizer.impl=rule",
+    "optimizer.maximize=true",
+    "optimizer.dampening=0.5",
+    "optimizer.nesterov=true optimizer.momentum=0.5",
+    "optimizer.weight_decay=0.1",
+    "scheduler=step",
+    "scheduler.unit=steps",
+    "scheduler.warmup=1",
+    "scheduler.warmup_start=0.5",
+    "lr=0.2",
+    "batch_size=33",
+    "batch_size=full",
+    "epochs=3",
+    "steps=7",
+    "sampling=sequential",
+    "drop_last=true",
+    "seed=1",
+    "precision=float64",
+    "threads=2",
+    "log_every=2",
+    "eval_every=2",
+    "eval_train=null",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_can_change_the_numbers_is_another_run(tmp_path, change):
+    assert key_of(tmp_path, *change.split()) != key_of(tmp_path)
+
+
+def test_the_changes_above_cover_every_setting():
+    not_of_runs = (*NOT_IDENTITY, *OF_SWEEPS)
+    settings = flatten({k: v for k, v in composed(*BASE).items() if k not in not_of_runs})
+    changed = {word.partition("=")[0].removesuffix(".name") for change in CHANGES for word in change.split()}
+    elsewhere = {"optimizer.default_lr", "device", "model.init.start", "trajectory_every"}
+    elsewhere |= {"measure", "measure_draws"}
+    # below, in test_device.py, test_trajectory.py and test_measure.py
+    assert {key.removesuffix(".name") for key in settings} - changed == elsewhere
+
+
+LINE = ["dataset=least_squares", "model=linear", "loss=half_mse", "batch_size=full"]
+
+
+@pytest.mark.parametrize(
+    "change", ["model.init.name=given model.init.start=[1,2]", "model.bias=false", "dataset.solution=[3,5]"]
+)
+def test_a_setting_that_came_later_makes_another_run_too(tmp_path, change):
+    assert identity(configure(tmp_path, *LINE, *change.split())) != identity(configure(tmp_path, *LINE))
+    first, second = (f"model.init.start=[{x},2]" for x in (1, 1.5))
+    starts = [configure(tmp_path, *LINE, "model.init.name=given", word) for word in (first, second)]
+    assert identity(starts[0]) != identity(starts[1])
+
+
+def test_a_record_from_before_a_setting_is_the_same_run(tmp_path):
+    config = configure(tmp_path, *LINE)
+    old = as_mapping(config)
+    for key in LATER:
+        *groups, last = key.split(".")
+        section = old
+        for group in groups:
+            section = section.get(group, {})
+        section.pop(last, None)
+    assert old != as_mapping(config)
+    assert identity(read(old)) == identity(config)
+    assert replace(read(old), optimizer=config.optimizer) == config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "name=other",
+        "data_dir=/somewhere",
+        "checkpoint_every=1",
+        "force=true",
+        "quiet=false",
+        "+figure.logy=true",
+        "lr=0.1",
+        "lr=1e-1",
+        "optimizer.default_lr=0.1",
+        "optimizer.momentum=0",
+        "optimizer.weight_decay=0",
+    ],
+)
+def test_what_cannot_change_the_numbers_is_the_same_run(tmp_path, change):
+    assert key_of(tmp_path, change) == key_of(tmp_path)
+
+
+def test_the_folder_of_runs_is_no_part_of_a_run(tmp_path):
+    assert key_of(tmp_path / "a") == key_of(tmp_path / "b")
+
+
+def test_epochs_do_not_matter_where_steps_are_given(tmp_path):
+    assert key_of(tmp_path, "steps=5", "epochs=1") == key_of(tmp_path, "steps=5", "epochs=9")
+    assert key_of(tmp_path, "steps=5") != key_of(tmp_path, "steps=6")
+
+
+def test_a_default_learning_rate_that_is_used_matters(tmp_path):
+    assert key_of(tmp_path, "optimizer.default_lr=0.3") == key_of(tmp_path, "lr=0.3") != key_of(tmp_path)
+
+
+def test_identities_do_not_change_from_version_to_version():
+    """The recorded runs that ship with the repository are still found under theirs."""
+    runs = find_runs(Path(__file__).parents[2] / "runs" / "baselines")
+    assert len(runs) >= 14
+    for run in runs:
+        assert identity(read(run.info["config"])) == run.id, run.folder
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "sgd-lr0.1-bs32-s0"),
+        (("optimizer.momentum=0.9", "seed=7"), "sgd-lr0.1-mt0.9-bs32-s7"),
+        (("optimizer=adam", "batch_size=full"), "adam-lr0.001-bsfull-s0"),
+        (("lr=1e-5",), "sgd-lr1e-05-bs32-s0"),
+        (("lr=10",), "sgd-lr10-bs32-s0"),
+    ],
+)
+def test_slugs(tmp_path, words, expected):
+    assert slug(configure(tmp_path, *SMALL, *words)) == expected
+
+
+def test_a_mapping_is_read_back_as_the_same_configuration(tmp_path):
+    for words in (SMALL, TINY, (*SMALL, "optimizer=adam", "scheduler=cosine", "+figure.panels=lr")):
+        config = configure(tmp_path, *words)
+        assert as_mapping(read(as_mapping(config))) == as_mapping(config)
+        assert identity(read(as_mapping(config))) == identity(config)
+
+
+@pytest.mark.parametrize("key", ["seed", "lr", "batch_size", "runs_dir", "figure"])
+def test_a_setting_taken_away_is_missed(key):
+    raw = composed(*SMALL)
+    del raw[key]
+    with pytest.raises(UsageError, match=f"^{key} is not set; give it a value$"):
+        read(raw)
+
+
+@pytest.mark.parametrize("group", ["dataset", "model", "loss", "optimizer", "scheduler"])
+def test_a_group_taken_away_is_missed(group):
+    raw = composed(*SMALL)
+    for value in (None, "adam", {}, 3):
+        with pytest.raises(UsageError, match=f"^{group}=.*: choose one with {group}=NAME"):
+            read(raw | {group: value})
+
+
+@pytest.mark.parametrize("key", ["dataset.scaling", "model.hidden", "model.init.std", "scheduler.warmup"])
+def test_a_setting_of_a_group_taken_away_is_missed(key):
+    raw = composed(*SMALL)
+    *groups, last = key.split(".")
+    section = raw
+    for group in groups:
+        section = section[group]
+    del section[last]
+    with pytest.raises(UsageError, match=f"^{key} is not set; give it a value$"):
+        read(raw)
+
+
+@given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text(), st.none(), st.lists(st.integers())))
+def test_a_number_is_within_its_range_or_refused(value):
+    check = Number(low=0, low_open=True, high=1)
+    try:
+        found = check(value)
+    except ValueError as err:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        assert not number or not 0 < value <= 1
+        assert "> 0 and <= 1" in str(err)
+    else:
+        assert type(found) is float and found == value and 0 < found <= 1
+
+
+@given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text(), st.none()))
+def test_a_whole_number_is_within_its_range_or_refused(value):
+    try:
+        found = Whole(low=1, high=9)(value)
+    except ValueError as err:
+        assert type(value) is not int or not 1 <= value <= 9
+        assert str(err) == "must be a whole number >= 1 and <= 9"
+    else:
+        assert type(value) is int and found == value
+
+
+def test_numbers_that_no_float_holds_are_refused():
+    for value in (math.inf, -math.inf, math.nan, 10**400):
+        with pytest.raises(ValueError, match="finite"):
+            Number()(value)
+
+
+def test_lists_say_which_size_they_need():
+    pair = Each(Number(low=0), 2)
+    assert pair([1, 2]) == (1.0, 2.0)
+    for value, said in (([1], "must be a list of 2, not of 1"), ("ab", "must be a list of 2"), (3, "list")):
+        with pytest.raises(ValueError, match=said):
+            pair(value)
+    with pytest.raises(ValueError, match="each member must be a number >= 0"):
+        pair([1, -1])
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_shown_as_they_can_be_typed(value):
+    assert float(format_value(value)) == value

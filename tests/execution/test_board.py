@@ -1,0 +1,143 @@
+"""What a person sees of a sweep whose jobs run at once."""
+
+import io
+import re
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from sgdlab.engine.evaluation import Evaluation
+from sgdlab.execution.display import run_display, sweep_display
+from sgdlab.execution.display.run_display import Length
+from sgdlab.execution.display.sweep_display import (
+    LiveBoard,
+    Overview,
+    PlainBoard,
+    QuietBoard,
+    duration,
+)
+
+RESULT = Evaluation(train_loss=0.5, train_accuracy=0.9, test_loss=0.456, test_accuracy=0.836)
+METRICS = {"loss": 0.4, "test_loss": 0.456, "test_accuracy": 0.836}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test moves: clock.now += 1."""
+    made = SimpleNamespace(now=1000.0)
+    made.monotonic = lambda: made.now
+    monkeypatch.setattr(run_display, "time", made)
+    monkeypatch.setattr(sweep_display, "time", made)
+    return made
+
+
+def ended(status="done", reason="", metrics=None):
+    return SimpleNamespace(status=status, reason=reason, seconds=12.34, metrics=metrics or {})
+
+
+def console(**more):
+    return Console(file=io.StringIO(), width=80, **more)
+
+
+def lines(made):
+    return made.file.getvalue().splitlines()
+
+
+def test_a_plain_line_a_job_and_news_when_none_ends(clock):
+    out = console()
+    show = PlainBoard(out, [10.0, 10.0])
+    first, second = show.started(0, "lr=0.1"), show.started(1, "lr=10")
+    first.start("a title", Length(steps=100, epochs=10))
+    second.start("a title", Length(steps=100, epochs=10))
+    first.say("a note")
+    for step in (25, 50):
+        clock.now += 16
+        first.moved(step, step // 10, 640 * step, 0.5)
+        show.tick()
+    show.ended(1, ended("diverged", "the loss is inf", {"loss": 2.0}))
+    show.ended(0, ended(metrics=METRICS))
+    show.close()
+    assert lines(out) == [
+        "lr=0.1: a note",
+        "[1/2] lr=10: diverged: the loss is inf, loss 2, 12.3 s",
+        "[2/2] lr=0.1: done, loss 0.4, test loss 0.456, accuracy 83.60 %, 12.3 s",
+    ]
+    clock.now += 31
+    show.tick()
+    assert lines(out)[-1] == "1 of 2 done, 1 diverged, 0 running"
+
+
+def test_quiet_says_what_failed_only():
+    out = console()
+    show = QuietBoard(out, [1.0, 1.0])
+    for job in (0, 1):
+        show.started(job, f"seed={job}").start("a title", Length(steps=1, epochs=1))
+    show.ended(0, ended("failed", "no memory"))
+    show.ended(1, ended())
+    assert lines(out) == ["seed=0: failed: no memory"]
+
+
+def test_time_left_is_by_the_work_that_was_done(clock):
+    """Of 30 units, 5 were in the second job's checkpoint; then 10 are done in 20 s; 15 are left."""
+    view = Overview([10.0, 10.0, 10.0])
+    assert view.left() is None
+    row = view.started(0, "a")
+    row.start("", Length(steps=100, epochs=1))
+    resumed = view.started(1, "b")
+    resumed.start("", Length(steps=100, epochs=1, done=50))
+    assert view.left() is None
+    clock.now += 20
+    row.step, resumed.step = 80, 70
+    assert view.left() == pytest.approx(30.0)
+    assert view.text() == "0 of 3 done, 2 running, 1 waiting, about 30 s left"
+    view.ended(0, "failed")
+    assert view.text().startswith("0 of 3 done, 1 failed, 1 running, 1 waiting, about ")
+    view.ended(1, "done")
+    assert view.text() == "1 of 3 done, 1 failed, 0 running, 1 waiting"
+
+
+def test_it_is_never_less_than_a_jobs_own(clock):
+    view = Overview([10.0, 1000.0])
+    row = view.started(0, "a")
+    row.start("", Length(steps=100, epochs=1))
+    quick = view.started(1, "b")
+    quick.start("", Length(steps=100, epochs=1))
+    row.moved(10, 1, 10, 0.5)
+    quick.moved(0, 1, 0, 0.5)
+    clock.now += 10
+    row.moved(11, 1, 11, 0.5)
+    quick.moved(99, 1, 99, 0.5)
+    assert view.left() == pytest.approx(890.0)
+
+
+@pytest.mark.parametrize("jobs", [1, 3, 200])
+def test_the_table_fits_a_terminal(clock, jobs):
+    out = console(height=24, force_terminal=True)
+    show = LiveBoard(out, [1.0] * 300)
+    for job in range(jobs):
+        row = show.started(
+            job, f"optimizer=adam optimizer.betas=[0.9,0.999] model.hidden=[512,512] seed={job}"
+        )
+        row.start("", Length(steps=100_000, epochs=1000))
+        for step in (1, 50_000):
+            clock.now += 1000
+            row.moved(step, step // 100, 64_000 * step, 2.3456e-5)
+        row.evaluated(500, RESULT)
+    plain = Console(file=io.StringIO(), width=80, height=24)
+    plain.print(show._draw())
+    show.close()
+    drawn = lines(plain)
+    assert max(map(len, drawn)) <= 80 and len(drawn) < 24
+    assert drawn[0].split() == ["running", "done", "epoch", "loss", "accuracy", "samples/s", "left"]
+    assert re.match(r"optimizer=adam.*… +50 % +500/1000 +2\.346e-05 +83\.60 % +3,199,936 +17 min", drawn[1])
+    assert drawn[-1].startswith(f"0 of 300 done, {jobs} running, {300 - jobs} waiting")
+    assert ("and 182 more" in drawn) == (jobs == 200)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5400, "1 h 30 min"), (7500, "2 h 5 min")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

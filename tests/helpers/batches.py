@@ -1,0 +1,104 @@
+"""Runs made together and alone, to be held against each other without a file in between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sgdlab import problem
+from sgdlab.config.schema import Config
+from sgdlab.engine import device, setup
+from sgdlab.engine.batched.curves import Curve
+from sgdlab.engine.batched.trainer import Alone
+from sgdlab.engine.loop import Diverged
+from sgdlab.execution.batch import batch_run
+
+
+@dataclass
+class Notes:
+    """A serial run's report, as a Watch keeps it."""
+
+    rows: list[tuple[int, float, float]] = field(default_factory=list)
+    evaluations: list[tuple[Any, ...]] = field(default_factory=list)
+    visits: list[tuple[Any, ...]] = field(default_factory=list)
+    last: tuple[int, float] | None = None
+    reason: str = ""
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def losses(self, rows, last):
+        self.rows += [(row.step, row.lr, row.loss) for row in rows]
+        self.last = (last.step, last.loss)
+
+    def evaluated(self, epoch, step, samples, result):
+        self.evaluations.append((step, *vars(result).values()))
+
+    def visited(self, visit):
+        self.visits.append((visit.step, visit.objective, visit.gap, visit.distance, *visit.weights))
+
+    def due(self):
+        return False
+
+    def checkpoint(self, state):
+        raise AssertionError("not due")
+
+
+def alone(config: Config) -> Notes:
+    """The run by the serial engine."""
+    notes = Notes()
+    with device.settings(config.device, threads=1, seed=config.seed):
+        made = problem_of(config)
+        batches = setup.batches(config, made.spec.train_size)
+        trainer = setup.trainer(config, made, batches, "general")
+        try:
+            trainer.run(notes)
+        except Diverged as end:
+            notes.reason = end.what
+        notes.weights = {name: w.detach().clone() for name, w in made.model.named_parameters()}
+    return notes
+
+
+def problem_of(config: Config) -> problem.Problem:
+    """The configured problem."""
+    where = torch.device(config.device)
+    return problem.build(config, device=where, dtype=device.DTYPES[config.precision], say=print)
+
+
+def together(configs: Sequence[Config]) -> tuple[list[Curve], dict[str, torch.Tensor]]:
+    """The runs by the batched engine, and their final weights."""
+    with device.settings(configs[0].device, threads=1, seed=0):
+        _, trainer = batch_run.prepare(configs, print)
+        curves = trainer.run(Alone())
+    return [curves.of(run) for run in range(len(configs))], trainer.weights
+
+
+def assert_same(curve: Curve, notes: Notes, rel: float) -> None:
+    """The reports are of the same steps and agree in their numbers to `rel`."""
+    assert curve.reason == notes.reason
+    steps, lrs, losses = curve.rows
+    assert steps == [row[0] for row in notes.rows]
+    assert lrs.tolist() == [row[1] for row in notes.rows]
+    assert losses.tolist() == pytest.approx([row[2] for row in notes.rows], rel=rel)
+    assert (curve.last is None) == (notes.last is None)
+    if curve.last is not None and notes.last is not None:
+        assert curve.last == (notes.last[0], pytest.approx(notes.last[1], rel=rel))
+    _assert_table(curve.evaluations, notes.evaluations, rel)
+    _assert_table(curve.visits, notes.visits, rel)
+
+
+def _assert_table(found: tuple[list[int], Any], expected: list[tuple[Any, ...]], rel: float) -> None:
+    steps, numbers = found
+    assert steps == [row[0] for row in expected]
+    for row, other in zip(numbers.tolist(), expected, strict=True):
+        wanted = [np.nan if value is None else value for value in other[1:]]
+        assert row == pytest.approx(wanted, rel=rel, abs=rel, nan_ok=True)
+
+
+def assert_same_weights(weights: dict[str, torch.Tensor], run: int, notes: Notes, rel: float) -> None:
+    """Every parameter of the run agrees, relative to its largest weight."""
+    assert list(weights) == list(notes.weights)
+    for name, weight in weights.items():
+        error = (weight[run] - notes.weights[name]).abs().max() / notes.weights[name].abs().max()
+        assert error < rel, f"{name}: {error:.1e}"

@@ -1,0 +1,244 @@
+"""scripts/bench: its tables and files, with benchmarks small enough for a test."""
+
+import csv
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+@pytest.fixture
+def part(monkeypatch):
+    """Imports a part of the benchmarks, which lie beside no package."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setenv("SGDLAB_BENCH_CLOCK", "wall")
+    yield lambda name: importlib.import_module(f"benchmarks.{name}")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def command(part, monkeypatch):
+    batched, table = part("batched"), part("table")
+    surface = ("problem=rosenbrock", "optimizer=sgd", "lr=1e-4", "steps=5", "eval_every=0")
+    small = {
+        "few": batched.comparison("few", "12 runs", "all", batched.engines(surface, 12, 3), times=0.001),
+        "never": batched.comparison("never", "no goal is reached", "one", waits, times=1e9),
+    }
+    monkeypatch.setattr(table, "pin", lambda cores: None)
+    monkeypatch.setattr(part("command"), "BENCHMARKS", small)
+    return part("command")
+
+
+def waits(folder):
+    times = iter((9.0, 9.0, 4.0, 2.0, 8.0, 4.0))  # one to warm up, then two of each, in turn
+    return {"serial": lambda: next(times), "batched": lambda: next(times)}
+
+
+def test_the_table_and_the_files(command, tmp_path, capsys):
+    files = ("--csv", str(tmp_path / "rows.csv"), "--json", str(tmp_path / "rows.json"))
+    assert command.main(["--repeats", "2", *files]) == 0
+    out = capsys.readouterr().out
+    assert "few: 12 runs" in out and "serial (3 of the 12 runs, scaled)" in out
+    rows = list(csv.DictReader((tmp_path / "rows.csv").read_text().splitlines()))
+    assert [row["benchmark"] for row in rows] == ["few", "few", "never", "never"]
+    found = json.loads((tmp_path / "rows.json").read_text())
+    assert found["machine"]["torch"] and found["machine"]["clock"] == "wall"
+    assert [row["variant"] for row in found["rows"][2:]] == ["serial", "batched"]
+    last = found["rows"][3]
+    assert (last["minimum"], last["median"], last["faster"], last["repeats"]) == (2.0, 3.0, 2.0, 2)
+    assert all(row["minimum"] > 0 for row in found["rows"])
+    few, never = [line for line in out.splitlines() if line.startswith("batched")]
+    assert few.endswith("0.001 times: met") and never.endswith("1e+09 times: MISSED")
+
+
+def test_what_there_is(command, capsys):
+    assert command.main(["--list"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["few", "12", "runs;"]
+    with pytest.raises(SystemExit):
+        command.main(["nothing"])
+    assert "nothing: no such benchmark" in capsys.readouterr().err
+
+
+def test_it_can_be_run():
+    assert os.access(SCRIPTS / "bench", os.X_OK)
+    listed = subprocess.run(
+        [sys.executable, str(SCRIPTS / "bench"), "--list"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "step " in listed and "points " in listed
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        *((1.5, "s", "1.5 s"), (0.0123, "s", "12.3 ms"), (2.346e-3, "s", "2.35 ms"), (9.5e-5, "s", "95 us")),
+        *((1234.6, "s", "1,235 s"), (312.7, "MB", "312.7 MB"), (None, "s", "")),
+    ],
+)
+def test_numbers_with_their_units(part, value, unit, text):
+    assert part("table").quantity(value, unit) == text
+
+
+def test_a_worker_answers_and_says_what_killed_it(part):
+    workers = part("workers")
+    with workers.Worker("products:products") as worker:
+        assert worker.ask({"batch": 2, "updates": 3})["seconds"] > 0
+        with pytest.raises(workers.WorkerFailed, match="KeyError: 'batch'"):
+            worker.ask({})
+
+
+def test_peers_that_compute_something_else_are_refused(part):
+    step = part("step")
+    step.check("JAX", [2.3, 2.2], [2.3, 2.2 * (1 + 1e-6)])
+    for losses in ([2.3, 2.21], [2.3], [2.3, float("nan")]):
+        with pytest.raises(step.Differs, match="JAX"):
+            step.check("JAX", losses, [2.3, 2.2])
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_peers_make_the_same_updates(part, tmp_path, monkeypatch, optimizer):
+    step, peers = part("step"), part("peers")
+    monkeypatch.setattr(step, "present", lambda: "fashion_mnist_small")
+    assert step.prepare(tmp_path) == "fashion_mnist_small"
+    asked = {"folder": str(tmp_path), "dataset": "fashion_mnist_small", "batch": 16, "updates": 3}
+    asked |= {"optimizer": optimizer, "log": True}
+    found = [make()(asked) for make in (peers.sgdlab_run, peers.sgdlab_bare, peers.plain)]
+    for answer in found:
+        step.check("a peer", answer["losses"], found[0]["losses"])
+        assert answer["seconds"] > 0
+
+
+def test_a_peer_that_is_not_installed_says_how(part, tmp_path, monkeypatch, capsys):
+    step, table = part("step"), part("table")
+    monkeypatch.setattr(step, "PEERS", {"sgdlab": step.Peer(function="", needs=("no_such_package",))})
+    monkeypatch.setattr(step, "prepare", lambda folder: "fashion_mnist_small")
+    monkeypatch.setattr(step, "UPDATES", {16: 1})
+    rows = step.rows(table.Effort(), tmp_path)
+    table.show(rows)
+    assert len(rows) == 3 and "pip install -e '.[bench]'" in capsys.readouterr().out
+
+
+def test_operations_of_an_update(part):
+    assert (
+        part("peers").flops(1) == 3_209_216
+    )  # 6 for each weight but 4 for the first layer's, without biases
+
+
+def test_pictures(part, tmp_path):
+    chart, row = part("chart"), part("table").row
+    bars = [
+        row([1.0, 2.0], benchmark="a", case=case, variant=name, of="it") for case in "xy" for name in "pq"
+    ]
+    curve = [
+        row([float(x)], benchmark="b", case="runs", variant=str(x), of="all", x=float(x)) for x in (1, 10)
+    ]
+    written = chart.draw([*bars, *curve], tmp_path / "chart.png")
+    assert [path.name for path in written] == ["chart-a.png", "chart-b.png"]
+    assert chart.draw(curve, tmp_path / "one.png") == [tmp_path / "one.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (*written, tmp_path / "one.png"))
+
+
+def test_the_peak_of_a_command(part):
+    pytest.importorskip("psutil")
+    code = "import time; kept = bytearray(80_000_000); time.sleep(0.5); del kept; time.sleep(0.1)"
+    peak = part("memory").peak(["-c", code])
+    assert 80 < peak["uss"] <= peak["pss"] <= peak["rss"] < 200
+    with pytest.raises(subprocess.CalledProcessError):
+        part("memory").peak(["-c", "raise SystemExit(3)"])
+
+
+def test_a_timed_command(part, tmp_path, monkeypatch):
+    clock = part("clock")
+    assert clock.command(["-c", "import time; time.sleep(0.2)"]) > 0.2
+    monkeypatch.setenv(clock.VARIABLE, "cpu")
+    assert clock.command(["-c", "import time; time.sleep(0.2)"]) > 0
+    assert clock.environ({"A": "1"})["A"] == "1"
+    assert not {"OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE"} & set(clock.environ())
+
+
+def test_the_fourteen_runs_are_those_of_the_experiments(part):
+    runs14 = part("runs14")
+    found = set()
+    for name in runs14.EXPERIMENTS:
+        raw = OmegaConf.load(SCRIPTS.parent / "conf" / "experiment" / "notes" / f"{name}.yaml")
+        chosen = next(each["override /optimizer"] for each in raw.defaults if "override /optimizer" in each)
+        fixed = {"lr": raw.get("lr"), "batch_size": raw.get("batch_size")}
+        fixed |= {"optimizer.momentum": OmegaConf.select(raw, "optimizer.momentum", default=0)}
+        params = OmegaConf.select(raw, "hydra.sweeper.params", default={})
+        (key, values), *more = [*params.items(), (None, "-")][:1]
+        assert not more and raw.epochs == 10
+        for value in str(values).split(","):
+            one = {**fixed, **({} if key is None else {key: value})}
+            numbers = (float(one["lr"]), float(one["optimizer.momentum"]), int(one["batch_size"]))
+            found.add((chosen, *numbers))
+    ours = {(each.optimizer.lower(), each.lr, each.momentum, each.batch) for each in runs14.SETTINGS}
+    assert len(runs14.SETTINGS) == len(ours) == 14 and found == ours
+
+
+def test_the_plain_script_is_scaled_to_the_whole(part, tmp_path, monkeypatch):
+    plain, step = part("plain"), part("step")
+    monkeypatch.setattr(step, "present", lambda: "fashion_mnist_small")
+    step.prepare(tmp_path)
+    seen = []
+    loop = plain.train_loop
+    monkeypatch.setattr(plain, "train_loop", lambda *a, **k: seen.append(k["most"]) or loop(*a, **k))
+    settings = {"optimizer": "SGD", "lr": 1e-3, "momentum": 0.0, "batch_size": 256}
+    seconds = plain.script(tmp_path, **settings, fraction=0.11)
+    assert seen == [24, 2] and set(seconds) == {"setup", "train", "test"}  # 240 batches in ten epochs
+    assert all(value > 0 for value in seconds.values())
+
+
+def test_one_core_has_one_thread(part, monkeypatch):
+    table = part("table")
+    monkeypatch.setattr(table.os, "sched_setaffinity", lambda process, cores: None, raising=False)
+    before = torch.get_num_threads()
+    try:
+        for cores, threads in ((1, 1), (0, table.THREADS)):
+            table.pin(cores)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_records_add_is_what_passes_inside_them_and_in_other_threads(part, monkeypatch):
+    records = part("records")
+    now = {"wall": 0.0, "others": 0.0}
+    clock = SimpleNamespace(
+        perf_counter=lambda: now["wall"], process_time=lambda: now["others"], thread_time=lambda: 0.0
+    )
+    monkeypatch.setattr(records, "time", clock)
+
+    def takes(seconds):
+        return lambda self, *arguments, **more: now.update(wall=now["wall"] + seconds)
+
+    for name, seconds in {"losses": 2, "evaluated": 16, "checkpoint": 1, "due": 0.5, "__init__": 0}.items():
+        monkeypatch.setattr(records.Recorder, name, takes(seconds))
+    timed = records._Timed()
+    timed.evaluated(0, 0, 0, None)  # what came before does not count
+    for _ in range(10):
+        now["wall"] += 7.25  # an update
+        timed.losses([], None)
+        timed.due()
+        now["wall"] += 0.25
+        now["others"] += 0.25  # the display, meanwhile
+    timed.evaluated(1, 10, 0, None)
+    timed.checkpoint({}, last=True)
+    assert timed.bare == 72.5
+    assert timed.added() == pytest.approx(100 * (20 + 5 + 16 + 1 + 2.5) / 72.5)
+
+
+def test_what_records_add_to_a_run(part, tmp_path, monkeypatch):
+    records = part("records")
+    monkeypatch.setattr(records, "present", lambda: "fashion_mnist_small")
+    assert 0 < records.added(tmp_path, 16, 120) < 1000
+    (table,) = tmp_path.rglob("train.csv")
+    assert len(table.read_text().splitlines()) == 3
