@@ -68,8 +68,8 @@ class _Clock:
     def start(self, title: str, length: Any) -> None:
         self._show.start(title, length)
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
-        self._show.moved(step, epoch, samples, loss)
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
+        self._show.update(step, epoch, samples, loss)
         self.seconds = clock() - self._began
 
     def evaluated(self, epoch: int, result: Any) -> None:

@@ -28,22 +28,22 @@ class _Timed(Recorder):
         self.inside = self.others = self.bare = 0.0
         self._loop_began = (0.0, 0.0)
 
-    def losses(self, *arguments: Any) -> None:
-        self._time(super().losses, *arguments)
+    def on_losses(self, *arguments: Any) -> None:
+        self._time(super().on_losses, *arguments)
 
-    def evaluated(self, epoch: int, step: int, samples: int, result: Any) -> None:
+    def on_evaluation(self, epoch: int, step: int, samples: int, result: Any) -> None:
         if step:  # the end, but for what is still written
             whole, self.others = (end - start for start, end in zip(self._loop_began, _now(), strict=True))
             self.bare = whole - self.inside - self.others
-        self._time(super().evaluated, epoch, step, samples, result)
+        self._time(super().on_evaluation, epoch, step, samples, result)
         if not step:
             self._loop_began, self.inside = _now(), 0.0
 
-    def due(self) -> bool:
-        return bool(self._time(super().due))
+    def checkpoint_due(self) -> bool:
+        return bool(self._time(super().checkpoint_due))
 
-    def checkpoint(self, *arguments: Any, **more: Any) -> None:
-        self._time(super().checkpoint, *arguments, **more)
+    def on_checkpoint(self, *arguments: Any, **more: Any) -> None:
+        self._time(super().on_checkpoint, *arguments, **more)
 
     def added(self) -> float:
         """Percent more than without any of it; the evaluation at the end, a hundredth, counts as the loop."""

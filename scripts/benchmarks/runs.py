@@ -27,21 +27,21 @@ class Silent:
         self.seconds = self.whole = self._began = 0.0
         self.logged: list[float] = []
 
-    def losses(self, rows: Sequence[Row], last: Row) -> None:
+    def on_losses(self, rows: Sequence[Row], last: Row) -> None:
         self.seconds = clock() - self._began
         self.logged += [row.loss for row in rows]
 
-    def evaluated(self, epoch: int, step: int, samples: int, result: object) -> None:
+    def on_evaluation(self, epoch: int, step: int, samples: int, result: object) -> None:
         if step == 0:
             self._began = clock()
 
-    def visited(self, visit: object) -> None:
+    def on_trajectory_point(self, visit: object) -> None:
         return
 
-    def due(self) -> bool:
+    def checkpoint_due(self) -> bool:
         return False
 
-    def checkpoint(self, state: object) -> None:
+    def on_checkpoint(self, state: object) -> None:
         return
 
 
@@ -71,10 +71,10 @@ def loop(config: Config) -> Silent:
     dtype = device.DTYPES[config.precision]
     made = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
     batches = setup.batches(config, made.spec.train_size)
-    how = setup.arithmetic(config, made, batches)
+    how = setup.implementation(config, made, batches)
     watch = Silent()
-    with matmul.using(how["products"]):
-        ready = setup.trainer(config, made, batches, how["step"])
+    with matmul.using(how["matmul"]):
+        ready = setup.trainer(config, made, batches, how["update"])
         began = clock()
         ready.run(watch)
     watch.whole = clock() - began

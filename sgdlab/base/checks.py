@@ -58,7 +58,7 @@ class Number:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
+class Int:
     """A whole number between `low` and `high`, both allowed."""
 
     low: int = 0
@@ -73,7 +73,7 @@ class Whole:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flag:
+class Bool:
     """true or false."""
 
     def __call__(self, value: Any) -> bool:
@@ -139,7 +139,7 @@ class Optional:
 
 
 @dataclass(frozen=True)
-class Either:
+class LiteralOr:
     """A fixed word, or what the inner check allows: `full` or a whole number."""
 
     word: str
@@ -153,7 +153,7 @@ class Either:
 
 
 @dataclass(frozen=True)
-class Each:
+class ListOf:
     """A list whose members all pass the inner check; `length` fixes how many there are."""
 
     inner: Check
@@ -202,17 +202,17 @@ def legal(check: Check) -> str:
             ends = "(["[not check.low_open], ")]"[not check.high_open]
             return f"in {ends[0]}{check.low:g}, {check.high:g}{ends[1]}"
         return check.range
-    if isinstance(check, Whole):
+    if isinstance(check, Int):
         return f"whole, >= {check.low}" + (f" and <= {check.high}" if check.high < LARGEST else "")
-    if isinstance(check, Flag):
+    if isinstance(check, Bool):
         return "true or false"
     if isinstance(check, Choice):
         return " or ".join(check.names)
     if isinstance(check, Optional):
         return f"null, or {legal(check.inner)}"
-    if isinstance(check, Either):
+    if isinstance(check, LiteralOr):
         return f"{check.word}, or {legal(check.inner)}"
-    if isinstance(check, Each):
+    if isinstance(check, ListOf):
         size = "a list" if check.length is None else f"{check.length} numbers"
         return f"{size}, each {legal(check.inner)}" if legal(check.inner) else size
     return ""
@@ -221,4 +221,4 @@ def legal(check: Check) -> str:
 # Checks that settings of several parts have.
 NAME = Annotated[str, Text()]
 POSITIVE = Number(low=0, low_open=True)
-COUNT = Whole(low=1)
+COUNT = Int(low=1)

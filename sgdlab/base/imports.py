@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collections() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Import inside: modules live as long as the process, and the collector would look through their hundred
     thousands of objects again and again; afterwards it leaves them alone. A sixth of the time of importing
     torch, and of the end of the process. Not to be entered often: garbage that is left then stays, too."""

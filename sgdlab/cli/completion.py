@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sgdlab.base.checks import Check, Choice, Either, Flag, Optional
+from sgdlab.base.checks import Bool, Check, Choice, LiteralOr, Optional
 from sgdlab.cli.main import COMMANDS
 from sgdlab.config import options
 
@@ -191,11 +191,11 @@ def _named(check: Check | None) -> list[str]:
     """The legal values of a setting that are words; none for a setting that holds numbers."""
     if isinstance(check, Choice):
         return list(check.names)
-    if isinstance(check, Flag):
+    if isinstance(check, Bool):
         return ["true", "false"]
     if isinstance(check, Optional):
         return ["null", *_named(check.inner)]
-    if isinstance(check, Either):
+    if isinstance(check, LiteralOr):
         return [check.word, *_named(check.inner)]
     return []
 

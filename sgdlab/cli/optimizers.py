@@ -187,15 +187,15 @@ def _by(entry: Entry) -> str:
 
     rule = (entry.rule or "").replace(":", ".")
     if entry.torch is None:
-        return f"{rule}; {entry.alone}"
+        return f"{rule}; {entry.no_torch_reason}"
     torchs = entry.torch.replace(":", ".") + (", fused" if entry.fused else "")
-    only = ", ".join(f"{key}={format_value(value)}" for key, value in entry.only.items())
+    only = ", ".join(f"{key}={format_value(value)}" for key, value in entry.torch_only_when.items())
     if only:
         torchs += f", with {only} only"
     if not rule:
         return torchs
-    if entry.rounds:
-        return f"{rule}; with optimizer.impl=torch {torchs}, which {entry.rounds}"
+    if entry.torch_inexact:
+        return f"{rule}; with optimizer.impl=torch {torchs}, which {entry.torch_inexact}"
     return f"{torchs}; otherwise, and with optimizer.impl=rule, {rule}"
 
 

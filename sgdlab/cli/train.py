@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sgdlab.base.imports import without_collections
+from sgdlab.base.imports import without_gc
 from sgdlab.cli.train_flags import split
-from sgdlab.execution import validate
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,7 +22,7 @@ def main(argv: list[str]) -> int:
 
         print(manual(line.overrides))
         return 0
-    with without_collections():
+    with without_gc():
         from sgdlab.execution.hydra import overrides
         from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
         from sgdlab.execution.hydra.launcher import register
@@ -105,6 +104,7 @@ def _hydra_process(words: Sequence[str]) -> Iterator[None]:
 
 def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
     """One run; its test loss is what Hydra's sweepers for optimisation minimise."""
+    from sgdlab.execution import validate
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
     from sgdlab.execution.validate import accept, without_effect
@@ -115,7 +115,7 @@ def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
     run = run_cache.answer(config)
     cached = run is not None
     if run is None:
-        with without_collections():
+        with without_gc():
             from sgdlab.execution.run import runner  # and so torch, which takes seconds
         from sgdlab.execution.display.run_display import display
 

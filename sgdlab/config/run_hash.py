@@ -15,7 +15,7 @@ UNHASHED_AT: dict[str, Any] = {}
 
 
 # What cannot change a run's numbers, and so is no part of its identity.
-NOT_IDENTITY = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
+HASH_EXCLUDED = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
 
 
 def as_mapping(config: Config) -> dict[str, Any]:
@@ -39,12 +39,12 @@ def _plain(value: Any) -> Any:
 _SCALARS = frozenset((type(None), bool, int, float, str))
 
 
-def identity(config: Config) -> str:
+def run_hash(config: Config) -> str:
     """The run's identity: eight hex digits of a SHA-256 over all that can change its numbers.
 
     `config.device` must be resolved already (no `auto`): a GPU's numbers differ in the last bits.
     """
-    raw = {key: value for key, value in as_mapping(config).items() if key not in NOT_IDENTITY}
+    raw = {key: value for key, value in as_mapping(config).items() if key not in HASH_EXCLUDED}
     raw["optimizer"].pop("default_lr")
     raw["device"] = config.device.partition(":")[0]
     if config.steps is not None:

@@ -8,7 +8,7 @@ a `Config`.
 import dataclasses
 from typing import Annotated, Any
 
-from sgdlab.base.checks import Flag, Folder, Nested, Number, Optional, Text
+from sgdlab.base.checks import Bool, Folder, Nested, Number, Optional, Text
 from sgdlab.engine.settings import TrainingSettings
 from sgdlab.optim.settings import SCHEDULERS
 from sgdlab.problem.settings import DATASETS, LOSSES, MODELS
@@ -29,6 +29,6 @@ class Config(TrainingSettings):
     name: Annotated[str, Folder(reserved=("sweeps",))]
     runs_dir: Annotated[str, Text()]
     checkpoint_every: Annotated[float, Number(low=0)]
-    force: Annotated[bool, Flag()]
-    quiet: Annotated[bool, Flag()]
+    force: Annotated[bool, Bool()]
+    quiet: Annotated[bool, Bool()]
     figure: Annotated[dict[str, Any] | None, Optional(Nested())]

@@ -1,2 +1,2 @@
 """The loops that move w. The engine knows a problem and an optimizer; what it reports, it reports to a
-`Watch`, and never writes a file itself."""
+`Callback`, and never writes a file itself."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sgdlab.base.errors import UserError
 
-FORMAT = 2  # raised when a run begun by the version before could not be gone on with by this one
+FORMAT = 3  # raised when a run begun by the version before could not be gone on with by this one
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

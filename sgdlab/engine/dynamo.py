@@ -3,9 +3,9 @@
 To be imported for that. Not by the runs that are plain, for which it would be half as much memory again.
 """
 
-from sgdlab.base.imports import without_collections
+from sgdlab.base.imports import without_gc
 
-with without_collections():
+with without_gc():
     import torch._dynamo
 
 __all__ = ["torch"]

@@ -29,7 +29,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
+class TrajectoryPoint:
     """The weights (flattened, in the model's order) after `step` updates, and f there.
 
     gap: f(w) - f*; distance: |w - w*| to the nearest minimum; None where f* or w* is not known.
@@ -42,22 +42,22 @@ class Visit:
     weights: list[float]
 
 
-class Watch(Protocol):
+class Callback(Protocol):
     """Who follows a run. Every method is called between updates, never during one."""
 
-    def losses(self, rows: list[Row], last: Row) -> None:
+    def on_losses(self, rows: list[Row], last: Row) -> None:
         """Rows that belong in the record, and the newest row whether it does or not."""
 
-    def evaluated(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
+    def on_evaluation(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
         """The weights were evaluated after `step` updates, in which `epoch` epochs were completed."""
 
-    def visited(self, visit: Visit) -> None:
+    def on_trajectory_point(self, point: TrajectoryPoint) -> None:
         """Where the run was after some update, or at the start; all numbers are finite."""
 
-    def due(self) -> bool:
+    def checkpoint_due(self) -> bool:
         """Whether to checkpoint now. Asked after each update, so it must be cheap."""
 
-    def checkpoint(self, state: dict[str, Any]) -> None:
+    def on_checkpoint(self, state: dict[str, Any]) -> None:
         """Keep the state. May raise to end the run here."""
 
 
@@ -73,14 +73,14 @@ class Diverged(Exception):
 class Plan:
     """How long a run is and what it reports: all in updates, but eval_every in epochs (0: ends only).
 
-    visit_every: updates between reports of the weights; 0: none.
+    trajectory_every: updates between reports of the weights; 0: none.
     """
 
     total: int
     log_every: int
     eval_every: int
     eval_train: int | None
-    visit_every: int = 0
+    trajectory_every: int = 0
 
 
 @dataclass(kw_only=True)
@@ -146,25 +146,25 @@ class Trainer:
             step, epoch, samples, lr, loss = state["last"]
             self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
 
-    def run(self, watch: Watch) -> None:
+    def run(self, callback: Callback) -> None:
         """Train to the end. Raises Diverged when a loss stops being finite; all before it is reported."""
         if self.step == 0:
-            self._evaluate(watch)
+            self._evaluate(callback)
             self._visit()
         self._fetched = time.perf_counter()
         while self.step < self._plan.total:
             epoch, done = divmod(self.step, self._batches.per_epoch)
             for index in self._batches.epoch(epoch)[done:]:
-                self._update(index, watch)
+                self._update(index, callback)
                 self._visit()
                 if self._wants_evaluation():
-                    self._fetch(watch)
-                    self._evaluate(watch)
+                    self._fetch(callback)
+                    self._evaluate(callback)
                 elif len(self._losses) == BLOCK or time.perf_counter() - self._fetched > FETCH_SECONDS:
-                    self._fetch(watch)
-                if watch.due():
-                    self._fetch(watch)
-                    watch.checkpoint(self.state())
+                    self._fetch(callback)
+                if callback.checkpoint_due():
+                    self._fetch(callback)
+                    callback.on_checkpoint(self.state())
                 if self.step == self._plan.total:
                     break
 
@@ -177,12 +177,12 @@ class Trainer:
         every = self._plan.eval_every
         return every > 0 and self._ends_epoch() and (self.step // self._batches.per_epoch) % every == 0
 
-    def _update(self, index: Index, watch: Watch) -> None:
+    def _update(self, index: Index, callback: Callback) -> None:
         lr = self._updates.lr
         try:
             loss = self._updates.make(index)
         except Exception:  # what it made of weights that are not finite: the losses before it say so
-            self._fetch(watch)
+            self._fetch(callback)
             raise
         self._lrs.append(lr)
         self._losses.append(loss)
@@ -194,14 +194,14 @@ class Trainer:
 
     def _visit(self) -> None:
         """Note f(w) and w where they are wanted; like losses, they stay on the device until fetched."""
-        every = self._plan.visit_every
+        every = self._plan.trajectory_every
         if not every or (self.step % every and self.step != self._plan.total):
             return
         weights = torch.cat([weight.detach().reshape(-1) for weight in self._weights])
         objective = None if self._objective else self._problem.objective()
         self._visits.append(_Place(step=self.step, weights=weights, objective=objective))
 
-    def _report_visits(self, watch: Watch, before: float = math.inf) -> None:
+    def _report_visits(self, callback: Callback, before: float = math.inf) -> None:
         """Report the noted places up to, but not with, the update `before`, those that are finite."""
         if not self._visits:
             return
@@ -216,11 +216,13 @@ class Trainer:
             distance = min((math.dist(weights, minimum) for minimum in known.minima or ()), default=None)
             finite = all(map(math.isfinite, (objective, gap or 0, distance or 0, *weights)))
             if place.step < before and finite:
-                watch.visited(
-                    Visit(step=place.step, objective=objective, gap=gap, distance=distance, weights=weights)
+                callback.on_trajectory_point(
+                    TrajectoryPoint(
+                        step=place.step, objective=objective, gap=gap, distance=distance, weights=weights
+                    )
                 )
 
-    def _fetch(self, watch: Watch) -> None:
+    def _fetch(self, callback: Callback) -> None:
         if not self._losses:
             return
         values = torch.stack(self._losses).tolist()
@@ -228,23 +230,23 @@ class Trainer:
         rows: list[Row] = []
         for step, (loss, lr) in enumerate(zip(values, self._lrs, strict=True), start=first):
             if not math.isfinite(loss):
-                self._report_visits(watch, before=step)
-                self._diverge(watch, rows, f"the training loss is {loss} at step {step}")
+                self._report_visits(callback, before=step)
+                self._diverge(callback, rows, f"the training loss is {loss} at step {step}")
             self._last = self._row(step, lr, loss)
             if self._logged(step):
                 rows.append(self._last)
         self._losses, self._lrs = [], []
         self._fetched = time.perf_counter()
         assert self._last is not None
-        watch.losses(rows, self._last)
-        self._report_visits(watch)
+        callback.on_losses(rows, self._last)
+        self._report_visits(callback)
 
-    def _diverge(self, watch: Watch, rows: list[Row], what: str) -> None:
+    def _diverge(self, callback: Callback, rows: list[Row], what: str) -> None:
         """Report up to the last finite loss, which is recorded even where log_every would skip it."""
         if self._last is not None:
             if not self._logged(self._last.step):
                 rows.append(self._last)
-            watch.losses(rows, self._last)
+            callback.on_losses(rows, self._last)
         raise Diverged(what)
 
     def _row(self, step: int, lr: float, loss: float) -> Row:
@@ -254,10 +256,10 @@ class Trainer:
     def _logged(self, step: int) -> bool:
         return (step - 1) % self._batches.per_epoch % self._plan.log_every == 0
 
-    def _evaluate(self, watch: Watch) -> None:
+    def _evaluate(self, callback: Callback) -> None:
         result = evaluate(self._problem, train_limit=self._plan.eval_train)
         for name, value in (("training", result.train_loss), ("test", result.test_loss)):
             if not math.isfinite(value):
-                self._diverge(watch, [], f"the evaluated {name} loss is {value} after step {self.step}")
+                self._diverge(callback, [], f"the evaluated {name} loss is {value} after step {self.step}")
         epoch = self.step // self._batches.per_epoch
-        watch.evaluated(epoch, self.step, self._batches.samples(self.step), result)
+        callback.on_evaluation(epoch, self.step, self._batches.samples(self.step), result)

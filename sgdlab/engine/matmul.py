@@ -40,8 +40,8 @@ def choose(asked: str, device: str, precision: str) -> str:
     error = _error("onednn")
     if error > ERROR:
         raise UserError(
-            f"products=onednn: on this processor its products are off by {error:.1e}, float32's by "
-            f"{_error('default'):.1e}; use products=auto, or precision=bfloat16 if that is what you want"
+            f"matmul_backend=onednn: on this processor its products are off by {error:.1e}, float32's by "
+            f"{_error('default'):.1e}; use matmul_backend=auto, or precision=bfloat16 if that is what you want"
         )
     return "onednn"
 

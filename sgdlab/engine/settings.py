@@ -6,7 +6,7 @@ Values come from the YAML files in conf/; this file holds no default.
 import dataclasses
 from typing import Annotated
 
-from sgdlab.base.checks import COUNT, Choice, Either, Flag, Optional, Text, Whole
+from sgdlab.base.checks import COUNT, Bool, Choice, Int, LiteralOr, Optional, Text
 from sgdlab.base.errors import UsageError
 from sgdlab.optim.settings import OptimSettings
 from sgdlab.problem.settings import ProblemSettings, SurfaceModel
@@ -21,22 +21,22 @@ MAX_GRADIENT_NUMBERS = 20_000_000  # in the gradients of all examples: 160 MB
 class TrainingSettings(OptimSettings, ProblemSettings):
     """All settings that can change the numbers of a run: problem, optimizer and loop."""
 
-    batch_size: Annotated[int | str, Either("full", COUNT)]
+    batch_size: Annotated[int | str, LiteralOr("full", COUNT)]
     epochs: Annotated[int, COUNT]
     steps: Annotated[int | None, Optional(COUNT)]
     sampling: Annotated[str, Choice(("shuffle", "sequential", "replacement", "independent"))]
-    drop_last: Annotated[bool, Flag()]
+    drop_last: Annotated[bool, Bool()]
     device: Annotated[str, Text()]
-    lean: Annotated[bool, Flag()]
-    compile: Annotated[bool, Flag()]
-    products: Annotated[str, Choice(("auto", "default", "onednn"))]
-    threads: Annotated[int, Whole(low=1, high=1024)]  # OpenMP fails at far more
+    fast_path: Annotated[bool, Bool()]
+    compile: Annotated[bool, Bool()]
+    matmul_backend: Annotated[str, Choice(("auto", "default", "onednn"))]
+    threads: Annotated[int, Int(low=1, high=1024)]  # OpenMP fails at far more
     log_every: Annotated[int, COUNT]
-    eval_every: Annotated[int, Whole()]
+    eval_every: Annotated[int, Int()]
     eval_train: Annotated[int | None, Optional(COUNT)]
-    trajectory_every: Annotated[int, Whole()]
+    trajectory_every: Annotated[int, Int()]
     measure: Annotated[str | None, Optional(Choice(("gradient_noise", "autodiff")))]
-    measure_draws: Annotated[int, Whole(low=2)]
+    measure_draws: Annotated[int, Int(low=2)]
 
 
 def check(config: TrainingSettings, spec: Spec) -> None:
@@ -56,10 +56,10 @@ def check(config: TrainingSettings, spec: Spec) -> None:
             f"precision=bfloat16: makes a network's matrix products in bfloat16, and model={name} has none; "
             f"use precision=float32 or float64"
         )
-    if config.products == "onednn" and config.precision != "float32":
+    if config.matmul_backend == "onednn" and config.precision != "float32":
         raise UsageError(
-            f"products=onednn: is a way to make float32 products; with precision={config.precision} use "
-            f"products=auto"
+            f"matmul_backend=onednn: is a way to make float32 products; with precision={config.precision} use "
+            f"matmul_backend=auto"
         )
     if config.compile and config.optimizer.name == "newton":
         raise UsageError(

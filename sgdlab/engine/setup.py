@@ -17,8 +17,7 @@ from sgdlab.engine.updates import GeneralUpdates, Updates
 from sgdlab.problem import Problem
 
 # How a run may be computed, as run.json and checkpoints say, so that a resumed run is computed as it began.
-ARITHMETIC = {"products": ("default", "onednn"), "step": ("general", "lean", "compiled")}
-EARLIER = {"products": "default", "step": "general"}  # of checkpoints that do not say
+IMPLEMENTATIONS = {"matmul": ("default", "onednn"), "update": ("general", "fast", "compiled")}
 
 
 def batches(config: TrainingSettings, size: int) -> Batches:
@@ -40,7 +39,7 @@ def plan(config: TrainingSettings, per_epoch: int) -> Plan:
         log_every=config.log_every,
         eval_every=config.eval_every,
         eval_train=config.eval_train,
-        visit_every=config.trajectory_every,
+        trajectory_every=config.trajectory_every,
     )
 
 
@@ -52,30 +51,30 @@ def schedule(config: TrainingSettings, total: int, per_epoch: int) -> Callable[[
     return optim.factor(config.scheduler, -(-total // per_epoch) if by_epoch else total)
 
 
-def arithmetic(config: TrainingSettings, made: Problem, batches: Batches) -> dict[str, str]:
-    """How a fresh run is computed, by `ARITHMETIC`: what its settings ask for, where they leave it open the
+def implementation(config: TrainingSettings, made: Problem, batches: Batches) -> dict[str, str]:
+    """How a fresh run is computed, by `IMPLEMENTATIONS`: what its settings ask for, where they leave it open the
     fastest that computes the same. Raises UserError for products that are not those of the precision."""
-    step = "general"
+    update = "general"
     if config.compile:
-        step = "compiled"
+        update = "compiled"
     elif plain(config, batches.batch_size):
-        step = "lean"
-    return {"products": matmul.choose(config.products, config.device, config.precision), "step": step}
+        update = "fast"
+    return {"matmul": matmul.choose(config.matmul_backend, config.device, config.precision), "update": update}
 
 
-def trainer(config: TrainingSettings, made: Problem, batches: Batches, step: str) -> Trainer:
-    """The serial engine at the start of a run. step: one of `ARITHMETIC`."""
+def trainer(config: TrainingSettings, made: Problem, batches: Batches, update: str) -> Trainer:
+    """The serial engine at the start of a run. step: one of `IMPLEMENTATIONS`."""
     length = plan(config, batches.per_epoch)
     curve = schedule(config, length.total, batches.per_epoch)
     updates: Updates
-    if step == "lean":
+    if update == "fast":
         updates = fast_updates.build(made, config.optimizer, config.lr, curve)
     else:
         importlib.import_module("sgdlab.engine.dynamo")
         names, weights = zip(*made.model.named_parameters(), strict=True)
         roles = [made.roles[name] for name in names]
         optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
-        updates = GeneralUpdates(made, optimizer, curve, compiled=step == "compiled")
+        updates = GeneralUpdates(made, optimizer, curve, compiled=update == "compiled")
     return Trainer(
         problem=made,
         updates=updates,

@@ -48,7 +48,7 @@ def check_whole(config: Config, *, like: Config | None = None) -> None:
     check_training(config, known)
     if like is None or config.optimizer is not like.optimizer:
         optim.check(config.optimizer)
-    optim.refuse_unfit(config.optimizer, known.roles, known.weights)
+    optim.refuse_incompatible(config.optimizer, known.roles, known.weights)
     if like is None or config.figure is not like.figure:
         read_spec(config.figure or {})
 
@@ -85,7 +85,7 @@ def prepare(config: Config) -> Config:
     known = problem.check(config)
     check_training(config, known)
     optimizer = optim.check(config.optimizer)
-    optim.refuse_unfit(optimizer, known.roles, known.weights)
+    optim.refuse_incompatible(optimizer, known.roles, known.weights)
     if optimizer.name in optim.EXTERNAL:
         optim.external_class(optimizer)
     return replace(config, optimizer=optimizer, device=_resolved(config.device))

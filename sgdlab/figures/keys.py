@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from sgdlab.base.checks import Check, Choice, Each, Number, Text
+from sgdlab.base.checks import Check, Choice, ListOf, Number, Text
 from sgdlab.base.formatting import format_value
 from sgdlab.records import FILES, Column
 
@@ -37,7 +37,7 @@ class Interval:
     """Two numbers, the lower one first."""
 
     def __call__(self, value: Any) -> tuple[float, float]:
-        low, high = Each(Number(), length=2)(value)
+        low, high = ListOf(Number(), length=2)(value)
         if low >= high:
             raise ValueError("must be a list of two numbers, the lower one first")
         return low, high
@@ -72,7 +72,7 @@ class Names:
     """One text or a list of them, kept as a tuple."""
 
     def __call__(self, value: Any) -> tuple[str, ...]:
-        names = Each(Text())([value] if isinstance(value, str) else value)
+        names = ListOf(Text())([value] if isinstance(value, str) else value)
         if not names:
             raise ValueError("must name at least one")
         return names

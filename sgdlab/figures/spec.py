@@ -8,15 +8,15 @@ from typing import Annotated, Any, ClassVar
 from sgdlab.analysis.theory import METHODS
 from sgdlab.base.checks import (
     Anything,
+    Bool,
     Check,
     Choice,
-    Each,
-    Either,
-    Flag,
+    Int,
+    ListOf,
+    LiteralOr,
     Number,
     Optional,
     Text,
-    Whole,
 )
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
@@ -39,7 +39,7 @@ class Panes:
     """The columns of a grid: each a name, or a mapping such as {y: test_loss, from_epoch: 5}."""
 
     def __call__(self, value: Any) -> tuple["Pane", ...]:
-        members = Each(Anything())(value)
+        members = ListOf(Anything())(value)
         if not 0 < len(members) <= MOST_PANES:
             raise ValueError(f"must be a list of 1 to {MOST_PANES} columns")
         return tuple(member if isinstance(member, Pane) else self._pane(member) for member in members)
@@ -58,11 +58,11 @@ class Panes:
 
 BAND = Annotated[
     str | float,
-    Either("minmax", Either("none", Number(low=0, low_open=True, high=0.5, high_open=True))),
+    LiteralOr("minmax", LiteralOr("none", Number(low=0, low_open=True, high=0.5, high_open=True))),
 ]
 LIMITS = Annotated[tuple[float, float] | None, Optional(Interval())]
 NAME = Annotated[str | None, Optional(Text())]
-FLAG = Annotated[bool, Flag()]
+FLAG = Annotated[bool, Bool()]
 LEVELS = Annotated[tuple[tuple[str, float], ...], Labelled(inner=Number())]
 
 
@@ -81,7 +81,7 @@ class FigureSpec:
     y_title: NAME = None
     size: Annotated[
         tuple[float, float] | None,
-        Optional(Each(Number(low=2, high=50), length=2)),  # below 2 inches the words leave no room
+        Optional(ListOf(Number(low=2, high=50), length=2)),  # below 2 inches the words leave no room
     ] = None
 
     def __post_init__(self) -> None:
@@ -125,7 +125,7 @@ class Curves(Panelled):
     y: Annotated[str, Drawn()] = "loss"
     baseline: Annotated[float | None, Optional(Number())] = None
     from_epoch: Annotated[float, Number(low=0)] = 0.0
-    smooth: Annotated[int, Whole(low=1)] = 1
+    smooth: Annotated[int, Int(low=1)] = 1
     band: BAND = "minmax"
     logx: FLAG = False
     logy: FLAG = False
@@ -166,7 +166,7 @@ class Grid(FigureSpec):
     kind = "grid"
     columns: Annotated[tuple[Pane, ...], Panes()] = (Pane(y="train_loss"), Pane(y="test_loss"))
     x: Annotated[str, Choice(X_AXES)] = "epochs"
-    smooth: Annotated[int, Whole(low=1)] = 1
+    smooth: Annotated[int, Int(low=1)] = 1
     band: BAND = "minmax"
     logx: FLAG = False
 
@@ -183,7 +183,7 @@ class Trajectories(Panelled):
 
     kind = "trajectories"
     lengths: FLAG = False
-    contours: Annotated[int, Whole(high=60)] = 18
+    contours: Annotated[int, Int(high=60)] = 18
     xlim: LIMITS = None
     ylim: LIMITS = None
 
@@ -254,7 +254,7 @@ KINDS: dict[str, type[FigureSpec]] = {
 }
 MOVING = ("trajectories", "curves", "grid")  # kinds that grow with the steps of their runs
 # Of an animation: frames a second (viewers slow down what is faster), and frames at most.
-SPEED: dict[str, Check] = {"fps": Number(low=1, high=50), "frames": Whole(low=2, high=200)}
+SPEED: dict[str, Check] = {"fps": Number(low=1, high=50), "frames": Int(low=2, high=200)}
 
 # What a figure keeps when an option makes it one of another kind.
 KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")

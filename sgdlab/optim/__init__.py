@@ -7,7 +7,7 @@ class: `from sgdlab.optim import SGD` (see `sgdlab.optim.adapter`).
 from typing import Any
 
 from sgdlab.base.errors import did_you_mean
-from sgdlab.optim.build import build, check, implementation, refuse_unfit
+from sgdlab.optim.build import build, check, implementation, refuse_incompatible
 from sgdlab.optim.external import EXTERNAL, external_class
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
@@ -21,7 +21,7 @@ __all__ = [
     "external_class",
     "factor",
     "implementation",
-    "refuse_unfit",
+    "refuse_incompatible",
 ]
 
 

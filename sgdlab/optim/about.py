@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.base.checks import Choice, Flag
+from sgdlab.base.checks import Bool, Choice
 from sgdlab.base.formatting import format_value
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
@@ -19,7 +19,7 @@ _UPDATES = 50  # after which a class of torch's without a rule has filled its st
 def computed_by(entry: Entry) -> list[str]:
     """`torch`, `rule`, or both, beginning with the one that optimizer.impl=auto takes for the defaults."""
     who = ["torch"] * (entry.torch is not None) + ["rule"] * (entry.rule is not None)
-    return who[::-1] if entry.rounds else who
+    return who[::-1] if entry.torch_inexact else who
 
 
 @functools.cache
@@ -45,7 +45,7 @@ def state_per_weight(name: str) -> dict[str, float]:
 def _changes(entry: Entry, defaults: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, check in entry.hypers.items():
         others = (
-            check.names if isinstance(check, Choice) else (True, False) if isinstance(check, Flag) else ()
+            check.names if isinstance(check, Choice) else (True, False) if isinstance(check, Bool) else ()
         )
         yield from ((key, value) for value in others if value != defaults[key])
 

@@ -150,9 +150,9 @@ class HessianOptimizer(torch.optim.Optimizer):
         if self.param_groups:
             raise ValueError(f"{type(self).__name__}: takes one group of parameters")
         super().add_param_group(param_group)
-        unfit = self.entry.unfit({}, (), sum(w.numel() for w in self.param_groups[0]["params"]))
-        if unfit:
-            raise ValueError(unfit)
+        incompatible = self.entry.incompatible({}, (), sum(w.numel() for w in self.param_groups[0]["params"]))
+        if incompatible:
+            raise ValueError(incompatible)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]

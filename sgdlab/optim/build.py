@@ -69,27 +69,27 @@ def implementation(optimizer: Optimizer) -> str:
     if optimizer.impl == "rule" and entry.rule is None:
         raise UsageError(f"optimizer.impl=rule: {optimizer.name} is torch's alone; use optimizer.impl=torch")
     if optimizer.impl == "auto":
-        return "rule" if why or entry.rounds else "torch"
+        return "rule" if why or entry.torch_inexact else "torch"
     return optimizer.impl
 
 
 def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
     """Why torch's class does not compute this; empty when it does."""
     if entry.torch is None:
-        return entry.alone
-    for key, value in entry.only.items():
+        return entry.no_torch_reason
+    for key, value in entry.torch_only_when.items():
         if hypers[key] != value:
             return f"{entry.torch.replace(':', '.')} has {key}={format_value(value)} only"
     return ""
 
 
-def refuse_unfit(optimizer: Optimizer, roles: Sequence[str], weights: int) -> None:
+def refuse_incompatible(optimizer: Optimizer, roles: Sequence[str], weights: int) -> None:
     """Raises UsageError when a checked optimizer is not for a model whose parameters have these roles, and so
     many weights in all."""
     if optimizer.name in external.EXTERNAL:
-        external.refuse_unfit(optimizer, roles)
+        external.refuse_incompatible(optimizer, roles)
         return
-    why = OPTIMIZERS[optimizer.name].unfit(optimizer.hypers, roles, weights)
+    why = OPTIMIZERS[optimizer.name].incompatible(optimizer.hypers, roles, weights)
     if why:
         raise UsageError(f"optimizer={optimizer.name}: {why}")
 
@@ -111,11 +111,13 @@ def build(
     params = list(params)
     if optimizer.name in external.EXTERNAL:
         return external.build(optimizer, lr, params, roles)
-    refuse_unfit(optimizer, roles, sum(w.numel() for w in params))
+    refuse_incompatible(optimizer, roles, sum(w.numel() for w in params))
     entry = OPTIMIZERS[optimizer.name]
     if implementation(optimizer) == "rule":
         return _ruled(optimizer, lr, params, roles)
-    hypers = {entry.renamed.get(k, k): v for k, v in optimizer.hypers.items() if k not in entry.only}
+    hypers = {
+        entry.renamed.get(k, k): v for k, v in optimizer.hypers.items() if k not in entry.torch_only_when
+    }
     if entry.fused:
         hypers["fused"] = fused
     assert entry.torch is not None

@@ -55,7 +55,7 @@ def check(optimizer: Optimizer) -> Optimizer:
     return optimizer
 
 
-def refuse_unfit(optimizer: Optimizer, roles: Sequence[str]) -> None:
+def refuse_incompatible(optimizer: Optimizer, roles: Sequence[str]) -> None:
     """Raises UsageError when an optimizer of EXTERNAL is known not to be for parameters of these roles."""
     muon = optimizer.name == ZOO and optimizer.hypers["name"] in _USE_MUON
     if muon and not set(roles) & set(_HIDDEN):
@@ -76,7 +76,7 @@ def build(
     optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
 ) -> "torch.optim.Optimizer":
     """An optimizer of EXTERNAL over `params`. Raises UserError when it does not take what it is given."""
-    refuse_unfit(optimizer, roles)
+    refuse_incompatible(optimizer, roles)
     kind, what = external_class(optimizer), _what(optimizer)
     own = ("target", "name", "library")
     hypers = {key: value for key, value in optimizer.hypers.items() if key not in own}

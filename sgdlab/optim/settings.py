@@ -7,7 +7,7 @@ said in `sgdlab.optim.table`.
 import dataclasses
 from typing import Annotated, Any
 
-from sgdlab.base.checks import COUNT, NAME, Choice, Number, Optional, Whole
+from sgdlab.base.checks import COUNT, NAME, Choice, Int, Number, Optional
 
 ZOO = "zoo"  # optimizers of another library, by their names there
 
@@ -24,7 +24,7 @@ class Constant:
 
     name: NAME
     unit: Annotated[str, Choice(("epochs", "steps"))]
-    warmup: Annotated[int, Whole()]
+    warmup: Annotated[int, Int()]
     warmup_start: Annotated[float, Number(low=0, low_open=True, high=1)]
 
 

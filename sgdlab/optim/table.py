@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sgdlab.base.checks import Check, Choice, Each, Flag, Number, Optional, Whole
+from sgdlab.base.checks import Bool, Check, Choice, Int, ListOf, Number, Optional
 from sgdlab.base.formatting import format_value
 
 _NONNEGATIVE = Number(low=0)
 _FRACTION = Number(low=0, high=1, high_open=True)
-_BETAS = Each(_FRACTION, 2)
+_BETAS = ListOf(_FRACTION, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +23,14 @@ class Entry:
     formula: the update in a line, as `sgdlab optimizers` shows it.
     rule: `package.module:Class` of a rule (sgdlab.optim.rule).
     torch: `package.module:Class` of a torch.optim.Optimizer.
-    alone: why there is no such class, where there is none.
+    no_torch_reason: why there is no such class, where there is none.
     fused: that class has a fused implementation, of the same numbers to rounding, for CPU and CUDA.
-    rounds: where that class is less exact than the rule, which `auto` then prefers; empty when nowhere.
+    torch_inexact: where that class is less exact than the rule, which `auto` then prefers; empty when nowhere.
     renamed: hyperparameters that torch's class calls otherwise, {ours: torch's}.
-    only: settings of ours that torch's class does not have, {name: the one value it computes}.
+    torch_only_when: settings of ours that torch's class does not have, {name: the one value it computes}.
     hypers: the legal hyperparameters besides lr.
     refuse: why hyperparameters that are legal one by one do not go together; empty when they do.
-    unfit: why a model whose parameters have these roles, and so many weights in all, cannot be trained with
+    incompatible: why a model whose parameters have these roles, and so many weights in all, cannot be trained with
         these hyperparameters; empty when it can.
     serial: why the batched engine cannot run it; empty when it can.
     """
@@ -38,24 +38,24 @@ class Entry:
     formula: str
     rule: str | None = None
     torch: str | None = None
-    alone: str = "torch.optim has no such optimizer"
+    no_torch_reason: str = "torch.optim has no such optimizer"
     fused: bool = False
-    rounds: str = ""
+    torch_inexact: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    only: Mapping[str, Any] = field(default_factory=dict)
+    torch_only_when: Mapping[str, Any] = field(default_factory=dict)
     hypers: Mapping[str, Check] = field(default_factory=dict)
     refuse: Callable[[Mapping[str, Any]], str] = lambda hypers: ""
-    unfit: Callable[[Mapping[str, Any], Sequence[str], int], str] = lambda hypers, roles, weights: ""
+    incompatible: Callable[[Mapping[str, Any], Sequence[str], int], str] = lambda hypers, roles, weights: ""
     serial: str = ""
 
 
 _MOMENTS: dict[str, Check] = {
     "betas": _BETAS,
     "eps": _NONNEGATIVE,
-    "eps_inside_root": Flag(),
+    "eps_inside_root": Bool(),
     "weight_decay": _NONNEGATIVE,
 }
-_ADAM: dict[str, Check] = {**_MOMENTS, "amsgrad": Flag(), "bias_correction": Flag()}
+_ADAM: dict[str, Check] = {**_MOMENTS, "amsgrad": Bool(), "bias_correction": Bool()}
 _TORCHS_ADAM = {"eps_inside_root": False, "bias_correction": True}
 
 
@@ -105,9 +105,9 @@ OPTIMIZERS: dict[str, Entry] = {
         hypers={
             "momentum": _FRACTION,
             "dampening": Number(low=0, high=1),
-            "nesterov": Flag(),
+            "nesterov": Bool(),
             "weight_decay": _NONNEGATIVE,
-            "maximize": Flag(),
+            "maximize": Bool(),
         },
         refuse=_nesterov,
     ),
@@ -126,12 +126,12 @@ OPTIMIZERS: dict[str, Entry] = {
         rule="sgdlab.optim.rules.adagrad:AdaGrad",
         torch="torch.optim:Adagrad",
         fused=True,
-        only={"eps_inside_root": False},
+        torch_only_when={"eps_inside_root": False},
         hypers={
             "lr_decay": _NONNEGATIVE,
             "initial_accumulator_value": _NONNEGATIVE,
             "eps": _NONNEGATIVE,
-            "eps_inside_root": Flag(),
+            "eps_inside_root": Bool(),
             "weight_decay": _NONNEGATIVE,
         },
     ),
@@ -139,13 +139,13 @@ OPTIMIZERS: dict[str, Entry] = {
         formula="v <- alpha v + (1 - alpha) g^2;  w <- w - lr g / (sqrt(v) + eps)",
         rule="sgdlab.optim.rules.rmsprop:RMSProp",
         torch="torch.optim:RMSprop",
-        only={"eps_inside_root": False},
+        torch_only_when={"eps_inside_root": False},
         hypers={
             "alpha": _FRACTION,
             "eps": _NONNEGATIVE,
-            "eps_inside_root": Flag(),
+            "eps_inside_root": Bool(),
             "momentum": _FRACTION,
-            "centered": Flag(),
+            "centered": Bool(),
             "weight_decay": _NONNEGATIVE,
         },
     ),
@@ -160,8 +160,8 @@ OPTIMIZERS: dict[str, Entry] = {
         rule="sgdlab.optim.rules.adam:Adam",
         torch="torch.optim:Adam",
         fused=True,
-        only={**_TORCHS_ADAM, "box": None},
-        hypers={**_ADAM, "box": Optional(Each(Number(), 2))},
+        torch_only_when={**_TORCHS_ADAM, "box": None},
+        hypers={**_ADAM, "box": Optional(ListOf(Number(), 2))},
         refuse=_empty_box,
     ),
     "adamw": Entry(
@@ -169,28 +169,28 @@ OPTIMIZERS: dict[str, Entry] = {
         rule="sgdlab.optim.rules.adam:AdamW",
         torch="torch.optim:AdamW",
         fused=True,
-        only=_TORCHS_ADAM,
+        torch_only_when=_TORCHS_ADAM,
         hypers=_ADAM,
     ),
     "nadam": Entry(
         formula="Adam with m~, the average one update ahead;  w <- w - lr m~ / (sqrt(v^) + eps)",
         rule="sgdlab.optim.rules.nadam:NAdam",
         torch="torch.optim:NAdam",
-        rounds="keeps a factor in torch's default dtype, float32, whatever the precision of the run",
-        only={"eps_inside_root": False},
-        hypers={**_MOMENTS, "momentum_decay": _NONNEGATIVE, "decoupled_weight_decay": Flag()},
+        torch_inexact="keeps a factor in torch's default dtype, float32, whatever the precision of the run",
+        torch_only_when={"eps_inside_root": False},
+        hypers={**_MOMENTS, "momentum_decay": _NONNEGATIVE, "decoupled_weight_decay": Bool()},
     ),
     "radam": Entry(
         formula="Adam times r_t, which rises to 1;  w <- w - lr m^ at first, while v is uncertain",
         rule="sgdlab.optim.rules.radam:RAdam",
         torch="torch.optim:RAdam",
-        only={"eps_inside_root": False},
-        hypers={**_MOMENTS, "decoupled_weight_decay": Flag()},
+        torch_only_when={"eps_inside_root": False},
+        hypers={**_MOMENTS, "decoupled_weight_decay": Bool()},
     ),
     "signsgd": Entry(
         formula="m <- momentum m + (1 - momentum) g;  w <- w - lr sign(m)",
         rule="sgdlab.optim.rules.signsgd:SignSGD",
-        hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Flag()},
+        hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Bool()},
     ),
     "lion": Entry(
         formula="c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  m <- b2 m + (1 - b2) g",
@@ -203,50 +203,50 @@ OPTIMIZERS: dict[str, Entry] = {
         hypers={
             "beta": _FRACTION,
             "accumulation": Choice(("ema", "sum")),
-            "exponent": Whole(low=1),
+            "exponent": Int(low=1),
             "eps": _NONNEGATIVE,
             "root": Choice(("eigh", "newton")),
-            "update_interval": Whole(low=1),
-            "max_size": Whole(),
+            "update_interval": Int(low=1),
+            "max_size": Int(),
             "grafting": Choice(("none", "sgd", "adam")),
             "graft_betas": _BETAS,
             "graft_eps": _NONNEGATIVE,
             "momentum": _FRACTION,
             "weight_decay": _NONNEGATIVE,
-            "decoupled_weight_decay": Flag(),
+            "decoupled_weight_decay": Bool(),
         },
     ),
     "muon": Entry(
         formula="M <- average of G;  W <- W - lr U V^T, where M = U S V^T;  AdamW for what is no matrix",
         rule="sgdlab.optim.rules.muon:Muon",
-        alone="torch.optim.Muon takes matrices alone, and rounds to bfloat16",
+        no_torch_reason="torch.optim.Muon takes matrices alone, and rounds to bfloat16",
         hypers={
             "momentum": _FRACTION,
-            "nesterov": Flag(),
+            "nesterov": Bool(),
             "orthogonalizer": Choice(("newton_schulz", "svd")),
-            "ns_coefficients": Each(Number(), 3),
-            "ns_steps": Whole(low=1, high=100),
+            "ns_coefficients": ListOf(Number(), 3),
+            "ns_steps": Int(low=1, high=100),
             "ns_dtype": Choice(("weights", "bfloat16")),
             "eps": Number(low=0, low_open=True),
             "weight_decay": _NONNEGATIVE,
             "adjust_lr": Choice(("original", "match_rms_adamw", "spectral_unclamped")),
-            "roles": Each(Choice(("matrix", "input", "head", "kernel"))),
+            "roles": ListOf(Choice(("matrix", "input", "head", "kernel"))),
             "adamw_lr_ratio": _NONNEGATIVE,
             "adamw_betas": _BETAS,
             "adamw_eps": _NONNEGATIVE,
             "adamw_weight_decay": _NONNEGATIVE,
         },
-        unfit=_no_matrix,
+        incompatible=_no_matrix,
     ),
     "lbfgs": Entry(
         formula="max_iter times: w <- w - lr H^-1 g;  H^-1 estimated from the last steps",
         torch="torch.optim:LBFGS",
         hypers={
-            "max_iter": Whole(low=1),
-            "max_eval": Optional(Whole(low=1)),
+            "max_iter": Int(low=1),
+            "max_eval": Optional(Int(low=1)),
             "tolerance_grad": _NONNEGATIVE,
             "tolerance_change": _NONNEGATIVE,
-            "history_size": Whole(low=1),
+            "history_size": Int(low=1),
             "line_search_fn": Optional(Choice(("strong_wolfe",))),
         },
         serial="evaluates the loss several times",
@@ -255,7 +255,7 @@ OPTIMIZERS: dict[str, Entry] = {
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
         rule="sgdlab.optim.rules.newton:Newton",
         hypers={"damping": _NONNEGATIVE, "singular": Choice(("refuse", "pinv"))},
-        unfit=_too_large,
+        incompatible=_too_large,
         serial="needs the Hessian",
     ),
 }

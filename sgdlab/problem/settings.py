@@ -6,11 +6,11 @@ Values come from the YAML files in conf/; this file holds no default.
 import dataclasses
 from typing import Annotated
 
-from sgdlab.base.checks import COUNT, NAME, POSITIVE, Choice, Each, Flag, Number, Optional, Text, Whole
+from sgdlab.base.checks import COUNT, NAME, POSITIVE, Bool, Choice, Int, ListOf, Number, Optional, Text
 from sgdlab.problem.surfaces import QUADRATIC, SURFACES
 
 LIMIT = Annotated[int | None, Optional(COUNT)]
-POINT = Annotated[tuple[float, ...] | None, Optional(Each(Number()))]
+POINT = Annotated[tuple[float, ...] | None, Optional(ListOf(Number()))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class GeneratedData:
     features: Annotated[int, COUNT]
     condition: Annotated[float, Number(low=1)]
     noise: Annotated[float, Number(low=0)]
-    seed: Annotated[int, Whole()]
+    seed: Annotated[int, Int()]
     limit: LIMIT
 
 
@@ -50,9 +50,9 @@ class LeastSquaresData:
     name: NAME
     samples: Annotated[int, COUNT]
     test_samples: Annotated[int, COUNT]
-    solution: Annotated[tuple[float, ...], Each(Number())]
+    solution: Annotated[tuple[float, ...], ListOf(Number())]
     noise: Annotated[float, Number(low=0)]
-    seed: Annotated[int, Whole()]
+    seed: Annotated[int, Int()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class NoiseData:
     name: NAME
     samples: Annotated[int, COUNT]
     std: Annotated[float, Number(low=0)]
-    seed: Annotated[int, Whole()]
+    seed: Annotated[int, Int()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,8 @@ class SequenceData:
     """
 
     name: NAME
-    values: Annotated[tuple[float, ...], Each(Number())]
-    counts: Annotated[tuple[int, ...] | None, Optional(Each(COUNT))]
+    values: Annotated[tuple[float, ...], ListOf(Number())]
+    counts: Annotated[tuple[int, ...] | None, Optional(ListOf(COUNT))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,14 +112,14 @@ class Network:
 class Linear(Network):
     """One linear layer from the flattened input to the outputs."""
 
-    bias: Annotated[bool, Flag()]
+    bias: Annotated[bool, Bool()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mlp(Network):
     """Fully connected layers of the given hidden sizes; no hidden layer is a linear model."""
 
-    hidden: Annotated[tuple[int, ...], Each(COUNT)]
+    hidden: Annotated[tuple[int, ...], ListOf(COUNT)]
     activation: Annotated[str, Choice(("relu", "elu", "gelu", "silu", "sigmoid", "tanh"))]
 
 
@@ -143,8 +143,8 @@ class Quadratic(SurfaceModel):
     `rotation`, in degrees, turns the eigenvectors away from the axes (`sgdlab.problem.surfaces`).
     """
 
-    eigenvalues: Annotated[tuple[float, ...] | None, Optional(Each(POSITIVE))]
-    dimension: Annotated[int, Whole(low=1, high=1000)]
+    eigenvalues: Annotated[tuple[float, ...] | None, Optional(ListOf(POSITIVE))]
+    dimension: Annotated[int, Int(low=1, high=1000)]
     condition: Annotated[float, Number(low=1)]
     rotation: Annotated[float, Number()]
 
@@ -199,6 +199,6 @@ class ProblemSettings:
     model: Model
     loss: Loss
     ridge: Annotated[float, Number(low=0)]
-    seed: Annotated[int, Whole(high=2**63 - 1)]
+    seed: Annotated[int, Int(high=2**63 - 1)]
     precision: Annotated[str, Choice(("float32", "float64", "bfloat16"))]
     data_dir: Annotated[str | None, Optional(Text())]

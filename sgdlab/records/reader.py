@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
-from sgdlab.config.run_hash import NOT_IDENTITY
+from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.records.columns import FILES, MEASURE
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings that make the run what it is, flat: {"lr": .1, "optimizer": "sgd", ...}."""
-        config = {k: v for k, v in self.info["config"].items() if k not in NOT_IDENTITY}
+        config = {k: v for k, v in self.info["config"].items() if k not in HASH_EXCLUDED}
         flat = flatten(config)
         flat.pop("optimizer.default_lr", None)
         return flat

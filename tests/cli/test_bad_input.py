@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from test_bad_settings import SOME, shown, train
+from helpers.bad_settings import SOME, shown, train
 
-from sgdlab.cli import main
+from sgdlab.cli.main import main
 
 NONE_LEFT: list[str] = []
 
@@ -23,7 +23,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """The exit code and the message of a command that must say no in one or two lines."""
-    code = main.main(words)
+    code = main(words)
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("sgdlab: error: ")

@@ -11,8 +11,8 @@ import pytest
 
 import sgdlab
 from sgdlab.base.errors import UserError
-from sgdlab.cli import main
 from sgdlab.cli.help import WIDTH, manual
+from sgdlab.cli.main import COMMANDS, main
 from sgdlab.config import options
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "rich")
@@ -20,7 +20,7 @@ HEAVY = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "rich")
 # Prints the exit code of a command line and which modules it brought in.
 PROBE = """
 import json, sys
-from sgdlab.cli import main
+from sgdlab.cli.main import main
 try:
     code = main(json.loads(sys.argv[1]))
 except SystemExit as end:
@@ -44,7 +44,7 @@ def probe(words: Sequence[str]) -> tuple[int, set[str], str]:
     [
         ["--help"],
         ["--version"],
-        *([command, "--help"] for command in main.COMMANDS),
+        *([command, "--help"] for command in COMMANDS),
         ["data", "fetch", "--help"],
     ],
     ids=" ".join,
@@ -82,20 +82,20 @@ def refused(words: Sequence[str]) -> tuple[int, set[str], str]:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):
-    assert main.main(["--version"]) == 0
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"sgdlab {sgdlab.__version__}\n"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"]])
 def test_help_names_every_command(words: list[str], capsys: pytest.CaptureFixture[str]):
-    assert main.main(words) == 0
+    assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    for command, (_, meaning) in main.COMMANDS.items():
+    for command, (_, meaning) in COMMANDS.items():
         assert any(line.split() == [command, *meaning.split()] for line in lines)
 
 
 def test_nothing_asked_prints_the_help_and_fails(capsys: pytest.CaptureFixture[str]):
-    assert main.main([]) == 2
+    assert main([]) == 2
     assert "usage: sgdlab COMMAND" in capsys.readouterr().out
 
 
@@ -104,7 +104,7 @@ def test_nothing_asked_prints_the_help_and_fails(capsys: pytest.CaptureFixture[s
     [("trian", "train"), ("plots", "plot"), ("run", "runs"), ("completions", "completion")],
 )
 def test_unknown_command(word: str, nearest: str, capsys: pytest.CaptureFixture[str]):
-    assert main.main([word, "x"]) == 2
+    assert main([word, "x"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith(f"sgdlab: error: {word}: no such command; did you mean {nearest}?")
@@ -127,20 +127,20 @@ def test_user_errors_go_to_stderr_with_their_exit_code(
     code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     stand_in(monkeypatch, UserError("no luck\nTry again", code))
-    assert main.main(["runs"]) == code
+    assert main(["runs"]) == code
     assert capsys.readouterr() == ("", "sgdlab: error: no luck\nTry again\n")
 
 
 def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     stand_in(monkeypatch, KeyboardInterrupt())
-    assert main.main(["runs"]) == 130
+    assert main(["runs"]) == 130
     assert capsys.readouterr() == ("", "sgdlab: interrupted\n")
 
 
 def test_our_own_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch):
     stand_in(monkeypatch, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        main.main(["runs"])
+        main(["runs"])
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -188,5 +188,5 @@ def test_examples_of_the_manual_are_accepted(words: list[str], capsys: pytest.Ca
     assert words[:2] == ["sgdlab", "train"]
     # Of a sweep, its first run: --cfg shows one.
     overrides = [word.partition(",")[0] for word in words[2:] if word not in ("-m", "--help")]
-    assert main.main(["train", "--cfg", "job", *overrides]) == 0
+    assert main(["train", "--cfg", "job", *overrides]) == 0
     assert "batch_size: " in capsys.readouterr().out

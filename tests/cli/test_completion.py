@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sgdlab.cli import main
+import sgdlab
 from sgdlab.cli.completion import complete
+from sgdlab.cli.main import COMMANDS, main
 from sgdlab.cli.shell_completion import SCRIPTS
 from sgdlab.config import options
 
@@ -21,7 +22,7 @@ from sgdlab.config import options
 CANDIDATES: list[tuple[str, list[str] | None]] = [
     ("", []),
     ("sgdlab", []),
-    ("sgdlab ", [*main.COMMANDS, "--help", "--version"]),
+    ("sgdlab ", [*COMMANDS, "--help", "--version"]),
     ("sgdlab r", ["reproduce", "runs"]),
     ("/usr/bin/sgdlab --v", ["--version"]),
     ("sgdlab nonsense ", []),
@@ -93,10 +94,10 @@ def test_candidates(line: str, expected: list[str] | None):
     assert complete(line) == sorted(expected)
 
 
-@pytest.mark.parametrize("command", [name for name in main.COMMANDS if name != "train"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "train"])
 def test_every_option_of_every_command(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
-        main.main([command, "--help"])
+        main([command, "--help"])
     named = set(re.findall(r"^  (?:-\w(?: \w+)?, )?(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
     assert "--help" in named
     assert named <= set(complete(f"sgdlab {command} -"))
@@ -172,7 +173,7 @@ def test_whatever_the_line_nothing_else_is_printed(line: str):
 
 def test_trouble_inside_is_no_answer(tmp_path: Path):
     """A broken installation: the configuration folder cannot be found."""
-    package = Path(main.__file__).parent
+    package = Path(sgdlab.__file__).parent
     shutil.copytree(package, tmp_path / "sgdlab", ignore=shutil.ignore_patterns("embedded", "__pycache__"))
     paths = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
     assert ask("sgdlab train opt", **paths) == ("", "")
@@ -180,7 +181,7 @@ def test_trouble_inside_is_no_answer(tmp_path: Path):
 
 
 def test_how_to_enable_it(capsys: pytest.CaptureFixture[str]):
-    assert main.main(["completion"]) == 0
+    assert main(["completion"]) == 0
     page = capsys.readouterr().out
     assert 'eval "$(sgdlab completion bash)"' in page
     assert 'eval "$(sgdlab completion zsh)"' in page
@@ -188,7 +189,7 @@ def test_how_to_enable_it(capsys: pytest.CaptureFixture[str]):
 
 
 def test_unknown_shell(capsys: pytest.CaptureFixture[str]):
-    assert main.main(["completion", "bsh"]) == 2
+    assert main(["completion", "bsh"]) == 2
     said = capsys.readouterr().err
     assert (
         said

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from sgdlab.base import checks
-from sgdlab.cli import main
+from sgdlab.cli.main import main
 from sgdlab.cli.optimizers import _page, settings_of
 from sgdlab.config import options
 from sgdlab.optim import OPTIMIZERS, about
@@ -22,7 +22,7 @@ def piped():
     said: list[str] = []
     patch.setattr("builtins.print", said.append)
     try:
-        assert main.main(["optimizers"]) == 0
+        assert main(["optimizers"]) == 0
     finally:
         patch.undo()
     return "\n".join(said).splitlines()
@@ -46,7 +46,7 @@ def test_in_a_pipe_its_lines_have_a_width_too(piped):
 def test_in_a_terminal_it_keeps_to_the_width_and_breaks_no_setting(columns, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", str(columns))
-    assert main.main(["optimizers"]) == 0
+    assert main(["optimizers"]) == 0
     text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
     assert max(map(len, text.splitlines())) <= columns
     lines = [line[next(re.finditer(r"$|  \S", line)).start() :] for line in text.splitlines()]
@@ -74,7 +74,7 @@ def test_the_page_says_all_and_keeps_to_the_width(name, columns):
 
 
 def test_the_page_of_a_custom_class(capsys):
-    assert main.main(["optimizers", "custom"]) == 0
+    assert main(["optimizers", "custom"]) == 0
     assert "optimizer.target=???" in capsys.readouterr().out
 
 
@@ -121,14 +121,14 @@ def test_who_computes_the_defaults_comes_first():
         (checks.Number(low=0), ">= 0"),
         (checks.Number(low=0, low_open=True, high=1), "in (0, 1]"),
         (checks.Number(low=0, high=1, high_open=True), "in [0, 1)"),
-        (checks.Whole(low=1), "whole, >= 1"),
-        (checks.Whole(high=9), "whole, >= 0 and <= 9"),
-        (checks.Flag(), "true or false"),
+        (checks.Int(low=1), "whole, >= 1"),
+        (checks.Int(high=9), "whole, >= 0 and <= 9"),
+        (checks.Bool(), "true or false"),
         (checks.Choice(("a", "b")), "a or b"),
-        (checks.Optional(checks.Whole()), "null, or whole, >= 0"),
-        (checks.Either("full", checks.Whole(low=1)), "full, or whole, >= 1"),
-        (checks.Each(checks.Number(low=0), 2), "2 numbers, each >= 0"),
-        (checks.Each(checks.Number()), "a list"),
+        (checks.Optional(checks.Int()), "null, or whole, >= 0"),
+        (checks.LiteralOr("full", checks.Int(low=1)), "full, or whole, >= 1"),
+        (checks.ListOf(checks.Number(low=0), 2), "2 numbers, each >= 0"),
+        (checks.ListOf(checks.Number()), "a list"),
         (checks.Anything(), ""),
     ],
 )

@@ -108,7 +108,12 @@ def test_two_figures_on_the_embedded_data(tmp_path: Path, capsys: pytest.Capture
     ("words", "epochs", "rows_each", "accuracy"),
     [
         # Adam divides small gradients by their size, which amplifies the rounding of another step most.
-        (["experiment=notes/adam_learning_rate", "lr=0.001", "lean=false", "products=default"], 2, 3, None),
+        (
+            ["experiment=notes/adam_learning_rate", "lr=0.001", "fast_path=false", "matmul_backend=default"],
+            2,
+            3,
+            None,
+        ),
         (["experiment=notes/script"], 3, 38, 79.3),  # %, as the notes' script prints after its third epoch
     ],
 )

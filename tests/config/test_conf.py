@@ -11,11 +11,12 @@ from helpers import training
 from helpers.training import composed
 from omegaconf import OmegaConf
 
+import sgdlab
 from sgdlab import optim, problem
 from sgdlab.config import options
 from sgdlab.config.options import conf_dir
-from sgdlab.config.reader import read, setting_checks
-from sgdlab.config.schema import GROUPS, OF_SWEEPS
+from sgdlab.config.reader import OF_SWEEPS, read, setting_checks
+from sgdlab.config.schema import GROUPS
 from sgdlab.figures import read_spec
 from sgdlab.optim import OPTIMIZERS
 from sgdlab.problem import surfaces
@@ -213,7 +214,9 @@ def test_every_setting_has_a_check():
 
 def test_values_stand_in_one_place():
     """A default lives in conf/ alone: no field of the schema has one."""
-    text = (Path(problem.__file__).parents[1] / "engine" / "settings.py").read_text(encoding="utf-8")
+    package = Path(sgdlab.__file__).parent
+    files = [package / part / "settings.py" for part in ("problem", "optim", "engine")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in [*files, package / "config" / "schema.py"])
     fields = re.findall(r"^    \w+: (?:Annotated\[.*\]|NAME|LIMIT|Init)(.*)$", text, flags=re.MULTILINE)
     assert len(fields) > 30
     assert not [rest for rest in fields if "=" in rest]

@@ -1,7 +1,6 @@
 """The typed configuration: what is read, what is one and the same run, what a folder is called."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,19 +8,19 @@ from helpers.training import SMALL, TINY, composed, configure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgdlab.base.checks import Each, Number, Whole
+import sgdlab.config.run_hash as run_hash_module
+from sgdlab.base.checks import Int, ListOf, Number
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
-from sgdlab.config.reader import read
-from sgdlab.config.run_hash import NOT_IDENTITY, as_mapping, identity, slug
-from sgdlab.config.schema import LATER, OF_SWEEPS
+from sgdlab.config.reader import OF_SWEEPS, read
+from sgdlab.config.run_hash import HASH_EXCLUDED, as_mapping, run_hash, slug
 from sgdlab.records import find_runs, flatten
 
 BASE = [word for word in SMALL if not word.startswith("model")]
 
 
 def key_of(tmp_path, *overrides):
-    return identity(configure(tmp_path, *BASE, *overrides))
+    return run_hash(configure(tmp_path, *BASE, *overrides))
 
 
 # One other legal value of every setting of a run.
@@ -38,9 +37,9 @@ CHANGES = [
     "model.init.std=0.06",
     "model.init.bias=0.1",
     "ridge=0.1",
-    "lean=false",
+    "fast_path=false",
     "compile=true",
-    "products=default",
+    "matmul_backend=default",
     "loss=mse",
     "loss.label_smoothing=0.1",
     "optimizer=adagrad lr=0.1",
@@ -76,7 +75,7 @@ def test_what_can_change_the_numbers_is_another_run(tmp_path, change):
 
 
 def test_the_changes_above_cover_every_setting():
-    not_of_runs = (*NOT_IDENTITY, *OF_SWEEPS)
+    not_of_runs = (*HASH_EXCLUDED, *OF_SWEEPS)
     settings = flatten({k: v for k, v in composed(*BASE).items() if k not in not_of_runs})
     changed = {word.partition("=")[0].removesuffix(".name") for change in CHANGES for word in change.split()}
     elsewhere = {"optimizer.default_lr", "device", "model.init.start", "trajectory_every"}
@@ -92,24 +91,28 @@ LINE = ["dataset=least_squares", "model=linear", "loss=half_mse", "batch_size=fu
     "change", ["model.init.name=given model.init.start=[1,2]", "model.bias=false", "dataset.solution=[3,5]"]
 )
 def test_a_setting_that_came_later_makes_another_run_too(tmp_path, change):
-    assert identity(configure(tmp_path, *LINE, *change.split())) != identity(configure(tmp_path, *LINE))
+    assert run_hash(configure(tmp_path, *LINE, *change.split())) != run_hash(configure(tmp_path, *LINE))
     first, second = (f"model.init.start=[{x},2]" for x in (1, 1.5))
     starts = [configure(tmp_path, *LINE, "model.init.name=given", word) for word in (first, second)]
-    assert identity(starts[0]) != identity(starts[1])
+    assert run_hash(starts[0]) != run_hash(starts[1])
 
 
-def test_a_record_from_before_a_setting_is_the_same_run(tmp_path):
+def test_a_setting_that_comes_later_leaves_runs_in_their_folders(tmp_path, monkeypatch):
+    """At the value that changes nothing it is not hashed; at any other it is."""
     config = configure(tmp_path, *LINE)
-    old = as_mapping(config)
-    for key in LATER:
+    before = run_hash(config)
+    for key, value, other in (("ridge", 0.0, 0.1), ("model.init.std", config.model.init.std, 0.5)):
+        monkeypatch.setitem(run_hash_module.UNHASHED_AT, key, value)
+        assert run_hash(config) != before  # as when the setting was not there yet
+        unset = as_mapping(config)
         *groups, last = key.split(".")
-        section = old
+        section = unset
         for group in groups:
-            section = section.get(group, {})
-        section.pop(last, None)
-    assert old != as_mapping(config)
-    assert identity(read(old)) == identity(config)
-    assert replace(read(old), optimizer=config.optimizer) == config
+            section = section[group]
+        section[last] = other
+        assert run_hash(read(unset)) != run_hash(config)
+        monkeypatch.delitem(run_hash_module.UNHASHED_AT, key)
+    assert run_hash(config) == before
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_identities_do_not_change_from_version_to_version():
     runs = find_runs(Path(__file__).parents[2] / "runs" / "baselines")
     assert len(runs) >= 14
     for run in runs:
-        assert identity(read(run.info["config"])) == run.id, run.folder
+        assert run_hash(read(run.info["config"])) == run.id, run.folder
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_a_mapping_is_read_back_as_the_same_configuration(tmp_path):
     for words in (SMALL, TINY, (*SMALL, "optimizer=adam", "scheduler=cosine", "+figure.panels=lr")):
         config = configure(tmp_path, *words)
         assert as_mapping(read(as_mapping(config))) == as_mapping(config)
-        assert identity(read(as_mapping(config))) == identity(config)
+        assert run_hash(read(as_mapping(config))) == run_hash(config)
 
 
 @pytest.mark.parametrize("key", ["seed", "lr", "batch_size", "runs_dir", "figure"])
@@ -218,7 +221,7 @@ def test_a_number_is_within_its_range_or_refused(value):
 @given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text(), st.none()))
 def test_a_whole_number_is_within_its_range_or_refused(value):
     try:
-        found = Whole(low=1, high=9)(value)
+        found = Int(low=1, high=9)(value)
     except ValueError as err:
         assert type(value) is not int or not 1 <= value <= 9
         assert str(err) == "must be a whole number >= 1 and <= 9"
@@ -233,7 +236,7 @@ def test_numbers_that_no_float_holds_are_refused():
 
 
 def test_lists_say_which_size_they_need():
-    pair = Each(Number(low=0), 2)
+    pair = ListOf(Number(low=0), 2)
     assert pair([1, 2]) == (1.0, 2.0)
     for value, said in (([1], "must be a list of 2, not of 1"), ("ab", "must be a list of 2"), (3, "list")):
         with pytest.raises(ValueError, match=said):

@@ -17,7 +17,7 @@ from sgdlab import api, optim
 from sgdlab.base.errors import UsageError
 from sgdlab.config.reader import read_optimizer
 from sgdlab.engine.batched import functional
-from sgdlab.engine.batched.batch_indices import Streams
+from sgdlab.engine.batched.batch_indices import BatchIndices
 from sgdlab.engine.batched.trainer import Alone, BatchedTrainer
 from sgdlab.engine.sampling import Batches
 from sgdlab.execution.batch import batch_run, planning
@@ -155,7 +155,7 @@ def test_gradients_of_a_convolutional_network(tmp_path):
     named = [dict(made.model.named_parameters()) for made in built]
     points = {name: torch.stack([each[name].detach() for each in named]) for name in named[0]}
     index = torch.tensor([[0, 3, 5], [7, 0, 1]])
-    losses, gradients = functional.Stack(built[0]).gradients(points, index)
+    losses, gradients = functional.VectorizedProblem(built[0]).gradients(points, index)
     for run, made in enumerate(built):
         loss = made.batch_loss(index[run])
         loss.backward()
@@ -190,7 +190,7 @@ def test_streams_are_those_of_the_runs(data):
     runs = [replace(first, seed=seed) for seed in seeds]
     epoch = data.draw(st.integers(0, 1000))
     everything = torch.arange(size)
-    found = Streams(runs).epoch(epoch)
+    found = BatchIndices(runs).epoch(epoch)
     assert len(found) == first.per_epoch
     whole = first.batch_size == size and first.sampling != "replacement"
     for number, index in enumerate(found):
@@ -207,7 +207,7 @@ def test_runs_that_sample_otherwise_are_no_batch():
         size=9, batch_size=3, sampling="shuffle", drop_last=False, seed=0, device=torch.device("cpu")
     )
     with pytest.raises(ValueError, match="sample alike"):
-        Streams([one, replace(one, batch_size=4)])
+        BatchIndices([one, replace(one, batch_size=4)])
     with pytest.raises(ValueError, match="must be alike"):
         batched_rule.stack(
             [checked("sgd", {}), checked("sgd", {"nesterov": True, "momentum": 0.5})],

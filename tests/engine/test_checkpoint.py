@@ -16,7 +16,7 @@ from sgdlab.engine import checkpoint
 from sgdlab.execution.run import run_cache
 
 CPU = torch.device("cpu")
-WORDS = (*TINY, "optimizer=adam", "scheduler=cosine", "scheduler.unit=steps", "lean=false")
+WORDS = (*TINY, "optimizer=adam", "scheduler=cosine", "scheduler.unit=steps", "fast_path=false")
 
 
 @pytest.fixture(scope="module")
@@ -109,30 +109,30 @@ def change(folder, **fields):
 
 
 @pytest.mark.parametrize(
-    "key", ["format", "step", "last", "model", "optimizer", "scheduler", "random", "offsets", "arithmetic"]
+    "key",
+    ["format", "step", "last", "model", "optimizer", "scheduler", "random", "offsets", "implementation"],
 )
 @pytest.mark.parametrize("value", [..., None, "text", {}, [1, 2]], ids=str)
 def test_a_key_that_is_missing_or_holds_something_else(folder, key, value):
     change(folder, **{key: value})
-    # Legal: that of a run before its first update, and that of an earlier version.
-    if (key, value) in (("last", None), ("arithmetic", ...)):
+    if (key, value) == ("last", None):  # legal: that of a run before its first update
         assert again(folder).status == "done"
     else:
         refusal(folder)
 
 
-@pytest.mark.parametrize("key", ["lean", "arithmetic"])
+@pytest.mark.parametrize("key", ["fast", "implementation"])
 @pytest.mark.parametrize(
     "value",
     [..., None, {}, {"unit": 27, "buffers": {}}, {"unit": 27, "buffers": {"step": []}}, "shapes"],
     ids=str,
 )
 def test_what_a_lean_run_keeps_is_missing_or_something_else(tmp_path, key, value):
-    words = [word for word in WORDS if word != "lean=false"]
+    words = [word for word in WORDS if word != "fast_path=false"]
     config = configure(tmp_path, *words)
     folder = interrupt(config, 27)
     if value == "shapes":
-        kept = torch.load(folder / "checkpoint.pt", weights_only=True)["lean"]["buffers"]
+        kept = torch.load(folder / "checkpoint.pt", weights_only=True)["fast"]["buffers"]
         value = {"unit": 27, "buffers": kept | {"exp_avg": [torch.zeros(1) for _ in kept["exp_avg"]]}}
     change(folder, **{key: value})
     with pytest.raises(UserError, match=r"checkpoint\.pt is damaged"):

@@ -31,7 +31,7 @@ def test_bfloat16_trains_to_about_the_same_loss_and_to_the_same_bytes(tmp_path):
     assert one.id != exact.id
     assert curves(one.folder) == curves(two.folder) != curves(exact.folder)
     assert one.metrics["loss"] == pytest.approx(exact.metrics["loss"], rel=0.02)
-    assert one.info["arithmetic"] == {"products": "default", "step": "general"}
+    assert one.info["implementation"] == {"matmul": "default", "update": "general"}
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,10 @@ def test_batches_of_runs_do_not_have_them(tmp_path, word):
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 def test_a_compiled_run_has_the_curve_of_any_other(tmp_path):
     words = (*TINY, "precision=float64", "optimizer=adam")  # among its batches none is smaller
-    plain, compiled = (train(tmp_path, *words, f"compile={word}", "lean=false") for word in ("false", "true"))
-    assert compiled.info["arithmetic"]["step"] == "compiled"
+    plain, compiled = (
+        train(tmp_path, *words, f"compile={word}", "fast_path=false") for word in ("false", "true")
+    )
+    assert compiled.info["implementation"]["update"] == "compiled"
     assert compiled.train().loss.tolist() == pytest.approx(plain.train().loss.tolist(), rel=1e-12)
 
 

@@ -10,7 +10,7 @@ import filelock
 import pytest
 import torch
 
-from sgdlab.cli import main
+from sgdlab.cli.main import main
 
 # A run of a tenth of a second: 22 weights, 8 updates.
 TINY = (
@@ -34,7 +34,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failed(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """The exit code and message of a command that fails; what it printed before does not matter."""
-    code = main.main(words)
+    code = main(words)
     said = capsys.readouterr().err
     assert said.startswith("sgdlab: error: ")
     assert 1 <= said.count("\n") <= 2 and "Traceback" not in said
@@ -43,7 +43,7 @@ def failed(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, s
 
 def finished(capsys: pytest.CaptureFixture[str], *words: str) -> Path:
     """The folder of a run that is brought to its end."""
-    assert main.main([*TINY, *words]) == 0
+    assert main([*TINY, *words]) == 0
     capsys.readouterr()
     (record,) = Path("runs").glob("*/*/run.json")
     return record.parent
@@ -80,7 +80,7 @@ def test_corrupt_checkpoint(content: bytes | None, capsys: pytest.CaptureFixture
     assert code == 1
     assert str(path) in said and "force=true" in said
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-    assert main.main([*TINY, "force=true"]) == 0
+    assert main([*TINY, "force=true"]) == 0
 
 
 def test_locked_run(capsys: pytest.CaptureFixture[str]):
@@ -90,7 +90,7 @@ def test_locked_run(capsys: pytest.CaptureFixture[str]):
         code, said = failed([*TINY], capsys)
     assert code == 1
     assert said.startswith(f"{folder} is in use: process {os.getpid()} is running this run")
-    assert main.main([*TINY]) == 0
+    assert main([*TINY]) == 0
 
 
 def test_a_runs_folder_that_is_a_file(capsys: pytest.CaptureFixture[str]):

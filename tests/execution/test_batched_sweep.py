@@ -129,8 +129,8 @@ def assert_same_folder(one, other, *, trajectory):
     free = {"started", "finished", "seconds", "engine", "metrics", "config"}
     infos = [{key: value for key, value in run.info.items() if key not in free} for run in (one, other)]
     assert infos[1].pop("batch")["runs"] == 3
-    arithmetic = [info.pop("arithmetic") for info in infos]
-    assert arithmetic[1] == arithmetic[0] | {"step": "batched"}
+    implementation = [info.pop("implementation") for info in infos]
+    assert implementation[1] == implementation[0] | {"update": "batched"}
     assert infos[0] == infos[1]
     assert (one.info["engine"], other.info["engine"]) == ("serial", "batched")
     if one.status == "done":

@@ -41,7 +41,7 @@ def alive(pid):
     ("words", "imported"),
     [
         (("optimizer=sgd,adam",), []),
-        (("optimizer=sgd", "lr=0.1,0.2", "lean=false"), ["sgdlab.engine.dynamo"]),
+        (("optimizer=sgd", "lr=0.1,0.2", "fast_path=false"), ["sgdlab.engine.dynamo"]),
         (("optimizer=sgd,rmsprop",), ["sgdlab.engine.dynamo"]),
     ],
 )
@@ -250,7 +250,7 @@ def test_data_that_cannot_be_had_fails_its_jobs_before_they_start(tmp_path, monk
     def nothing(*_):
         raise UserError("no source has it")
 
-    monkeypatch.setattr(shared_data.sources, "load_images", nothing)
+    monkeypatch.setattr(shared_data.image_data, "load_images", nothing)
     words = (*SMALL, "dataset=fashion_mnist_small,logistic_regression", "model.hidden=[2]", "steps=1")
     words = [word for word in words if word not in ("dataset=fashion_mnist_small", "dataset.limit=640")]
     with pytest.raises(UserError, match="2 of 4 runs failed"):

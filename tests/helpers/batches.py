@@ -28,20 +28,20 @@ class Notes:
     reason: str = ""
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def losses(self, rows, last):
+    def on_losses(self, rows, last):
         self.rows += [(row.step, row.lr, row.loss) for row in rows]
         self.last = (last.step, last.loss)
 
-    def evaluated(self, epoch, step, samples, result):
+    def on_evaluation(self, epoch, step, samples, result):
         self.evaluations.append((step, *vars(result).values()))
 
-    def visited(self, visit):
+    def on_trajectory_point(self, visit):
         self.visits.append((visit.step, visit.objective, visit.gap, visit.distance, *visit.weights))
 
-    def due(self):
+    def checkpoint_due(self):
         return False
 
-    def checkpoint(self, state):
+    def on_checkpoint(self, state):
         raise AssertionError("not due")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from sgdlab.cli import main
+from sgdlab.cli.main import main
 from sgdlab.config.schema import Config
 from sgdlab.execution.display.run_display import display
 from sgdlab.execution.processes import fork_server
@@ -32,7 +32,7 @@ def start(task: Callable[..., Any], *arguments: Any) -> BaseProcess:
 
 
 def _call(task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.STOP_SIGNALS)
     sys.exit(task(*arguments))
 
 
@@ -46,7 +46,7 @@ def finish(process: BaseProcess) -> int:
 def command(words: list[str]) -> int:
     """`sgdlab WORDS`, as in a process of its own."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server forks with SIGINT ignored
-    return main.main(words)
+    return main(words)
 
 
 def train(config: Config) -> int:

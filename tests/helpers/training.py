@@ -20,7 +20,7 @@ from sgdlab.config.reader import read
 from sgdlab.config.schema import Config
 from sgdlab.engine import device
 from sgdlab.execution import validate
-from sgdlab.execution.display.run_display import Length, display
+from sgdlab.execution.display.run_display import RunLength, display
 from sgdlab.execution.hydra.compose import Composer
 from sgdlab.execution.hydra.launcher import register
 from sgdlab.execution.run import run_cache, runner
@@ -89,15 +89,15 @@ class Interrupts:
 
     def __init__(self, at: int, number: int = signal.SIGINT) -> None:
         self.at, self.number = at, number
-        self.started: list[Length] = []
+        self.started: list[RunLength] = []
 
     def say(self, text: str) -> None:
         print(text)
 
-    def start(self, title: str, length: Length) -> None:
+    def start(self, title: str, length: RunLength) -> None:
         self.started.append(length)
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
         if step == self.at:
             os.kill(os.getpid(), self.number)
 

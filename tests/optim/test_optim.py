@@ -25,7 +25,7 @@ from helpers.optimizer_problems import (
 from optimizer_cases import CASES, ROWS, WRITTEN, case_id
 
 from sgdlab import optim
-from sgdlab.base.checks import Each, Number
+from sgdlab.base.checks import ListOf, Number
 from sgdlab.optim import OPTIMIZERS
 from sgdlab.optim.adapter import rule_class
 from sgdlab.optim.rule import Parameter
@@ -99,7 +99,7 @@ def spread(check, value):
     """One value a run, all of them different and legal; other than numbers stay common to all runs."""
     if isinstance(check, Number):
         return [value * (1 - 0.1 * run) if value else 0.02 * run for run in range(RUNS)]
-    if isinstance(check, Each):
+    if isinstance(check, ListOf):
         return list(zip(*(spread(check.inner, member) for member in value), strict=True))
     return [value] * RUNS
 

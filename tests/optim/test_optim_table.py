@@ -55,8 +55,8 @@ def test_the_defaults_are_torchs(name):
     module, _, kind = entry.torch.partition(":")
     signature = inspect.signature(getattr(import_module(module), kind))
     for key, value in defaults(name).hypers.items():
-        if key in entry.only:
-            assert value == entry.only[key], key
+        if key in entry.torch_only_when:
+            assert value == entry.torch_only_when[key], key
         else:
             assert value == signature.parameters[entry.renamed.get(key, key)].default, key
 

@@ -11,6 +11,7 @@ from torch.optim import lr_scheduler
 
 from sgdlab import optim
 from sgdlab.config import schema
+from sgdlab.optim import settings
 
 LENGTHS = st.integers(1, 40)
 FACTORS = st.floats(0.0, 1.0)
@@ -36,38 +37,40 @@ def factors(scheduler, total):
 
 def torch_main(scheduler, rest):
     """torch's scheduler for the part after the warm-up."""
-    if isinstance(scheduler, schema.Step):
+    if isinstance(scheduler, settings.Step):
         return lambda opt: lr_scheduler.StepLR(opt, scheduler.step_size, scheduler.gamma)
-    if isinstance(scheduler, schema.Cosine):
+    if isinstance(scheduler, settings.Cosine):
         return lambda opt: lr_scheduler.CosineAnnealingLR(opt, rest, eta_min=scheduler.min_factor)
-    if isinstance(scheduler, schema.LinearDecay):
+    if isinstance(scheduler, settings.LinearDecay):
         return lambda opt: lr_scheduler.LinearLR(
             opt, start_factor=1.0, end_factor=scheduler.end_factor, total_iters=rest
         )
-    if isinstance(scheduler, schema.InverseSqrt):
+    if isinstance(scheduler, settings.InverseSqrt):
         return lambda opt: lr_scheduler.LambdaLR(opt, lambda t: (t + 1) ** -0.5)
     return lambda opt: lr_scheduler.ConstantLR(opt, factor=1.0)
 
 
 SCHEDULERS = st.one_of(
-    st.builds(schema.Constant, name=st.just("constant"), **{k: st.just(v) for k, v in COMMON.items()}),
-    st.builds(schema.InverseSqrt, name=st.just("inverse_sqrt"), **{k: st.just(v) for k, v in COMMON.items()}),
+    st.builds(settings.Constant, name=st.just("constant"), **{k: st.just(v) for k, v in COMMON.items()}),
     st.builds(
-        schema.Step,
+        settings.InverseSqrt, name=st.just("inverse_sqrt"), **{k: st.just(v) for k, v in COMMON.items()}
+    ),
+    st.builds(
+        settings.Step,
         name=st.just("step"),
         step_size=LENGTHS,
         gamma=st.floats(0.05, 1.0),
         **{k: st.just(v) for k, v in COMMON.items()},
     ),
     st.builds(
-        schema.Cosine,
+        settings.Cosine,
         name=st.just("cosine"),
         length=st.none(),
         min_factor=FACTORS,
         **{k: st.just(v) for k, v in COMMON.items()},
     ),
     st.builds(
-        schema.LinearDecay,
+        settings.LinearDecay,
         name=st.just("linear"),
         length=st.none(),
         end_factor=FACTORS,
@@ -110,8 +113,8 @@ def test_a_warm_up_longer_than_the_run_only_rises(scheduler, warmup, total):
 @given(LENGTHS, LENGTHS, FACTORS)
 def test_cosine_and_linear_stay_at_their_end(length, extra, end):
     for scheduler in (
-        schema.Cosine(name="cosine", length=length, min_factor=end, **COMMON),
-        schema.LinearDecay(name="linear", length=length, end_factor=end, **COMMON),
+        settings.Cosine(name="cosine", length=length, min_factor=end, **COMMON),
+        settings.LinearDecay(name="linear", length=length, end_factor=end, **COMMON),
     ):
         at = optim.factor(scheduler, length + extra)
         assert at(0) == 1

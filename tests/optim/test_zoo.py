@@ -10,7 +10,7 @@ from helpers.training import SMALL, TINY, configure, curves, finish, interrupt, 
 from sgdlab import optim
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.config.reader import read
-from sgdlab.config.run_hash import as_mapping, identity, slug
+from sgdlab.config.run_hash import as_mapping, run_hash, slug
 from sgdlab.execution.hydra import overrides
 from sgdlab.optim.external import REFUSED
 from sgdlab.optim.settings import Optimizer
@@ -47,7 +47,7 @@ def test_a_run_is_recorded_under_its_name_and_read_back(tmp_path):
     assert read(as_mapping(config)) == config
     others = [configure(tmp_path, *ZOO), configure(tmp_path, *ZOO[:-1], "optimizer.name=adam")]
     others += [configure(tmp_path, *TINY, "optimizer=adam", "lr=0.001")]
-    assert len({identity(each) for each in (config, *others)}) == 4
+    assert len({run_hash(each) for each in (config, *others)}) == 4
     assert configure(tmp_path, *ZOO[:-1], "optimizer.name=SOAP") == configure(tmp_path, *ZOO)
 
 

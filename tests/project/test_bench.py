@@ -220,18 +220,24 @@ def test_what_records_add_is_what_passes_inside_them_and_in_other_threads(part, 
     def takes(seconds):
         return lambda self, *arguments, **more: now.update(wall=now["wall"] + seconds)
 
-    for name, seconds in {"losses": 2, "evaluated": 16, "checkpoint": 1, "due": 0.5, "__init__": 0}.items():
+    for name, seconds in {
+        "on_losses": 2,
+        "on_evaluation": 16,
+        "on_checkpoint": 1,
+        "checkpoint_due": 0.5,
+        "__init__": 0,
+    }.items():
         monkeypatch.setattr(records.Recorder, name, takes(seconds))
     timed = records._Timed()
-    timed.evaluated(0, 0, 0, None)  # what came before does not count
+    timed.on_evaluation(0, 0, 0, None)  # what came before does not count
     for _ in range(10):
         now["wall"] += 7.25  # an update
-        timed.losses([], None)
-        timed.due()
+        timed.on_losses([], None)
+        timed.checkpoint_due()
         now["wall"] += 0.25
         now["others"] += 0.25  # the display, meanwhile
-    timed.evaluated(1, 10, 0, None)
-    timed.checkpoint({}, last=True)
+    timed.on_evaluation(1, 10, 0, None)
+    timed.on_checkpoint({}, last=True)
     assert timed.bare == 72.5
     assert timed.added() == pytest.approx(100 * (20 + 5 + 16 + 1 + 2.5) / 72.5)
 

@@ -101,7 +101,13 @@ def test_the_source_distribution_can_be_tested_and_built(clone: Path, tmp_path: 
     with tarfile.open(made) as archive:
         archive.extractall(tmp_path, filter="data")
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for name in ("pyproject.toml", "README.md", "LICENSE", "conf/config.yaml", "tests/test_packaging.py"):
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "conf/config.yaml",
+        "tests/project/test_packaging.py",
+    ):
         assert name in names
     assert relative(ROOT, "sgdlab/**/*.py") | relative(ROOT, "tests/*.py") <= names
     assert not [name for name in names if name.startswith(("runs", ".venv", "dist", "private"))]

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from helpers.training import composed
 
-from sgdlab.cli import main
+from sgdlab.cli.main import COMMANDS, main
 from sgdlab.config.reader import read
 from sgdlab.execution.hydra import overrides
 from sgdlab.problem.data.image_data import dataset_status
@@ -74,7 +74,7 @@ def test_every_block_is_of_a_known_kind():
 def test_every_command_can_be_meant(words: list[str]):
     """What takes long to run is at least read: its command, its flags, its settings."""
     command, rest = words[1], words[2:]
-    assert command in main.COMMANDS
+    assert command in COMMANDS
     if command != "train":
         return
     given = [word for word in rest if not word.startswith("-") and word != "job"]
@@ -189,7 +189,7 @@ def test_a_fresh_clone_can_draw_the_recorded_runs(tmp_path: Path, capsys: pytest
     shutil.copytree(BASELINES, tmp_path / "runs" / "baselines")
     picture = tmp_path / "figure.png"
     words = ["plot", "notes/sgd_batch_size", "--runs-dir", str(tmp_path / "runs"), "-o", str(picture)]
-    assert main.main(words) == 0
+    assert main(words) == 0
     assert "(3 runs)" in capsys.readouterr().out
     assert picture.stat().st_size > 5000
 
@@ -197,8 +197,8 @@ def test_a_fresh_clone_can_draw_the_recorded_runs(tmp_path: Path, capsys: pytest
 def test_commands_in_the_text_exist():
     named = re.findall(r"`sgdlab ([\w-]+)", README)
     assert len(named) > 3
-    assert set(named) <= {*main.COMMANDS, "COMMAND"}
-    assert set(main.COMMANDS) <= {*named, *(words[1] for words in SGDLAB)}
+    assert set(named) <= {*COMMANDS, "COMMAND"}
+    assert set(COMMANDS) <= {*named, *(words[1] for words in SGDLAB)}
 
 
 def test_links_and_paths_lead_somewhere():
@@ -239,5 +239,5 @@ def test_the_tree_is_the_tree():
 
 def test_the_tree_names_every_command_and_script():
     section = README.partition("## The repository\n")[2].partition("\n## ")[0]
-    for name in [*main.COMMANDS, *(path.name for path in (ROOT / "scripts").iterdir() if path.is_file())]:
+    for name in [*COMMANDS, *(path.name for path in (ROOT / "scripts").iterdir() if path.is_file())]:
         assert re.search(rf"\b{re.escape(name)}\b", section), name

@@ -177,6 +177,44 @@ def test_what_is_public_says_what_it_is(path: Path):
         assert ast.get_docstring(node), f"{short(path)}:{node.lineno}: {node.name} has no docstring"
 
 
+def public_functions(module: ast.Module) -> Iterator[ast.FunctionDef]:
+    """Functions of the module, and those methods of its public classes that have a docstring."""
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            inner = (part for part in node.body if isinstance(part, ast.FunctionDef))
+            yield from (part for part in inner if not part.name.startswith("_") and ast.get_docstring(part))
+
+
+def arguments(function: ast.FunctionDef) -> list[str]:
+    every = function.args
+    named = [*every.posonlyargs, *every.args, *every.kwonlyargs, every.vararg, every.kwarg]
+    return [each.arg for each in named if each is not None and each.arg not in ("self", "cls")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_public_functions_describe_their_arguments(path: Path):
+    """Whoever calls a function of more than one argument finds each of them, and the result, in its docstring.
+
+    The rules of optimizers have an order of their own: idea, symbols, state, equations (CONTRIBUTING.md).
+    """
+    if path.parent.name == "rules":
+        return
+    for function in public_functions(tree(path)):
+        names, text = arguments(function), ast.get_docstring(function) or ""
+        if len(names) < 2:
+            continue
+        where = f"{short(path)}:{function.lineno}: {function.name}"
+        block = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, flags=re.MULTILINE)
+        assert block, f"{where} has no block Args"
+        described = set(re.findall(r"^    \*{0,2}(\w+(?:, \w+)*):", block[1], flags=re.MULTILINE))
+        described = {name for group in described for name in group.split(", ")}
+        assert described == set(names), f"{where} describes {sorted(described)}, not {sorted(names)}"
+        result = ast.unparse(function.returns) if function.returns else "None"
+        assert result in ("None", "Never") or re.search("^(Returns|Yields):", text, flags=re.MULTILINE), where
+
+
 @pytest.mark.parametrize("path", MODULES, ids=short)
 def test_house_rules(path: Path):
     for node in ast.walk(tree(path)):

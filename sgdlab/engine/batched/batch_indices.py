@@ -8,7 +8,7 @@ import torch
 from sgdlab.engine.sampling import Batches, Index
 
 
-class Streams:
+class BatchIndices:
     """The examples of each update of R runs.
 
     runs: what each of them draws from; they differ in `seed` alone (ValueError otherwise). Runs of one

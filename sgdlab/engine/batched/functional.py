@@ -32,7 +32,7 @@ class _Bound(nn.Module):
         return function(*args)
 
 
-class Stack:
+class VectorizedProblem:
     """The problem as a function of the weights of many runs."""
 
     def __init__(self, problem: Problem) -> None:
@@ -46,7 +46,7 @@ class Stack:
     def gradients(self, points: Weights, index: Index) -> tuple[Tensor, Weights]:
         """The loss of each run's batch, (R,), and its gradient at `points`.
 
-        index: the examples of an update, shared by all runs, or one row a run (`Streams`).
+        index: the examples of an update, shared by all runs, or one row a run (`BatchIndices`).
         """
         wanted = {name: point.detach().requires_grad_() for name, point in points.items()}
         runs = len(next(iter(points.values())))

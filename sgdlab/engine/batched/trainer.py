@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgdlab.engine.batched.batch_indices import Streams
+from sgdlab.engine.batched.batch_indices import BatchIndices
 from sgdlab.engine.batched.curves import Array, Curves
-from sgdlab.engine.batched.functional import Stack, Weights, flat
+from sgdlab.engine.batched.functional import VectorizedProblem, Weights, flat
 from sgdlab.engine.loop import BLOCK, Plan
 from sgdlab.engine.sampling import Batches, Index
 from sgdlab.optim.rule import MatrixRule, Parameter, Rule, State
@@ -24,29 +24,29 @@ from sgdlab.problem import Problem
 Factor = Callable[[int], float]
 
 
-class BatchWatch(Protocol):
+class BatchCallback(Protocol):
     """Who follows a batch of runs."""
 
-    def pause(self) -> None:
+    def on_update(self) -> None:
         """Called after each update, so it must be cheap. May raise to end the batch here."""
 
-    def moved(self, step: int, losses: Array) -> None:
+    def on_losses(self, step: int, losses: Array) -> None:
         """The losses (runs,) of update `step`, now and then."""
 
-    def evaluated(self, step: int, numbers: Array) -> None:
+    def on_evaluation(self, step: int, numbers: Array) -> None:
         """The numbers of an `Evaluation` (NaN: none), (4, runs), after `step` updates."""
 
 
 class Alone:
     """Follows a batch without a word."""
 
-    def pause(self) -> None:
+    def on_update(self) -> None:
         return
 
-    def moved(self, step: int, losses: Array) -> None:
+    def on_losses(self, step: int, losses: Array) -> None:
         return
 
-    def evaluated(self, step: int, numbers: Array) -> None:
+    def on_evaluation(self, step: int, numbers: Array) -> None:
         return
 
 
@@ -74,11 +74,11 @@ class BatchedTrainer:
         self.step = 0
         self.weights: Weights = {name: weight.detach() for name, weight in weights.items()}
         self.curves = Curves(runs=len(batches), batches=batches[0], plan=plan)
-        if plan.visit_every:
+        if plan.trajectory_every:
             self.curves.least, self.curves.minima = problem.facts.least, problem.facts.minima or ()
         self._device = problem.data.train_x.device
-        self._stack = Stack(problem)
-        self._streams = Streams(batches)
+        self._stack = VectorizedProblem(problem)
+        self._streams = BatchIndices(batches)
         self._roles = problem.roles
         self._rule = rule
         self._factors = factors
@@ -95,21 +95,21 @@ class BatchedTrainer:
         self._lrs: list[Array] = []
         self._visits: list[tuple[int, Tensor]] = []
 
-    def run(self, watch: BatchWatch) -> Curves:
+    def run(self, callback: BatchCallback) -> Curves:
         """Train to the end, or until no loss is finite any more."""
         with torch.no_grad():
-            self._evaluate(watch)
+            self._evaluate(callback)
             self._visit()
             while self.step < self._plan.total and self.curves.alive.any():
                 for index in self._streams.epoch(self.step // self._per_epoch):
                     self._update(index)
                     self._visit()
                     if self._wants_evaluation():
-                        self._fetch(watch)
-                        self._evaluate(watch)
+                        self._fetch(callback)
+                        self._evaluate(callback)
                     elif len(self._losses) == BLOCK:
-                        self._fetch(watch)
-                    watch.pause()
+                        self._fetch(callback)
+                    callback.on_update()
                     if self.step == self._plan.total or not self.curves.alive.any():
                         break
         return self.curves
@@ -166,29 +166,29 @@ class BatchedTrainer:
 
     def _visit(self) -> None:
         """Note f(w) and w where they are wanted; like losses, they stay on the device until fetched."""
-        every = self._plan.visit_every
+        every = self._plan.trajectory_every
         if every and (self.step % every == 0 or self.step == self._plan.total):
             objective = self._stack.objective(self.weights)[:, None]
             self._visits.append((self.step, torch.cat([objective, flat(self.weights)], dim=1)))
 
-    def _fetch(self, watch: BatchWatch) -> None:
+    def _fetch(self, callback: BatchCallback) -> None:
         if not self._losses:
             return
         losses = torch.stack(self._losses).double().cpu().numpy()
         self.curves.losses(self.step - len(losses) + 1, losses, self._lrs)
         self._losses, self._lrs = [], []
         self._report_visits()
-        watch.moved(self.step, losses[-1])
+        callback.on_losses(self.step, losses[-1])
 
     def _report_visits(self) -> None:
         for step, numbers in self._visits:
             self.curves.visited(step, numbers.cpu().numpy())
         self._visits = []
 
-    def _evaluate(self, watch: BatchWatch) -> None:
+    def _evaluate(self, callback: BatchCallback) -> None:
         numbers = self._stack.evaluate(self.weights, train_limit=self._plan.eval_train).numpy()
         self.curves.evaluated(self.step, numbers)
-        watch.evaluated(self.step, numbers)
+        callback.on_evaluation(self.step, numbers)
 
 
 def _squarable(values: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def plain(config: "TrainingSettings", batch_size: int) -> bool:
     network, surface = plain_model and plain_loss, isinstance(model, SurfaceModel)
     ordinary = config.device == "cpu" and config.precision != "bfloat16" and batch_size <= PART
     known = optimizer.impl == "auto" and _known(optimizer.name, optimizer.hypers)
-    return config.lean and not config.compile and (network or surface) and known and ordinary
+    return config.fast_path and not config.compile and (network or surface) and known and ordinary
 
 
 def _known(name: str, hypers: Mapping[str, Any]) -> bool:

@@ -57,7 +57,7 @@ def _filled(width: int) -> int:
 class _Lean(ABC):
     """What `Updates` without torch.optim have in common. weights, parts: as `folds.fold` has them."""
 
-    kind = "lean"
+    kind = "fast"
     objective: Callable[[], Tensor] | None = None
 
     def __init__(
@@ -79,14 +79,12 @@ class _Lean(ABC):
         self._unit += 1
 
     def state(self) -> dict[str, Any]:
-        return {"lean": {"unit": self._unit, "buffers": self._buffers()}}
+        return {"fast": {"unit": self._unit, "buffers": self._buffers()}}
 
     def load(self, state: dict[str, Any]) -> None:
-        kept = state["lean"]
+        kept = state["fast"]
         self._unit = int(kept["unit"])
         buffers = dict(kept["buffers"])
-        if "momentum_buffer" in buffers:  # of an earlier version, which did not scale it
-            buffers |= {"scaled_buffer": buffers["momentum_buffer"], "scale": [torch.ones(())]}
         for name, tensors in self._buffers().items():
             for mine, saved in zip(tensors, buffers[name], strict=True):
                 if saved.shape != mine.shape:

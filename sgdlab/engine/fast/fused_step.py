@@ -10,7 +10,7 @@ from torch import Tensor
 LEAST_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
 
 
-class Fold(Protocol):
+class FusedStep(Protocol):
     """An optimizer that takes the gradient of one part of the weights at a time, in any order."""
 
     def begin(self) -> None:
@@ -126,7 +126,7 @@ class Adam:
         return {"step": self._step, **self._buffers}
 
 
-def fold(name: str, hypers: Mapping[str, Any], weights: Tensor, parts: Sequence[Tensor]) -> Fold:
+def fold(name: str, hypers: Mapping[str, Any], weights: Tensor, parts: Sequence[Tensor]) -> FusedStep:
     """The fold of an optimizer of those that are `plain`.
 
     weights: all weights, (n,), without a graph; parts: views of them one after the other, each contiguous.

@@ -26,7 +26,7 @@ from sgdlab.engine.batched.functional import Weights
 from sgdlab.engine.batched.trainer import BatchedTrainer
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.batch.copies import by_copies
-from sgdlab.execution.display.run_display import Display, Length
+from sgdlab.execution.display.run_display import Display, RunLength
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.execution.run.provenance import facts
 from sgdlab.execution.run.recorder import EVALUATED, VISITED, Interrupted, Signals
@@ -38,7 +38,7 @@ from sgdlab.records.bulk_write import Stage, rows_text, staging
 from sgdlab.records.columns import weight_names
 from sgdlab.records.serialization import json_bytes
 
-STEP = "batched"  # how run.json says, under `arithmetic`, that updates are made
+UPDATE = "batched"  # how run.json says, under `arithmetic`, that updates are made
 # A process makes the files of so many runs together, or of so many numbers, whose text takes memory.
 PIECE, NUMBERS = 50, 100_000
 SHOWN_SECONDS = 0.2  # between looks at the losses for the progress display
@@ -62,7 +62,7 @@ def prepare(configs: Sequence[Config], say: Callable[[str], None]) -> tuple[prob
     first, where = configs[0], torch.device(configs[0].device)
     dtype = device.DTYPES[first.precision]
     made = problem.build(first, device=where, dtype=dtype, say=say)
-    optim.refuse_unfit(first.optimizer, list(made.roles.values()), made.spec.weights)
+    optim.refuse_incompatible(first.optimizer, list(made.roles.values()), made.spec.weights)
     batches = [setup.batches(config, made.spec.train_size) for config in configs]
     per_epoch = batches[0].per_epoch
     plan = setup.plan(first, per_epoch)
@@ -120,21 +120,23 @@ def run(
     parent = folders[0].parent
     settings = device.settings(first.device, threads=first.threads, seed=first.seed)
     with settings, disk_errors(parent), device.memory_errors():
-        arithmetic = {
-            "products": matmul.choose(first.products, first.device, first.precision),
-            "step": STEP,
+        implementation = {
+            "matmul": matmul.choose(first.matmul_backend, first.device, first.precision),
+            "update": UPDATE,
         }
         made, trainer = prepare(configs, show.say)
-        common = runner.about(first, made, experiment, facts(first.device)) | {"arithmetic": arithmetic}
-        watch = _Watch(show, signals, trainer)
+        common = runner.about(first, made, experiment, facts(first.device)) | {
+            "implementation": implementation
+        }
+        callback = _Watch(show, signals, trainer)
         title = f"{counted(len(configs), 'run')}: {first.dataset.name}, {first.model.name}"
-        show.start(f"{title} ({counted(made.spec.weights, 'weight')}), {first.device}", watch.length)
+        show.start(f"{title} ({counted(made.spec.weights, 'weight')}), {first.device}", callback.length)
         try:
-            with matmul.using(arithmetic["products"]):
-                trainer.run(watch)
+            with matmul.using(implementation["matmul"]):
+                trainer.run(callback)
         finally:
             show.close()
-        return _Writer(configs, folders, made, trainer, watch, common).write(writers)
+        return _Writer(configs, folders, made, trainer, callback, common).write(writers)
 
 
 class _Watch:
@@ -144,24 +146,24 @@ class _Watch:
         self.times: dict[int, float] = {}
         self._show, self._signals, self._batches = show, signals, trainer.curves.batches
         steps = trainer.curves.plan.total
-        self.length = Length(steps=steps, epochs=-(-steps // self._batches.per_epoch))
+        self.length = RunLength(steps=steps, epochs=-(-steps // self._batches.per_epoch))
         self._began, self._shown = time.perf_counter(), -SHOWN_SECONDS
 
     def seconds(self) -> float:
         """Since the batch began."""
         return time.perf_counter() - self._began
 
-    def pause(self) -> None:
+    def on_update(self) -> None:
         if self._signals.caught is not None:
             raise Interrupted(self._signals.caught)
 
-    def moved(self, step: int, losses: Array) -> None:
+    def on_losses(self, step: int, losses: Array) -> None:
         if self.seconds() - self._shown >= SHOWN_SECONDS or step == self.length.steps:
             self._shown = self.seconds()
             epoch = -(-step // self._batches.per_epoch)
-            self._show.moved(step, epoch, self._batches.samples(step) * losses.size, _median(losses))
+            self._show.update(step, epoch, self._batches.samples(step) * losses.size, _median(losses))
 
-    def evaluated(self, step: int, numbers: Array) -> None:
+    def on_evaluation(self, step: int, numbers: Array) -> None:
         self.times[step] = self.seconds()
         train, train_right, test, test_right = (_median(row) for row in numbers)
         result = Evaluation(
@@ -188,16 +190,16 @@ class _Writer:
         folders: Sequence[Path],
         made: problem.Problem,
         trainer: BatchedTrainer,
-        watch: _Watch,
+        callback: _Watch,
         common: Mapping[str, Any],
     ) -> None:
         self._configs, self._folders = configs, folders
-        seconds, runs = watch.seconds(), len(configs)
+        seconds, runs = callback.seconds(), len(configs)
         self._share = seconds / runs
-        self._times = {step: at / runs for step, at in watch.times.items()}
+        self._times = {step: at / runs for step, at in callback.times.items()}
         self._common = {**common, "engine": "batched", "batch": {"runs": runs, "seconds": round(seconds, 3)}}
         self._curves = trainer.curves
-        self._batches, self._visits = self._curves.batches, self._curves.plan.visit_every > 0
+        self._batches, self._visits = self._curves.batches, self._curves.plan.trajectory_every > 0
         self._digits = device.DIGITS[made.config.precision]
         self._headers = _headers(made.spec.weights)
         self._weights = {name: each.cpu().numpy() for name, each in trainer.weights.items()}

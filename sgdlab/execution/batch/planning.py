@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sgdlab import problem
-from sgdlab.config.run_hash import NOT_IDENTITY, as_mapping
+from sgdlab.config.run_hash import HASH_EXCLUDED, as_mapping
 from sgdlab.config.schema import Config
 from sgdlab.engine import setup
 from sgdlab.optim import batched_rule
@@ -93,7 +93,9 @@ def why_serial(config: Config) -> str:
 
 def _kind(config: Config) -> str:
     """What the runs of a batch have in common, as text; among it the folder that theirs lie in."""
-    raw: dict[str, Any] = {key: value for key, value in as_mapping(config).items() if key not in NOT_IDENTITY}
+    raw: dict[str, Any] = {
+        key: value for key, value in as_mapping(config).items() if key not in HASH_EXCLUDED
+    }
     for free in ("lr", "seed"):
         raw.pop(free)
     for start in ("init", "start"):  # where a run starts, given or drawn

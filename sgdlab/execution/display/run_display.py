@@ -14,7 +14,7 @@ PLAIN_SECONDS = 10.0  # at least so long between plain lines, however short the 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Length:
+class RunLength:
     """How long a run is: in updates and in epochs (rounded up); `done` updates come from a checkpoint."""
 
     steps: int
@@ -28,10 +28,10 @@ class Display(Protocol):
     def say(self, text: str) -> None:
         """Something a person should know."""
 
-    def start(self, title: str, length: Length) -> None:
+    def start(self, title: str, length: RunLength) -> None:
         """The first update is about to be made."""
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
         """So far; `samples` since the start of the whole run."""
 
     def evaluated(self, epoch: int, result: "Evaluation") -> None:
@@ -50,10 +50,10 @@ class Quiet:
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def start(self, title: str, length: Length) -> None:
+    def start(self, title: str, length: RunLength) -> None:
         return
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
         return
 
     def evaluated(self, epoch: int, result: "Evaluation") -> None:
@@ -68,18 +68,18 @@ class Plain(Quiet):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._length = Length(steps=0, epochs=0)
+        self._length = RunLength(steps=0, epochs=0)
         self._began = self._said = 0.0
         self._step = 0
         self._loss: float | None = None
-        self._pace = Pace()
+        self._pace = Throughput()
 
-    def start(self, title: str, length: Length) -> None:
-        self._length, self._pace, self._step, self._loss = length, Pace(), length.done, None
+    def start(self, title: str, length: RunLength) -> None:
+        self._length, self._pace, self._step, self._loss = length, Throughput(), length.done, None
         self._said = -PLAIN_SECONDS
         self.say(title)
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
         self._step, self._loss = step, loss
         self._pace.at(step, samples)
 
@@ -100,17 +100,17 @@ class Live:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._length = Length(steps=0, epochs=0)
+        self._length = RunLength(steps=0, epochs=0)
         self._test = ""
-        self._pace = Pace()
+        self._pace = Throughput()
         self._progress: Progress | None = None
         self._task: Any = None
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def start(self, title: str, length: Length) -> None:
-        self._length, self._pace, self._test = length, Pace(), ""
+    def start(self, title: str, length: RunLength) -> None:
+        self._length, self._pace, self._test = length, Throughput(), ""
         self.say(title)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -126,7 +126,7 @@ class Live:
         )
         self._progress.start()
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
         if self._progress is None:
             return
         self._pace.at(step, samples)
@@ -146,7 +146,7 @@ class Live:
             self._progress = None
 
 
-class Pace:
+class Throughput:
     """Samples a second and seconds left, from the first report on."""
 
     def __init__(self) -> None:
@@ -163,14 +163,14 @@ class Pace:
         seconds, _, samples = self._gone()
         return f"{samples / seconds:,.0f} samples/s" if seconds > 0 and samples > 0 else ""
 
-    def text(self, length: Length) -> str:
+    def text(self, length: RunLength) -> str:
         """`  3,200 samples/s  12 s left`."""
         left = self.left(length)
         if left is None:
             return ""
         return f"  {self.rate()}" + (f"  {left:.0f} s left" if left >= 1 else "")
 
-    def left(self, length: Length) -> float | None:
+    def left(self, length: RunLength) -> float | None:
         """Seconds to the end of the run, if that can be said."""
         seconds, steps, _ = self._gone()
         return seconds / steps * (length.steps - self._last[1]) if seconds > 0 and steps > 0 else None

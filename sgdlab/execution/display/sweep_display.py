@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sgdlab.execution.display.run_display import Display, Length, Pace
+from sgdlab.execution.display.run_display import Display, RunLength, Throughput
 from sgdlab.execution.display.summary import number
 
 if TYPE_CHECKING:
@@ -53,20 +53,20 @@ class Row:
 
     def __init__(self, words: str) -> None:
         self.words = words
-        self.length = Length(steps=0, epochs=0)
+        self.length = RunLength(steps=0, epochs=0)
         self.step = self.epoch = 0
         self.loss: float | None = None
         self.result: Evaluation | None = None
-        self.pace = Pace()
+        self.pace = Throughput()
         self.said: list[str] = []
 
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def start(self, title: str, length: Length) -> None:
-        self.length, self.step, self.pace = length, length.done, Pace()
+    def start(self, title: str, length: RunLength) -> None:
+        self.length, self.step, self.pace = length, length.done, Throughput()
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
         self.step, self.epoch, self.loss = step, epoch, loss
         self.pace.at(step, samples)
 

@@ -20,7 +20,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from sgdlab.base.checks import Check, Optional, Whole
+from sgdlab.base.checks import Check, Int, Optional
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.execution import validate
@@ -174,7 +174,7 @@ class _ProcessLauncher(SweepLauncher):
         self._given = {"jobs": jobs, "jobs_per_gpu": jobs_per_gpu}
 
     def _settings(self) -> dict[str, Any]:
-        whole = Whole(low=1, high=MOST)
+        whole = Int(low=1, high=MOST)
         checks: dict[str, Check] = {"jobs": Optional(whole), "jobs_per_gpu": whole}
         for key, check in checks.items():
             try:

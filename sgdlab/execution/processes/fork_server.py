@@ -14,7 +14,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _imported = ["sgdlab.execution.processes.preload"]  # by the server, at its start
 
@@ -84,8 +84,8 @@ def _environment() -> Iterator[None]:
 def _blocked() -> Iterator[None]:
     """Those that are ignored, as Ctrl-C is in the background of a script, are not by processes started
     inside: a signal that waits for them would be lost when they start."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    ignored = [number for number in STOPS if signal.getsignal(number) == signal.SIG_IGN]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    ignored = [number for number in STOP_SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
     try:
         with suppress(ValueError):  # outside the main thread
             for number in ignored:

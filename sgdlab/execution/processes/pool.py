@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from sgdlab.base.signals import Interrupted
 from sgdlab.execution.display.run_display import Display
 from sgdlab.execution.processes import fork_server
-from sgdlab.execution.processes.fork_server import STOPS
+from sgdlab.execution.processes.fork_server import STOP_SIGNALS
 from sgdlab.execution.processes.messages import Ended, Task
 from sgdlab.execution.processes.shared_data import Shared
 from sgdlab.execution.processes.slots import Slot, Slots
@@ -71,16 +71,16 @@ class _Running:
     began: float = field(default_factory=time.monotonic)
 
 
-class Asked:
+class SignalLog:
     """While entered, Ctrl-C and SIGTERM are only counted: `numbers`, in the order in which they came."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> "Asked":
+    def __enter__(self) -> "SignalLog":
         with suppress(ValueError):  # outside the main thread, where none arrive
-            self._before = {number: signal.signal(number, self._handle) for number in STOPS}
+            self._before = {number: signal.signal(number, self._handle) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -97,7 +97,7 @@ def run(jobs: Sequence[Task], slots: Slots, data: Shared, follower: Follower) ->
     Raises Interrupted once all are stopped, when a signal came. However this ends, no process is left.
     """
     pool = _Pool(slots, data, follower)
-    with Asked() as asked:
+    with SignalLog() as asked:
         try:
             pool.run(list(enumerate(jobs)), asked)
         finally:
@@ -120,10 +120,10 @@ class _Pool:
         self._running: dict[int, _Running] = {}
         self._sent = 0  # signals
 
-    def run(self, waiting: list[tuple[int, Task]], asked: Asked) -> None:
+    def run(self, waiting: list[tuple[int, Task]], asked: SignalLog) -> None:
         """Until all jobs are over or, after a signal, those that had begun."""
         while self._running or (waiting and not asked.numbers):
-            self._hand_on([] if asked.numbers else waiting)
+            self._reuse_worker([] if asked.numbers else waiting)
             self._fill(waiting, asked)
             self._pass_on(asked.numbers)
             self._listen()
@@ -148,7 +148,7 @@ class _Pool:
                 _kill(job.process, number)
             self._sent += 1
 
-    def _hand_on(self, waiting: list[tuple[int, Task]]) -> None:
+    def _reuse_worker(self, waiting: list[tuple[int, Task]]) -> None:
         """Give processes whose jobs have ended one of those that wait, if it may be; else let them go."""
         for job in self._running.values():
             if job.how is None or job.leaving:
@@ -165,7 +165,7 @@ class _Pool:
                 job.how, job.show = None, self._follower.started(job.number)
                 job.began = time.monotonic()
 
-    def _fill(self, waiting: list[tuple[int, Task]], asked: Asked) -> None:
+    def _fill(self, waiting: list[tuple[int, Task]], asked: SignalLog) -> None:
         """Begin those of the waiting jobs for which there is a place, and take them out; none after a signal,
         which may come while one begins, for seconds where the server has not imported all yet."""
         place = 0
@@ -220,7 +220,7 @@ class _Pool:
             if over or job.messages in ready:
                 self._read_messages(job)
             if over:
-                self._bury(job)
+                self._reap(job)
 
     def _read_messages(self, job: _Running) -> None:
         try:
@@ -243,7 +243,7 @@ class _Pool:
             for line in lines:
                 self._follower.printed(job.number, line.decode(errors="replace").rstrip()[:LINE])
 
-    def _bury(self, job: _Running) -> None:
+    def _reap(self, job: _Running) -> None:
         """The process has ended, in whatever way."""
         del self._running[job.process.sentinel]
         job.process.join()

@@ -5,9 +5,9 @@ Importing must start no thread and no CUDA: neither survives a fork.
 
 import gc
 
-from sgdlab.base.imports import without_collections
+from sgdlab.base.imports import without_gc
 
-with without_collections():
+with without_gc():
     import torch
 
     from sgdlab.engine import matmul

@@ -18,8 +18,8 @@ from types import FrameType, SimpleNamespace
 from sgdlab.base.errors import UserError
 from sgdlab.base.signals import Interrupted
 from sgdlab.engine.evaluation import Evaluation
-from sgdlab.execution.display.run_display import Length
-from sgdlab.execution.processes.fork_server import STOPS
+from sgdlab.execution.display.run_display import RunLength
+from sgdlab.execution.processes.fork_server import STOP_SIGNALS
 from sgdlab.execution.processes.messages import Ended, Task
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.records import Run
@@ -30,7 +30,7 @@ SENT_SECONDS = 0.25  # at least so long between reports of progress
 class Remote:
     """The display of a job, as messages to the process that shows it: method and arguments.
 
-    When that process is gone nobody need be told; `_mind_parent` stops the job.
+    When that process is gone nobody need be told; `_watch_parent` stops the job.
     """
 
     def __init__(self, messages: Connection) -> None:
@@ -40,14 +40,14 @@ class Remote:
     def say(self, text: str) -> None:
         self.send("say", text)
 
-    def start(self, title: str, length: Length) -> None:
+    def start(self, title: str, length: RunLength) -> None:
         self.send("start", title, length)
 
-    def moved(self, step: int, epoch: int, samples: int, loss: float) -> None:
+    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
         now = time.monotonic()
         if now - self._moved >= SENT_SECONDS:
             self._moved = now
-            self.send("moved", step, epoch, samples, loss)
+            self.send("update", step, epoch, samples, loss)
 
     def evaluated(self, epoch: int, result: Evaluation) -> None:
         # Its class is in a module that imports torch, which the other process need not have.
@@ -70,7 +70,7 @@ def work(task: Task, data: object, messages: Connection, output: Connection) -> 
     """
     del data
     show = Remote(messages)
-    _settle(task.environment, output)
+    _init_process(task.environment, output)
     following: Task | None = task
     while following is not None:
         show.send("ended", _run(following, show))
@@ -85,10 +85,10 @@ def _run(task: Task, show: Remote) -> Ended:
     began = time.perf_counter()
     try:
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             result = runner.run(task.config, show, experiment=task.experiment)
         finally:
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         ended = _ended(result.run, cached=result.cached)
     except KeyboardInterrupt as err:
         run = run_cache.finished(run_cache.folder_of(task.config))  # it may have come too late
@@ -103,12 +103,12 @@ def _ended(run: Run, *, cached: bool) -> Ended:
     return Ended(status=run.status, reason=run.reason, metrics=dict(run.metrics), cached=cached)
 
 
-def _settle(environment: Mapping[str, str], output: Connection) -> None:
+def _init_process(environment: Mapping[str, str], output: Connection) -> None:
     """Make the process the job's: out of reach of the terminal's Ctrl-C, which the parent passes on; with
     the parent's environment, whenever the server was started; and with an end when the parent's comes."""
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    for number in STOPS:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    for number in STOP_SIGNALS:
         signal.signal(number, _stop)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -116,14 +116,14 @@ def _settle(environment: Mapping[str, str], output: Connection) -> None:
     output.close()
     os.environ.clear()
     os.environ.update(environment)
-    threading.Thread(target=_mind_parent, daemon=True).start()
+    threading.Thread(target=_watch_parent, daemon=True).start()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def _mind_parent() -> None:
+def _watch_parent() -> None:
     """Once the parent has died, whatever it died of, stop as at SIGTERM: with a checkpoint."""
     parent = multiprocessing.parent_process()
     if parent is not None:

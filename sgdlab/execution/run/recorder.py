@@ -8,7 +8,7 @@ from sgdlab.base.signals import Interrupted as Interrupted
 from sgdlab.base.signals import Signals as Signals
 from sgdlab.engine import checkpoint
 from sgdlab.engine.evaluation import Evaluation
-from sgdlab.engine.loop import Row, Visit
+from sgdlab.engine.loop import Row, TrajectoryPoint
 from sgdlab.execution.display.run_display import Display
 from sgdlab.records import RunWriter
 
@@ -33,14 +33,14 @@ class Recorder:
         *,
         every: float,
         state: Mapping[str, Any],
-        arithmetic: Mapping[str, str] | None = None,
+        implementation: Mapping[str, str] | None = None,
     ) -> None:
         self.metrics: dict[str, float | int | None] = dict(state.get("metrics", {}))
         self._writer = writer
         self._show = show
         self._signals = signals
         self._every = every
-        self._kept = {} if arithmetic is None else {"arithmetic": dict(arithmetic)}
+        self._kept = {} if implementation is None else {"implementation": dict(implementation)}
         self._spent = float(state.get("seconds", 0.0))
         self._began = self._flushed = self._saved = time.perf_counter()
         self._rows: dict[str, list[tuple[float | int | None, ...]]] = {}
@@ -49,16 +49,16 @@ class Recorder:
         """Seconds of training so far, in this process and before."""
         return self._spent + time.perf_counter() - self._began
 
-    def losses(self, rows: list[Row], last: Row) -> None:
+    def on_losses(self, rows: list[Row], last: Row) -> None:
         for row in rows:
             self._add("train.csv", row.step, row.epoch, row.samples, row.lr, row.loss)
         self.metrics |= {"step": last.step, "epoch": last.epoch, "samples": last.samples, "loss": last.loss}
-        self._show.moved(last.step, last.epoch, last.samples, last.loss)
+        self._show.update(last.step, last.epoch, last.samples, last.loss)
         if time.perf_counter() - self._flushed > FLUSH_SECONDS:
             self._add("time.csv", last.step, self.seconds())
             self.flush()
 
-    def evaluated(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
+    def on_evaluation(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
         numbers = (result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy)
         self._add("eval.csv", epoch, step, samples, *numbers)
         self._add("time.csv", step, self.seconds())
@@ -66,9 +66,9 @@ class Recorder:
         self._show.evaluated(epoch, result)
         self.flush()
 
-    def visited(self, visit: Visit) -> None:
-        numbers = (visit.objective, visit.gap, visit.distance)
-        self._add("trajectory.csv", visit.step, *numbers, *visit.weights)
+    def on_trajectory_point(self, point: TrajectoryPoint) -> None:
+        numbers = (point.objective, point.gap, point.distance)
+        self._add("trajectory.csv", point.step, *numbers, *point.weights)
         self.metrics |= dict(zip(VISITED, numbers, strict=True))
 
     def forget_evaluation(self) -> None:
@@ -76,10 +76,10 @@ class Recorder:
         for name in (*EVALUATED, *VISITED):
             self.metrics.pop(name, None)
 
-    def due(self) -> bool:
+    def checkpoint_due(self) -> bool:
         return self._signals.caught is not None or time.perf_counter() - self._saved >= self._every
 
-    def checkpoint(self, state: dict[str, Any], *, last: bool = False) -> None:
+    def on_checkpoint(self, state: dict[str, Any], *, last: bool = False) -> None:
         """Write what is pending, then the checkpoint; then end the run if it was asked to."""
         self.flush()
         extra = {"offsets": self._writer.offsets(), "seconds": self.seconds(), "metrics": self.metrics}

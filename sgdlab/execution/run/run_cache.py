@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import utc_now
-from sgdlab.config.run_hash import identity, slug
+from sgdlab.config.run_hash import run_hash, slug
 from sgdlab.config.schema import Config
 from sgdlab.records import Run, read_run, write_json
 
@@ -14,7 +14,7 @@ FINISHED = ("done", "diverged")
 
 def folder_of(config: Config) -> Path:
     """The folder of a prepared configuration: `<runs_dir>/<name>/<slug>-<hash8>`."""
-    return Path(config.runs_dir).expanduser() / config.name / f"{slug(config)}-{identity(config)}"
+    return Path(config.runs_dir).expanduser() / config.name / f"{slug(config)}-{run_hash(config)}"
 
 
 def finished(folder: Path) -> Run | None:
@@ -30,7 +30,7 @@ def answer(config: Config) -> Run | None:
     return None if config.force else finished(folder_of(config))
 
 
-def bury(folder: Path, pid: int, status: str, reason: str) -> None:
+def record_death(folder: Path, pid: int, status: str, reason: str) -> None:
     """Note in run.json how a run ended whose process could not, as it was killed; without one, nothing."""
     try:
         info = dict(read_run(folder).info)

@@ -14,12 +14,12 @@ from sgdlab import optim, problem
 from sgdlab.base.errors import UserError
 from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import counted, utc_now
-from sgdlab.config.run_hash import as_mapping, identity, slug
+from sgdlab.config.run_hash import as_mapping, run_hash, slug
 from sgdlab.config.schema import Config
 from sgdlab.engine import checkpoint, device, diagnostics, matmul, setup
 from sgdlab.engine.loop import Diverged, Trainer
 from sgdlab.engine.settings import MAX_TRAJECTORY_WEIGHTS
-from sgdlab.execution.display.run_display import Display, Length
+from sgdlab.execution.display.run_display import Display, RunLength
 from sgdlab.execution.run.provenance import facts
 from sgdlab.execution.run.recorder import Interrupted, Recorder, Signals
 from sgdlab.execution.run.run_cache import FINISHED, finished, folder_of
@@ -68,20 +68,25 @@ def _train(
     writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=visited)
     _clear(config, writer)
     state = _saved(config, folder)
-    arithmetic = state["arithmetic"] if state else setup.arithmetic(config, made, batches)
-    with matmul.using(arithmetic["products"]):
-        trainer = setup.trainer(config, made, batches, arithmetic["step"])
+    implementation = state["implementation"] if state else setup.implementation(config, made, batches)
+    with matmul.using(implementation["matmul"]):
+        trainer = setup.trainer(config, made, batches, implementation["update"])
         _begin(config, writer, trainer, state)
         info = about(config, made, experiment, facts(config.device))
-        if arithmetic["step"] == "lean":
-            info["optimizer"] = {"impl": "lean"}
-        writer.update(**info, arithmetic=arithmetic, metrics=state.get("metrics", {}))
-        length = Length(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
+        if implementation["update"] == "fast":
+            info["optimizer"] = {"impl": "fast"}
+        writer.update(**info, implementation=implementation, metrics=state.get("metrics", {}))
+        length = RunLength(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
         resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
         title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({counted(weights, 'weight')})"
         with Signals() as signals:
             recorder = Recorder(
-                writer, show, signals, every=config.checkpoint_every, state=state, arithmetic=arithmetic
+                writer,
+                show,
+                signals,
+                every=config.checkpoint_every,
+                state=state,
+                implementation=implementation,
             )
             show.start(f"{title}, {config.device}{resumed}", length)
             _follow(lambda: _to_the_end(trainer, recorder), recorder, writer, show)
@@ -91,7 +96,7 @@ def _train(
 
 def _to_the_end(trainer: Trainer, recorder: Recorder) -> None:
     trainer.run(recorder)
-    recorder.checkpoint(trainer.state(), last=True)
+    recorder.on_checkpoint(trainer.state(), last=True)
 
 
 def _measure(
@@ -160,11 +165,11 @@ def _saved(config: Config, folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     state = checkpoint.load(path, torch.device(config.device))
-    arithmetic = state.setdefault("arithmetic", setup.EARLIER)
-    if not isinstance(arithmetic, dict) or any(
-        arithmetic.get(key) not in names for key, names in setup.ARITHMETIC.items()
+    implementation = state.get("implementation")
+    if not isinstance(implementation, dict) or any(
+        implementation.get(key) not in names for key, names in setup.IMPLEMENTATIONS.items()
     ):
-        raise checkpoint.damaged(path, f"it says {arithmetic} of how the run was made")
+        raise checkpoint.damaged(path, f"it says {implementation} of how the run was made")
     return state
 
 
@@ -208,7 +213,7 @@ def about(
         "format": FORMAT,
         "name": config.name,
         "slug": slug(config),
-        "hash": identity(config),
+        "hash": run_hash(config),
         "status": "running",
         "reason": "",
         "config": as_mapping(config),

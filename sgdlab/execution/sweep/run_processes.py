@@ -74,7 +74,7 @@ class _Follow:
         job = self._jobs[number]
         job.end(how.status, how.reason, how.metrics, how.seconds)
         if pid is not None:
-            run_cache.bury(job.folder, pid, how.status, how.reason)
+            run_cache.record_death(job.folder, pid, how.status, how.reason)
         self._board.ended(number, job)
         self._note(job)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import utc_now
-from sgdlab.config.run_hash import NOT_IDENTITY
+from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.config.schema import Config
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep_id import key, sweep_id
@@ -63,7 +63,7 @@ class Job:
     @cached_property
     def _fixed(self) -> dict[str, Any]:
         run = f"{self.config.name}/{self.folder.name}"  # below runs_dir
-        words = [word for word in self.overrides if key(word) not in NOT_IDENTITY]
+        words = [word for word in self.overrides if key(word) not in HASH_EXCLUDED]
         return {"overrides": words, "label": self.label, "run": run}
 
     def answer(self, run: Run) -> None:
@@ -144,7 +144,7 @@ class Sweep:
 
 def _command(tasks: Sequence[str], experiment: str | None) -> str:
     """The command of the sweep, without where things are kept on this machine."""
-    words = [task for task in tasks if key(task) not in NOT_IDENTITY]
+    words = [task for task in tasks if key(task) not in HASH_EXCLUDED]
     return " ".join(["sgdlab train", *(["-m"] if experiment is None else []), *words])
 
 
@@ -152,7 +152,7 @@ def _name(jobs: Sequence[Job]) -> None:
     """Say in words what tells each job from the others; of one job, what was changed at all."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
-        words = [word for word in job.overrides if word not in common and key(word) not in NOT_IDENTITY]
+        words = [word for word in job.overrides if word not in common and key(word) not in HASH_EXCLUDED]
         if job.label is not None:
             words = [job.label if key(word) == "case" else word for word in words]
         # Hydra writes a value with a backslash before each of its special characters.

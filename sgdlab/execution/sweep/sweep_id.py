@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from sgdlab.config.run_hash import NOT_IDENTITY
+from sgdlab.config.run_hash import HASH_EXCLUDED
 
 
 def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
@@ -13,7 +13,7 @@ def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
     Two sweeps of one command share a folder: the second finds the runs of the first.
     """
     keep = [task for task in tasks if not task.startswith("experiment=")]
-    keep = sorted(task for task in keep if key(task) not in NOT_IDENTITY)
+    keep = sorted(task for task in keep if key(task) not in HASH_EXCLUDED)
     text = " ".join(keep)
     clean = re.sub(r"[^\w.,=+-]+", "-", text)[:60].strip("-")
     if clean != text.replace(" ", "-"):

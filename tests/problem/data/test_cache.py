@@ -198,9 +198,9 @@ CHILD = """
     import sys
     from pathlib import Path
     sys.path.insert(0, "tests")
-    from sgdlab.problem.image_sets import DATASETS
-    from sgdlab.problem.sources import load_images
-    from tiny_sets import idx_contents, slow, tiny
+    from sgdlab.problem.data.image_sets import DATASETS
+    from sgdlab.problem.data.image_data import load_images
+    from helpers.tiny_sets import idx_contents, slow, tiny
     folder = Path(sys.argv[1])
     source = slow(folder / "log", folder / "go")
     DATASETS["fashion_mnist"] = tiny("fashion_mnist", idx_contents(), source)

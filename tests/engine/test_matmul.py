@@ -49,7 +49,9 @@ def test_only_float32_on_a_cpu_has_a_choice(monkeypatch, fresh, device, precisio
 
 def test_the_way_by_hand_is_refused_where_it_is_not_exact(monkeypatch, fresh):
     fake(monkeypatch, error=3e-3)
-    with pytest.raises(UserError, match=r"products=onednn: .* off by 3\.0e-03, float32's by 2\.5e-07; use"):
+    with pytest.raises(
+        UserError, match=r"matmul_backend=onednn: .* off by 3\.0e-03, float32's by 2\.5e-07; use"
+    ):
         matmul.choose("onednn", "cpu", "float32")
     fake(monkeypatch)
     assert matmul.choose("onednn", "cpu", "float32") == "onednn"
@@ -70,10 +72,10 @@ def test_a_run_takes_the_way_and_says_so(tmp_path, monkeypatch, fresh):
     seen = []
     monkeypatch.setattr(torch.nn.functional, "nll_loss", _noting(torch.nn.functional.nll_loss, seen))
     run = train(tmp_path, *SMALL, "epochs=1")
-    assert run.info["arithmetic"] == {"products": "onednn", "step": "lean"}
+    assert run.info["implementation"] == {"matmul": "onednn", "update": "fast"}
     assert set(seen) == {"medium"}
-    other = train(tmp_path, *SMALL, "epochs=1", "products=default")
-    assert other.info["arithmetic"]["products"] == "default"
+    other = train(tmp_path, *SMALL, "epochs=1", "matmul_backend=default")
+    assert other.info["implementation"]["matmul"] == "default"
     assert other.id != run.id  # asked for by hand, it is part of what the run is
 
 
@@ -86,5 +88,5 @@ def _noting(function, seen):
 
 
 def test_other_precisions_have_no_onednn(tmp_path):
-    with pytest.raises(UsageError, match=r"products=onednn: .*float32.*precision=float64"):
-        configure(tmp_path, *SMALL, "products=onednn", "precision=float64")
+    with pytest.raises(UsageError, match=r"matmul_backend=onednn: .*float32.*precision=float64"):
+        configure(tmp_path, *SMALL, "matmul_backend=onednn", "precision=float64")

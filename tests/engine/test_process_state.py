@@ -193,10 +193,10 @@ def test_the_resolved_configuration_is_kept_and_makes_the_same_run(tmp_path):
     from omegaconf import OmegaConf
 
     from sgdlab.config.reader import read
-    from sgdlab.config.run_hash import identity
+    from sgdlab.config.run_hash import run_hash
 
     run = finish(configure(tmp_path, *TINY, "optimizer=adam", "lr=0.02"))
     raw = OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml"))
     config = validate.prepare(read(raw))
-    assert identity(config) == run.id and config.lr == 0.02
+    assert run_hash(config) == run.id and config.lr == 0.02
     assert runner.run(config, display(quiet=True)).cached

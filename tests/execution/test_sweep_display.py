@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.display import run_display, sweep_display
-from sgdlab.execution.display.run_display import Length
+from sgdlab.execution.display.run_display import RunLength
 from sgdlab.execution.display.sweep_display import (
     LiveBoard,
     Overview,
@@ -48,12 +48,12 @@ def test_a_plain_line_a_job_and_news_when_none_ends(clock):
     out = console()
     show = PlainBoard(out, [10.0, 10.0])
     first, second = show.started(0, "lr=0.1"), show.started(1, "lr=10")
-    first.start("a title", Length(steps=100, epochs=10))
-    second.start("a title", Length(steps=100, epochs=10))
+    first.start("a title", RunLength(steps=100, epochs=10))
+    second.start("a title", RunLength(steps=100, epochs=10))
     first.say("a note")
     for step in (25, 50):
         clock.now += 16
-        first.moved(step, step // 10, 640 * step, 0.5)
+        first.update(step, step // 10, 640 * step, 0.5)
         show.tick()
     show.ended(1, ended("diverged", "the loss is inf", {"loss": 2.0}))
     show.ended(0, ended(metrics=METRICS))
@@ -72,7 +72,7 @@ def test_quiet_says_what_failed_only():
     out = console()
     show = QuietBoard(out, [1.0, 1.0])
     for job in (0, 1):
-        show.started(job, f"seed={job}").start("a title", Length(steps=1, epochs=1))
+        show.started(job, f"seed={job}").start("a title", RunLength(steps=1, epochs=1))
     show.ended(0, ended("failed", "no memory"))
     show.ended(1, ended())
     assert lines(out) == ["seed=0: failed: no memory"]
@@ -83,9 +83,9 @@ def test_time_left_is_by_the_work_that_was_done(clock):
     view = Overview([10.0, 10.0, 10.0])
     assert view.left() is None
     row = view.started(0, "a")
-    row.start("", Length(steps=100, epochs=1))
+    row.start("", RunLength(steps=100, epochs=1))
     resumed = view.started(1, "b")
-    resumed.start("", Length(steps=100, epochs=1, done=50))
+    resumed.start("", RunLength(steps=100, epochs=1, done=50))
     assert view.left() is None
     clock.now += 20
     row.step, resumed.step = 80, 70
@@ -100,14 +100,14 @@ def test_time_left_is_by_the_work_that_was_done(clock):
 def test_it_is_never_less_than_a_jobs_own(clock):
     view = Overview([10.0, 1000.0])
     row = view.started(0, "a")
-    row.start("", Length(steps=100, epochs=1))
+    row.start("", RunLength(steps=100, epochs=1))
     quick = view.started(1, "b")
-    quick.start("", Length(steps=100, epochs=1))
-    row.moved(10, 1, 10, 0.5)
-    quick.moved(0, 1, 0, 0.5)
+    quick.start("", RunLength(steps=100, epochs=1))
+    row.update(10, 1, 10, 0.5)
+    quick.update(0, 1, 0, 0.5)
     clock.now += 10
-    row.moved(11, 1, 11, 0.5)
-    quick.moved(99, 1, 99, 0.5)
+    row.update(11, 1, 11, 0.5)
+    quick.update(99, 1, 99, 0.5)
     assert view.left() == pytest.approx(890.0)
 
 
@@ -119,10 +119,10 @@ def test_the_table_fits_a_terminal(clock, jobs):
         row = show.started(
             job, f"optimizer=adam optimizer.betas=[0.9,0.999] model.hidden=[512,512] seed={job}"
         )
-        row.start("", Length(steps=100_000, epochs=1000))
+        row.start("", RunLength(steps=100_000, epochs=1000))
         for step in (1, 50_000):
             clock.now += 1000
-            row.moved(step, step // 100, 64_000 * step, 2.3456e-5)
+            row.update(step, step // 100, 64_000 * step, 2.3456e-5)
         row.evaluated(500, RESULT)
     plain = Console(file=io.StringIO(), width=80, height=24)
     plain.print(show._draw())

@@ -101,7 +101,7 @@ def test_a_batch_in_parts_is_the_whole_batch(tmp_path, monkeypatch, sampling):
         f"sampling={sampling}",
         "epochs=4",
         "lr=0.5",
-        "lean=false",
+        "fast_path=false",
     )
     whole = train(tmp_path / "whole", *words)
     monkeypatch.setattr(updates, "PART", 150)  # 640 = 4 * 150 + 40
@@ -177,17 +177,17 @@ class Notes:
     def __init__(self):
         self.rows, self.evaluations, self.last = [], [], None
 
-    def losses(self, rows, last):
+    def on_losses(self, rows, last):
         self.rows += rows
         self.last = last
 
-    def evaluated(self, epoch, step, samples, result):
+    def on_evaluation(self, epoch, step, samples, result):
         self.evaluations.append((epoch, step, samples))
 
-    def due(self):
+    def checkpoint_due(self):
         return False
 
-    def checkpoint(self, state):
+    def on_checkpoint(self, state):
         raise AssertionError("not due")
 
 
@@ -309,7 +309,7 @@ def test_an_error_after_the_loss_stopped_being_finite_is_its_consequence(finite,
 def test_slow_updates_are_reported_while_they_are_made(monkeypatch):
     monkeypatch.setattr(loop, "FETCH_SECONDS", 0)
     seen = []
-    monkeypatch.setattr(Notes, "losses", lambda self, rows, last: seen.append(last.step))
+    monkeypatch.setattr(Notes, "on_losses", lambda self, rows, last: seen.append(last.step))
     watch(size=5, batch_size=1, epochs=1)
     assert seen == [1, 2, 3, 4, 5]
 

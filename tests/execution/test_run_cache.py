@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from sgdlab.cli import main
-from sgdlab.execution.run import run_cache
+from sgdlab.cli.main import main
+from sgdlab.execution import validate
 
 # Runs a command line and prints which modules it brought in.
 PROBE = """
 import json, sys
-from sgdlab.cli import main
+from sgdlab.cli.main import main
 code = main(json.loads(sys.argv[1]))
 print(json.dumps([code, sorted(sys.modules)]))
 """
@@ -45,7 +45,7 @@ def test_what_a_run_and_its_answer_import(tmp_path):
 def test_force_is_no_question(tmp_path, capsys):
     words = ["train", "problem=rosenbrock", "optimizer=sgd", "steps=1", f"runs_dir={tmp_path}", "lr=1e-4"]
     for more, cached in (([], False), ([], True), (["force=true"], False)):
-        assert main.main([*words, *more]) == 0
+        assert main([*words, *more]) == 0
         assert ("already done" in capsys.readouterr().out) == cached
 
 
@@ -72,17 +72,17 @@ def test_whether_there_may_be_a_gpu(tmp_path, monkeypatch, version, driver, plat
             raise OSError(name)
 
     monkeypatch.setattr(ctypes, "CDLL", load)
-    run_cache._may_have_gpu.cache_clear()
+    validate._may_have_gpu.cache_clear()
     try:
-        assert run_cache._may_have_gpu() == may
+        assert validate._may_have_gpu() == may
     finally:
-        run_cache._may_have_gpu.cache_clear()
+        validate._may_have_gpu.cache_clear()
 
 
 def test_torch_is_asked_for_a_gpu(monkeypatch):
     asked = []
     monkeypatch.setattr("sgdlab.engine.device.resolve", lambda name: asked.append(name) or "cuda")
-    monkeypatch.setattr(run_cache, "_may_have_gpu", lambda: True)
+    monkeypatch.setattr(validate, "_may_have_gpu", lambda: True)
     monkeypatch.delitem(sys.modules, "torch")
-    assert run_cache._resolved("auto") == "cuda" and run_cache._resolved("cpu") == "cpu"
-    assert run_cache._resolved("cuda:1") == "cuda" and asked == ["auto", "cuda:1"]
+    assert validate._resolved("auto") == "cuda" and validate._resolved("cpu") == "cpu"
+    assert validate._resolved("cuda:1") == "cuda" and asked == ["auto", "cuda:1"]

@@ -11,7 +11,7 @@ from helpers.training import SMALL, configure, finish, problem_of, train
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.cli import runs as runs_command
 from sgdlab.cli.train import main
-from sgdlab.config.run_hash import identity
+from sgdlab.config.run_hash import run_hash
 from sgdlab.engine import diagnostics, setup
 from sgdlab.engine.diagnostics import example_gradients, gradient_noise
 from sgdlab.execution.batch.planning import plan
@@ -248,7 +248,7 @@ def test_what_cannot_be_measured_is_refused(tmp_path, words, said):
 
 def test_what_is_measured_is_part_of_a_run_and_what_is_not_is_not(tmp_path):
     keys = [
-        identity(configure(tmp_path, *LINE, *words))
+        run_hash(configure(tmp_path, *LINE, *words))
         for words in (
             (),
             ("measure_draws=5",),

@@ -173,7 +173,7 @@ def test_an_altered_cifar10_batch_is_never_unpickled(tmp_path, use):
 def test_the_embedded_set_is_there_and_needs_neither_torch_nor_a_data_folder(tmp_path):
     code = """
         import sys
-        from sgdlab.problem.sources import load_images
+        from sgdlab.problem.data.image_data import load_images
         images = load_images("fashion_mnist_small")
         assert not {"torch", "torchvision", "pandas", "matplotlib"} & set(sys.modules)
         print(images.train_x.shape, images.test_x.shape, sorted(set(images.train_y.tolist())), images.source)

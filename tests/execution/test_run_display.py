@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.display import run_display
-from sgdlab.execution.display.run_display import Length, Live, Plain, Quiet
+from sgdlab.execution.display.run_display import Live, Plain, Quiet, RunLength
 from sgdlab.execution.display.summary import report
 from sgdlab.execution.run import runner
 
@@ -44,11 +44,11 @@ def clock(monkeypatch):
 def test_plain_lines_come_at_the_start_at_the_end_and_seldom_between(clock):
     out = console()
     show = Plain(out)
-    show.start("a run", Length(steps=100, epochs=10))
+    show.start("a run", RunLength(steps=100, epochs=10))
     show.evaluated(0, RESULT)
     for epoch in range(1, 11):
         clock.now += 4
-        show.moved(10 * epoch, epoch, 600 * epoch, 1 / epoch)
+        show.update(10 * epoch, epoch, 600 * epoch, 1 / epoch)
         show.evaluated(epoch, RESULT)
     show.close()
     assert shown(out) == [
@@ -64,10 +64,10 @@ def test_plain_lines_come_at_the_start_at_the_end_and_seldom_between(clock):
 def test_the_last_line_comes_when_the_run_ends_within_an_epoch(clock):
     out = console()
     show = Plain(out)
-    show.start("a run", Length(steps=15, epochs=2))
+    show.start("a run", RunLength(steps=15, epochs=2))
     for epoch, step in ((0, 0), (1, 10), (1, 15)):
         if step:
-            show.moved(step, epoch, 60 * step, 0.5)
+            show.update(step, epoch, 60 * step, 0.5)
         show.evaluated(epoch, REGRESSION)
     assert shown(out) == [
         "a run",
@@ -79,10 +79,10 @@ def test_the_last_line_comes_when_the_run_ends_within_an_epoch(clock):
 def test_the_pace_of_a_resumed_run_counts_from_there(clock):
     out = console()
     show = Plain(out)
-    show.start("a run", Length(steps=100, epochs=10, done=50))
-    show.moved(51, 6, 5100, 0.5)
+    show.start("a run", RunLength(steps=100, epochs=10, done=50))
+    show.update(51, 6, 5100, 0.5)
     clock.now += 10
-    show.moved(60, 6, 6000, 0.5)
+    show.update(60, 6, 6000, 0.5)
     show.evaluated(6, RESULT)
     assert shown(out)[-1].endswith("90 samples/s  44 s left")
 
@@ -91,11 +91,11 @@ def test_the_pace_of_a_resumed_run_counts_from_there(clock):
 def test_the_live_line_fits_80_columns_and_goes_away(clock, result, words):
     out = console(force_terminal=True)
     show = Live(out)
-    show.start("a run", Length(steps=1000, epochs=10))
-    show.moved(1, 1, 60, 2.3)
+    show.start("a run", RunLength(steps=1000, epochs=10))
+    show.update(1, 1, 60, 2.3)
     show.evaluated(1, result)
     clock.now += 1
-    show.moved(500, 5, 300_060, 0.1234)
+    show.update(500, 5, 300_060, 0.1234)
     show._progress.refresh()  # which a thread of its own does ten times a second
     line = next(line for line in reversed(shown(out)) if line.startswith("epoch"))
     show.close()
@@ -107,8 +107,8 @@ def test_the_live_line_fits_80_columns_and_goes_away(clock, result, words):
 def test_quiet_says_only_what_must_be_known():
     out = console()
     show = Quiet(out)
-    show.start("a run", Length(steps=10, epochs=1))
-    show.moved(10, 1, 100, 0.5)
+    show.start("a run", RunLength(steps=10, epochs=1))
+    show.update(10, 1, 100, 0.5)
     show.evaluated(1, RESULT)
     show.say("fetching the data [1/2]")
     show.close()

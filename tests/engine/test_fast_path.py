@@ -10,7 +10,6 @@ from sgdlab.engine.fast.fast_updates import NetworkUpdates
 from sgdlab.execution.run import run_cache
 
 CPU = torch.device("cpu")
-EARLIER = {"products": "default", "step": "general"}
 
 OPTIMIZERS = {
     "sgd": ("optimizer=sgd", "lr=0.1"),
@@ -63,7 +62,7 @@ def steps(config, step, count):
 def test_its_curve_is_that_of_autograd(tmp_path, optimizer, network):
     """Three epochs in float64, whose rounding, 1e-16, stays below 1e-12 over them."""
     config = configure(tmp_path, *IMAGES, *OPTIMIZERS[optimizer], *NETWORKS[network], "precision=float64")
-    (mine, weights), (other, expected) = (steps(config, step, 15) for step in ("lean", "general"))
+    (mine, weights), (other, expected) = (steps(config, step, 15) for step in ("fast", "general"))
     torch.testing.assert_close(mine, other, rtol=1e-12, atol=0)
     torch.testing.assert_close(weights, expected, rtol=1e-11, atol=1e-13)
     assert len(set(mine[:, 1].tolist())) == 15
@@ -74,7 +73,7 @@ def test_its_curve_is_that_of_autograd(tmp_path, optimizer, network):
 def test_the_path_over_a_surface_is_that_of_autograd(tmp_path, optimizer, point):
     words = (*POINTS[point], *OPTIMIZERS[optimizer], "lr=0.001", "precision=float64")
     config = configure(tmp_path, *words)
-    (mine, weights), (other, expected) = (steps(config, step, 25) for step in ("lean", "general"))
+    (mine, weights), (other, expected) = (steps(config, step, 25) for step in ("fast", "general"))
     torch.testing.assert_close(mine, other, rtol=1e-13, atol=0)
     torch.testing.assert_close(weights, expected, rtol=1e-13, atol=0)
     assert len(set(mine[:, 1].tolist())) == len(mine)
@@ -82,7 +81,7 @@ def test_the_path_over_a_surface_is_that_of_autograd(tmp_path, optimizer, point)
 
 def test_a_float32_point_moves_as_by_autograd(tmp_path):
     config = configure(tmp_path, "problem=rosenbrock", "lr=1e-4", "precision=float32", "optimizer=sgd")
-    (mine, weights), (other, expected) = (steps(config, step, 25) for step in ("lean", "general"))
+    (mine, weights), (other, expected) = (steps(config, step, 25) for step in ("fast", "general"))
     torch.testing.assert_close(mine, other, rtol=1e-6, atol=0)
     torch.testing.assert_close(weights, expected, rtol=1e-6, atol=0)
 
@@ -92,7 +91,7 @@ def test_an_update_in_float32_is_that_of_autograd(tmp_path, optimizer):
     """Longer curves part ways, as those of any two implementations do: a pre-activation within rounding of 0
     takes its unit out of the gradient, or not."""
     config = configure(tmp_path, *IMAGES, *OPTIMIZERS[optimizer], "batch_size=60")
-    (mine, weights), (other, expected) = (steps(config, step, 3) for step in ("lean", "general"))
+    (mine, weights), (other, expected) = (steps(config, step, 3) for step in ("fast", "general"))
     torch.testing.assert_close(mine, other, rtol=1e-6, atol=0)
     start = steps(config, "general", 0)[1]
     assert (weights - expected).norm() <= 1e-5 * (expected - start).norm()
@@ -101,27 +100,27 @@ def test_an_update_in_float32_is_that_of_autograd(tmp_path, optimizer):
 def test_momentum_in_float32_is_that_of_autograd_after_its_buffer_was_scaled(tmp_path):
     words = ("optimizer=sgd", "optimizer.momentum=0.05", "problem=valley", "precision=float32", "lr=0.1")
     (mine, weights), (other, expected) = (
-        steps(configure(tmp_path, *words), step, 30) for step in ("lean", "general")
+        steps(configure(tmp_path, *words), step, 30) for step in ("fast", "general")
     )
     torch.testing.assert_close(mine, other, rtol=1e-5, atol=0)
     torch.testing.assert_close(weights, expected, rtol=1e-5, atol=0)
 
 
 def test_it_diverges_where_autograd_does(tmp_path):
-    found = [train(tmp_path, *SMALL, "lr=1e30", f"lean={lean}") for lean in ("true", "false")]
+    found = [train(tmp_path, *SMALL, "lr=1e30", f"fast_path={fast}") for fast in ("true", "false")]
     assert [run.status for run in found] == ["diverged"] * 2
     assert found[0].reason == found[1].reason
-    assert [run.info["arithmetic"]["step"] for run in found] == ["lean", "general"]
+    assert [run.info["implementation"]["update"] for run in found] == ["fast", "general"]
 
 
 KINDS = {
-    (): "lean",
-    ("optimizer=adam",): "lean",
-    ("optimizer=sgd", "optimizer.momentum=0.5"): "lean",
-    ("model.hidden=[]",): "lean",
-    ("model=linear",): "lean",
-    ("scheduler=cosine",): "lean",
-    ("lean=false",): "general",
+    (): "fast",
+    ("optimizer=adam",): "fast",
+    ("optimizer=sgd", "optimizer.momentum=0.5"): "fast",
+    ("model.hidden=[]",): "fast",
+    ("model=linear",): "fast",
+    ("scheduler=cosine",): "fast",
+    ("fast_path=false",): "general",
     ("model=linear", "model.bias=false"): "general",
     ("model.activation=tanh",): "general",
     ("model=cnn",): "general",
@@ -151,31 +150,33 @@ def test_it_is_chosen_where_it_computes_the_same(tmp_path, words):
     base = [word for word in SMALL if not word.startswith("model.")]
     config = configure(tmp_path, *base, *words)
     made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
-    kind = setup.arithmetic(config, made, setup.batches(config, made.spec.train_size))["step"]
+    kind = setup.implementation(config, made, setup.batches(config, made.spec.train_size))["update"]
     assert kind == KINDS[words]
 
 
 @pytest.mark.parametrize(
-    ("words", "kind"), [(("optimizer=adam",), "lean"), (("optimizer=newton",), "general")], ids="-".join
+    ("words", "kind"), [(("optimizer=adam",), "fast"), (("optimizer=newton",), "general")], ids="-".join
 )
 def test_it_is_chosen_for_surfaces(tmp_path, words, kind):
     run = train(tmp_path, "problem=rosenbrock", "steps=3", *words)
-    assert run.info["arithmetic"]["step"] == kind
-    assert run.info["optimizer"] == {"impl": "lean" if kind == "lean" else "rule"}
+    assert run.info["implementation"]["update"] == kind
+    assert run.info["optimizer"] == {"impl": "fast" if kind == "fast" else "rule"}
 
 
 def test_it_is_not_chosen_for_batches_that_general_updates_sum_from_parts(tmp_path):
     words = (*TINY, "dataset.samples=10001")
-    for size, kind in (("10000", "lean"), ("full", "general")):
+    for size, kind in (("10000", "fast"), ("full", "general")):
         config = configure(tmp_path, *words, f"batch_size={size}")
         made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
-        assert setup.arithmetic(config, made, setup.batches(config, 10001))["step"] == kind
+        assert setup.implementation(config, made, setup.batches(config, 10001))["update"] == kind
 
 
 def test_it_is_no_part_of_a_runs_identity_unless_it_is_off(tmp_path):
-    plain, off = (run_cache.folder_of(configure(tmp_path, *TINY, *words)) for words in ((), ("lean=false",)))
+    plain, off = (
+        run_cache.folder_of(configure(tmp_path, *TINY, *words)) for words in ((), ("fast_path=false",))
+    )
     assert plain != off
-    assert run_cache.folder_of(configure(tmp_path, *TINY, "lean=true")) == plain
+    assert run_cache.folder_of(configure(tmp_path, *TINY, "fast_path=true")) == plain
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
@@ -185,14 +186,14 @@ def test_weights_and_state_have_the_shapes_of_the_model(tmp_path, optimizer):
     made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
     shapes = {name: weight.shape for name, weight in made.model.state_dict().items()}
     before = {name: weight.clone() for name, weight in made.model.state_dict().items()}
-    updates = NetworkUpdates(made, config.lr, None)
+    updates = NetworkUpdates(made, config.optimizer, config.lr, None)
     assert all(torch.equal(weight, before[name]) for name, weight in made.model.state_dict().items())
     for _ in range(3):
         updates.make(slice(0, 20))
     after = made.model.state_dict()
     assert {name: weight.shape for name, weight in after.items()} == shapes
     assert not any(torch.equal(weight, before[name]) for name, weight in after.items())
-    for name, kept in updates.state()["lean"]["buffers"].items():
+    for name, kept in updates.state()["fast"]["buffers"].items():
         single = name in ("scale", "step")
         assert [each.shape for each in kept] == ([()] if single else list(shapes.values()))
     for layer, width in zip(updates._layers, updates._sizes, strict=False):
@@ -224,7 +225,7 @@ DIVERGING = {
 @pytest.mark.parametrize("name", DIVERGING)
 def test_a_surface_diverges_as_by_autograd(tmp_path, name):
     words = (f"problem={name}", *DIVERGING[name], "optimizer=sgd", "steps=500")
-    found = [train(tmp_path, *words, f"lean={lean}") for lean in ("true", "false")]
+    found = [train(tmp_path, *words, f"fast_path={fast}") for fast in ("true", "false")]
     assert [run.status for run in found] == ["diverged"] * 2
     assert found[0].reason == found[1].reason
 
@@ -247,58 +248,34 @@ def test_its_state_is_all_that_it_depends_on(tmp_path, optimizer):
     config = configure(tmp_path, *TINY, *OPTIMIZERS[optimizer])
     made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
     index = slice(0, 5)
-    first = NetworkUpdates(made, config.lr, lambda t: 1 / (t + 1))
+    first = NetworkUpdates(made, config.optimizer, config.lr, lambda t: 1 / (t + 1))
     for _ in range(3):
         first.make(index)
         first.next_unit()
     kept = {name: weight.clone() for name, weight in made.model.state_dict().items()}
     state = {
         key: torch.utils._pytree.tree_map(torch.clone, value) if key != "unit" else value
-        for key, value in first.state()["lean"]["buffers"].items()
+        for key, value in first.state()["fast"]["buffers"].items()
     }
-    state = {"lean": {"unit": first.state()["lean"]["unit"], "buffers": state}}
+    state = {"fast": {"unit": first.state()["fast"]["unit"], "buffers": state}}
     expected = [float(first.make(index)) for _ in range(3)]
     made.model.load_state_dict(kept)
-    second = NetworkUpdates(made, config.lr, lambda t: 1 / (t + 1))
+    second = NetworkUpdates(made, config.optimizer, config.lr, lambda t: 1 / (t + 1))
     second.load(state)
     assert second.lr == first.lr
     assert [float(second.make(index)) for _ in range(3)] == expected
 
 
-def test_momentum_goes_on_from_a_checkpoint_of_a_buffer_that_was_not_scaled(tmp_path):
-    config = configure(tmp_path, *TINY, *OPTIMIZERS["momentum"])
-    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
-    first = NetworkUpdates(made, config.lr, None)
-    for _ in range(3):
-        first.make(slice(0, 5))
-    weights = {name: weight.clone() for name, weight in made.model.state_dict().items()}
-    kept = first.state()["lean"]["buffers"]
-    (scale,) = kept["scale"]
-    assert 0 < scale < 1
-    earlier = {"momentum_buffer": [buffer * scale for buffer in kept["scaled_buffer"]]}
-    expected = [float(first.make(slice(0, 5))) for _ in range(3)]
-    made.model.load_state_dict(weights)
-    second = NetworkUpdates(made, config.lr, None)
-    second.load({"lean": {"unit": 0, "buffers": earlier}})
-    found = [float(second.make(slice(0, 5))) for _ in range(3)]
-    assert found == pytest.approx(expected, rel=1e-6)
-    with pytest.raises(KeyError, match="scaled_buffer"):
-        second.load({"lean": {"unit": 0, "buffers": {"scale": [scale]}}})
-
-
 def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch):
-    """One begun by an earlier version, whose checkpoints did not say how, ends with that version's bytes."""
+    """A checkpoint says how its run is computed, whatever a fresh run would choose."""
+    general = {"matmul": "default", "update": "general"}
     with monkeypatch.context() as patch:
-        patch.setattr(setup, "arithmetic", lambda *args: EARLIER)
+        patch.setattr(setup, "implementation", lambda *args: general)
         whole = train(tmp_path / "whole", *SMALL)
         config = configure(tmp_path / "cut", *SMALL)
-        folder = interrupt(config, 7)
-    path = folder / "checkpoint.pt"
-    state = torch.load(path, weights_only=True)
-    assert state.pop("arithmetic") == EARLIER
-    torch.save(state, path)
+        interrupt(config, 7)
     run = finish(config)
     assert curves(run.folder) == curves(whole.folder)
-    assert run.info["arithmetic"] == EARLIER
-    lean = train(tmp_path / "lean", *SMALL)
-    assert curves(lean.folder) != curves(whole.folder)  # or this test shows nothing
+    assert run.info["implementation"] == general
+    fast = train(tmp_path / "fast", *SMALL)
+    assert curves(fast.folder) != curves(whole.folder)  # or this test shows nothing

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from sgdlab.config.run_hash import as_mapping
-from sgdlab.engine import setup
+from sgdlab.records import config_yaml
 
 FIGURE = "+figure={title: 'A: b, \"c\" # d', lines: [1, [2, x], {a: null}], y: 1e-7, empty: {}, none: []}"
 
@@ -25,7 +25,7 @@ FIGURE = "+figure={title: 'A: b, \"c\" # d', lines: [1, [2, x], {a: null}], y: 1
 )
 def test_it_is_what_omegaconf_writes(tmp_path, words):
     config = configure(tmp_path, *words)
-    text = setup.text(as_mapping(config))
+    text = config_yaml.text(as_mapping(config))
     assert text == OmegaConf.to_yaml(OmegaConf.create(as_mapping(config)))
     assert OmegaConf.to_container(OmegaConf.create(text)) == as_mapping(config)
     assert not math.isnan(config.lr)
@@ -44,4 +44,4 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
 def test_whatever_the_values_are(mapping):
-    assert setup.text(mapping) == OmegaConf.to_yaml(OmegaConf.create(mapping))
+    assert config_yaml.text(mapping) == OmegaConf.to_yaml(OmegaConf.create(mapping))
