@@ -8,10 +8,10 @@ from pathlib import Path
 from benchmarks.clock import clock
 from benchmarks.runs import alone, here, spread, together
 from benchmarks.table import Benchmark, Effort, Row, Variant, compared
+from sgdlab.base.signals import SignalLog
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.execution.display.run_display import display
 from sgdlab.execution.run import run_cache, runner
-from sgdlab.execution.run.recorder import Signals
 from sgdlab.execution.sweep import sweep
 
 
@@ -57,7 +57,7 @@ def folders(folder: Path) -> dict[str, Variant]:
     def batch() -> float:
         clean()
         began = clock()
-        with Signals() as signals:
+        with SignalLog(second_interrupts=True) as signals:
             batch_run.run(configs, show, signals)
         return (clock() - began) / count
 

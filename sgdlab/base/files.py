@@ -1,11 +1,37 @@
-"""What a full or unwritable disk is to a user."""
+"""Writing files whole, and what a full or unwritable disk is to a user."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sgdlab.base.errors import UserError
+
+
+def atomic_write(path: Path, content: bytes | bytearray, *, durable: bool = False) -> None:
+    """Write a file so that it appears whole or not at all: a temporary sibling, then a rename.
+
+    Args:
+        path: the file; an existing one is replaced.
+        content: all of its bytes.
+        durable: flush the bytes to the disk before the rename, so that a power failure leaves the old file or
+            the new one, never an empty one.
+
+    Raises:
+        OSError: the disk is full or cannot be written to; an existing file is left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

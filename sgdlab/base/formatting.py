@@ -26,3 +26,12 @@ def counted(count: int, what: str) -> str:
 def utc_now() -> str:
     """The time in UTC, as ISO 8601 to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def format_duration(seconds: float) -> str:
+    """A time in at most two units: `4.2 s`, `3 min 7 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,7 +1,6 @@
 """Checkpoints: one file, whole or not there, that torch.load reads with weights_only=True."""
 
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sgdlab.base.errors import UserError
+from sgdlab.base.files import atomic_write
 
 FORMAT = 3  # raised when a run begun by the version before could not be gone on with by this one
 
@@ -21,17 +21,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
     Through a buffer, so that a full disk is an OSError and not an error of torch's writer.
     """
-    content = _saved(state)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    atomic_write(path, _saved(state), durable=True)
 
 
 class Alike:

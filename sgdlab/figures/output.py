@@ -10,8 +10,8 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from sgdlab.base.errors import UsageError, UserError
+from sgdlab.base.files import atomic_write
 from sgdlab.figures.style import RC
-from sgdlab.records import write_bytes
 
 # Metadata that would make two files of the same figure differ.
 _FORMATS: dict[str, dict[str, Any]] = {
@@ -87,6 +87,6 @@ def write_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, with its folder. Raises UserError when that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
+        atomic_write(path, content)
     except OSError as err:
         raise UserError(f"{path} cannot be written: {err.strerror}; choose another file with -o") from None

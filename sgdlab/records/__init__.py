@@ -23,7 +23,6 @@ from sgdlab.records.writer import (
     FORMAT,
     RunWriter,
     SweepWriter,
-    write_bytes,
     write_json,
     write_text,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "read_sweep",
     "resolve",
     "select",
-    "write_bytes",
     "write_json",
     "write_text",
 ]

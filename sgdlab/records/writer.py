@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sgdlab.base.files import atomic_write
 from sgdlab.records.columns import FILES, KEPT_BY_EVERY_RUN, MEASURE, weight_names
 from sgdlab.records.serialization import EXACT, json_bytes, number_text
 
@@ -13,23 +14,12 @@ FORMAT = 1  # of run.json and sweep.json; raised when a reader of the old one wo
 
 def write_text(path: Path, text: str) -> None:
     """Write a file in UTF-8 so that it appears whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole or not at all: a temporary sibling, then a rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    atomic_write(path, text.encode())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """`content` as `json_bytes` of it, whole or not at all."""
-    write_bytes(path, json_bytes(content))
+    atomic_write(path, json_bytes(content))
 
 
 class RunWriter:

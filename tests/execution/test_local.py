@@ -19,7 +19,7 @@ from sgdlab.execution.hydra.launcher import collected
 from sgdlab.execution.processes import fork_server, pool, shared_data
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep import cost_model, run_sweeps
-from sgdlab.execution.sweep.sweep import How, Job, Sweep
+from sgdlab.execution.sweep.sweep import Job, Sweep, SweepSettings
 from sgdlab.records import SweepWriter, find_runs, read_run, read_sweep
 
 CUSTOM = (*TINY, "optimizer=custom", "optimizer.target=helpers.odd_optimizers:Plain")
@@ -311,7 +311,7 @@ def test_a_record_of_many_jobs_is_not_written_after_each(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(SweepWriter, "write", lambda self, jobs, **_: written.append(len(jobs)))
     jobs = [Job(overrides=[f"seed={seed}"], config=configure(tmp_path, *TINY)) for seed in range(3)]
-    with Sweep(jobs, ["seed=range(3)"], None, How(processes=False)) as made:
+    with Sweep(jobs, ["seed=range(3)"], None, SweepSettings(parallel=False)) as made:
         for _ in range(100):
             made.note()
         assert len(written) == 1

@@ -10,9 +10,9 @@ import torch
 from helpers import odd_optimizers
 from helpers.training import SMALL, TINY, Interrupts, configure, curves, finish, interrupt, train
 
+from sgdlab.base.signals import Interrupted
 from sgdlab.execution.display.run_display import display
 from sgdlab.execution.run import run_cache, runner
-from sgdlab.execution.run.recorder import Interrupted
 from sgdlab.records import read_run
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from sgdlab.base.signals import STOP_SIGNALS
 from sgdlab.cli.main import main
 from sgdlab.config.schema import Config
 from sgdlab.execution.display.run_display import display
@@ -32,7 +33,7 @@ def start(task: Callable[..., Any], *arguments: Any) -> BaseProcess:
 
 
 def _call(task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     sys.exit(task(*arguments))
 
 

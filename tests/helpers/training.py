@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sgdlab import problem
+from sgdlab.base.signals import Interrupted
 from sgdlab.config.options import conf_dir
 from sgdlab.config.reader import read
 from sgdlab.config.schema import Config
@@ -24,7 +25,6 @@ from sgdlab.execution.display.run_display import RunLength, display
 from sgdlab.execution.hydra.compose import Composer
 from sgdlab.execution.hydra.launcher import register
 from sgdlab.execution.run import run_cache, runner
-from sgdlab.execution.run.recorder import Interrupted
 from sgdlab.records import Run
 
 # 20 updates an epoch of a 12,730-weight network on real images.

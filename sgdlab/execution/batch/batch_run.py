@@ -18,6 +18,7 @@ import torch
 from sgdlab import optim, problem
 from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import counted, utc_now
+from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.config.run_hash import as_mapping
 from sgdlab.config.schema import Config
 from sgdlab.engine import checkpoint, device, matmul, setup
@@ -29,7 +30,7 @@ from sgdlab.execution.batch.copies import by_copies
 from sgdlab.execution.display.run_display import Display, RunLength
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.execution.run.provenance import facts
-from sgdlab.execution.run.recorder import EVALUATED, VISITED, Interrupted, Signals
+from sgdlab.execution.run.recorder import EVALUATED, VISITED
 from sgdlab.optim import batched_rule
 from sgdlab.problem import models
 from sgdlab.problem.settings import SurfaceModel
@@ -101,7 +102,7 @@ def _starts(
 def run(
     configs: Sequence[Config],
     show: Display,
-    signals: Signals,
+    signals: SignalLog,
     *,
     experiment: str | None = None,
     folders: Sequence[Path] = (),
@@ -142,7 +143,7 @@ def run(
 class _Watch:
     """Shows the medians of a batch, notes when it was where, and stops it when it is asked to."""
 
-    def __init__(self, show: Display, signals: Signals, trainer: BatchedTrainer) -> None:
+    def __init__(self, show: Display, signals: SignalLog, trainer: BatchedTrainer) -> None:
         self.times: dict[int, float] = {}
         self._show, self._signals, self._batches = show, signals, trainer.curves.batches
         steps = trainer.curves.plan.total
@@ -154,8 +155,8 @@ class _Watch:
         return time.perf_counter() - self._began
 
     def on_update(self) -> None:
-        if self._signals.caught is not None:
-            raise Interrupted(self._signals.caught)
+        if self._signals.first is not None:
+            raise Interrupted(self._signals.first)
 
     def on_losses(self, step: int, losses: Array) -> None:
         if self.seconds() - self._shown >= SHOWN_SECONDS or step == self.length.steps:

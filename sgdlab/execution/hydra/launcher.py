@@ -95,11 +95,11 @@ class SweepLauncher(Launcher):
         settings = self._settings()
         jobs = self._checked([list(overrides) for overrides in job_overrides])
         from sgdlab.execution.sweep.run_sweeps import run_alone
-        from sgdlab.execution.sweep.sweep import How, Sweep
+        from sgdlab.execution.sweep.sweep import Sweep, SweepSettings
 
         tasks = [typed(str(task)) for task in self._config.hydra.overrides.task]
         experiment = self._config.hydra.runtime.choices.get("experiment")
-        sweep = Sweep(jobs, tasks, experiment, How(**settings))
+        sweep = Sweep(jobs, tasks, experiment, SweepSettings(**settings))
         if _collecting is None:
             run_alone(sweep)
         else:
@@ -108,7 +108,7 @@ class SweepLauncher(Launcher):
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
-        """The fields of `sgdlab.execution.sweep.sweep.How`. Raises UsageError for a setting that is not legal."""
+        """The fields of `sgdlab.execution.sweep.sweep.SweepSettings`. Raises UsageError for a setting that is not legal."""
 
     def _checked(self, every: list[list[str]]) -> "list[Job]":
         """The jobs, once all of them are known to make sense."""
@@ -161,13 +161,13 @@ class SerialLauncher(SweepLauncher):
     __module__ = PLUGINS
 
     def _settings(self) -> dict[str, Any]:
-        return {"processes": False}
+        return {"parallel": False}
 
 
 class _ProcessLauncher(SweepLauncher):
     """Each job in a process of its own, as many at once as there are cores, or `jobs`."""
 
-    batches: str  # which jobs are trained together before: `sgdlab.execution.sweep.sweep.How.batches`
+    batch: str  # which jobs are trained together before: `sgdlab.execution.sweep.sweep.SweepSettings.batches`
 
     def __init__(self, jobs: Any, jobs_per_gpu: Any) -> None:
         super().__init__()
@@ -181,28 +181,28 @@ class _ProcessLauncher(SweepLauncher):
                 check(self._given[key])
             except ValueError as err:
                 raise UsageError(f"hydra.launcher.{key}={format_value(self._given[key])}: {err}") from None
-        return {"processes": True, "batches": self.batches, **self._given}
+        return {"parallel": True, "batch": self.batch, **self._given}
 
 
 class LocalLauncher(_ProcessLauncher):
     """Each job in a process of its own."""
 
     __module__ = PLUGINS
-    batches = "never"
+    batch = "never"
 
 
 class BatchedLauncher(_ProcessLauncher):
     """Together where they can share a batch (`sgdlab.execution.batch.planning`), the rest each in a process of its own."""
 
     __module__ = PLUGINS
-    batches = "always"
+    batch = "always"
 
 
 class AutoLauncher(_ProcessLauncher):
     """Together where that is known to be faster, the rest each in a process of its own."""
 
     __module__ = PLUGINS
-    batches = "paying"
+    batch = "auto"
 
 
 def _words(overrides: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from sgdlab.base.signals import STOP_SIGNALS
 
 _imported = ["sgdlab.execution.processes.preload"]  # by the server, at its start
 

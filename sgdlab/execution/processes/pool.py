@@ -14,13 +14,11 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
-from sgdlab.base.signals import Interrupted
+from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.display.run_display import Display
 from sgdlab.execution.processes import fork_server
-from sgdlab.execution.processes.fork_server import STOP_SIGNALS
 from sgdlab.execution.processes.messages import Ended, Task
 from sgdlab.execution.processes.shared_data import Shared
 from sgdlab.execution.processes.slots import Slot, Slots
@@ -69,26 +67,6 @@ class _Running:
     leaving: bool = False
     closed: set[Connection] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
-
-
-class SignalLog:
-    """While entered, Ctrl-C and SIGTERM are only counted: `numbers`, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "SignalLog":
-        with suppress(ValueError):  # outside the main thread, where none arrive
-            self._before = {number: signal.signal(number, self._handle) for number in STOP_SIGNALS}
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.numbers.append(number)
 
 
 def run(jobs: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -> None:

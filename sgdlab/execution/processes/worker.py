@@ -16,10 +16,9 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType, SimpleNamespace
 
 from sgdlab.base.errors import UserError
-from sgdlab.base.signals import Interrupted
+from sgdlab.base.signals import STOP_SIGNALS, Interrupted
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.display.run_display import RunLength
-from sgdlab.execution.processes.fork_server import STOP_SIGNALS
 from sgdlab.execution.processes.messages import Ended, Task
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.records import Run

@@ -4,8 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sgdlab.base.signals import Interrupted as Interrupted
-from sgdlab.base.signals import Signals as Signals
+from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.engine import checkpoint
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.engine.loop import Row, TrajectoryPoint
@@ -29,7 +28,7 @@ class Recorder:
         self,
         writer: RunWriter,
         show: Display,
-        signals: Signals,
+        signals: SignalLog,
         *,
         every: float,
         state: Mapping[str, Any],
@@ -77,7 +76,7 @@ class Recorder:
             self.metrics.pop(name, None)
 
     def checkpoint_due(self) -> bool:
-        return self._signals.caught is not None or time.perf_counter() - self._saved >= self._every
+        return self._signals.first is not None or time.perf_counter() - self._saved >= self._every
 
     def on_checkpoint(self, state: dict[str, Any], *, last: bool = False) -> None:
         """Write what is pending, then the checkpoint; then end the run if it was asked to."""
@@ -85,8 +84,8 @@ class Recorder:
         extra = {"offsets": self._writer.offsets(), "seconds": self.seconds(), "metrics": self.metrics}
         checkpoint.save(self._writer.folder / "checkpoint.pt", {**state, **self._kept, **extra})
         self._saved = time.perf_counter()
-        if self._signals.caught is not None and not last:
-            raise Interrupted(self._signals.caught)
+        if self._signals.first is not None and not last:
+            raise Interrupted(self._signals.first)
 
     def flush(self) -> None:
         """Bring all rows to the disk."""

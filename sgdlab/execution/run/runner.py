@@ -14,6 +14,7 @@ from sgdlab import optim, problem
 from sgdlab.base.errors import UserError
 from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import counted, utc_now
+from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.config.run_hash import as_mapping, run_hash, slug
 from sgdlab.config.schema import Config
 from sgdlab.engine import checkpoint, device, diagnostics, matmul, setup
@@ -21,7 +22,7 @@ from sgdlab.engine.loop import Diverged, Trainer
 from sgdlab.engine.settings import MAX_TRAJECTORY_WEIGHTS
 from sgdlab.execution.display.run_display import Display, RunLength
 from sgdlab.execution.run.provenance import facts
-from sgdlab.execution.run.recorder import Interrupted, Recorder, Signals
+from sgdlab.execution.run.recorder import Recorder
 from sgdlab.execution.run.run_cache import FINISHED, finished, folder_of
 from sgdlab.records import FORMAT, Run, RunWriter, config_yaml, read_run, write_text
 
@@ -79,7 +80,7 @@ def _train(
         length = RunLength(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
         resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
         title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({counted(weights, 'weight')})"
-        with Signals() as signals:
+        with SignalLog(second_interrupts=True) as signals:
             recorder = Recorder(
                 writer,
                 show,
@@ -90,8 +91,8 @@ def _train(
             )
             show.start(f"{title}, {config.device}{resumed}", length)
             _follow(lambda: _to_the_end(trainer, recorder), recorder, writer, show)
-            if signals.caught is not None:  # too late for this run, but a sweep must not go on
-                raise Interrupted(signals.caught)
+            if signals.first is not None:  # too late for this run, but a sweep must not go on
+                raise Interrupted(signals.first)
 
 
 def _to_the_end(trainer: Trainer, recorder: Recorder) -> None:
@@ -107,7 +108,9 @@ def _measure(
     _clear(config, writer)
     _keep_config(config, folder)
     writer.update(**about(config, made, experiment, facts(config.device)), metrics={})
-    recorder = Recorder(writer, show, Signals(), every=config.checkpoint_every, state={})
+    recorder = Recorder(
+        writer, show, SignalLog(second_interrupts=True), every=config.checkpoint_every, state={}
+    )
 
     def work() -> None:
         if config.measure == "autodiff":

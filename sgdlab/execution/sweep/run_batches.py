@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import torch
 
 from sgdlab.base.errors import UserError
+from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.execution.display.run_display import Display
 from sgdlab.execution.display.summary import count_of
 from sgdlab.execution.processes.slots import at_once
 from sgdlab.execution.run import runner
-from sgdlab.execution.run.recorder import Interrupted, Signals
 from sgdlab.execution.sweep.sweep import Job, Sweep
 
 
@@ -19,8 +19,8 @@ def run_batches(jobs: Sequence[Job], sweep: Sweep, note: Callable[[Job], None], 
     job that has ended. Raises Interrupted after Ctrl-C or SIGTERM."""
     begun = [job for job in jobs if runner.begun(job.config, job.folder)]
     fresh = [job for job in jobs if job not in begun]
-    paying = sweep.how.batches == "paying" and fresh
-    beside = min(len(fresh), at_once(sweep.how.jobs, fresh[0].config.threads)) if paying else 1
+    paying = sweep.settings.batch == "auto" and fresh
+    beside = min(len(fresh), at_once(sweep.settings.jobs, fresh[0].config.threads)) if paying else 1
     groups = planning.plan([job.config for job in fresh], at_once=beside)
     _say_plan(groups, len(begun), show)
     for group in groups:
@@ -39,7 +39,7 @@ def _run_batch(members: Sequence[Job], show: Display, sweep: Sweep) -> None:
     What may be the fault of a single run or of their number (data, memory, a matrix without decomposition)
     leaves them waiting, to be run one by one.
     """
-    with Signals() as signals:
+    with SignalLog(second_interrupts=True) as signals:
         try:
             found = batch_run.run(
                 [job.config for job in members],
@@ -47,7 +47,7 @@ def _run_batch(members: Sequence[Job], show: Display, sweep: Sweep) -> None:
                 signals,
                 experiment=sweep.experiment,
                 folders=[job.folder for job in members],
-                writers=at_once(sweep.how.jobs, members[0].config.threads),
+                writers=at_once(sweep.settings.jobs, members[0].config.threads),
             )
         except KeyboardInterrupt as err:
             for job in members:
@@ -64,8 +64,8 @@ def _run_batch(members: Sequence[Job], show: Display, sweep: Sweep) -> None:
             return
         for job, ended in zip(members, found, strict=True):
             job.end(ended.status, ended.reason, ended.metrics, ended.seconds)
-        if signals.caught is not None:  # too late for these runs, but the sweep must not go on
-            raise Interrupted(signals.caught)
+        if signals.first is not None:  # too late for these runs, but the sweep must not go on
+            raise Interrupted(signals.first)
 
 
 def _say_plan(groups: Sequence[planning.Group], begun: int, show: Display) -> None:

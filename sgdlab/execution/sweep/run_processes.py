@@ -29,12 +29,12 @@ def run_pool(left: Sequence[tuple[Sweep, Job]], note: Callable[[Job], None], sho
     if not left:
         return
     left = [left[place] for place in cost_model.longest_first([job.config for _, job in left])]
-    how, first = left[0][0].how, left[0][1].config
+    settings, first = left[0][0].settings, left[0][1].config
     gpus = _gpus() if any(job.config.device != "cpu" for _, job in left) else []
-    slots = Slots(cores=cores(), jobs=how.jobs, gpus=gpus, per_gpu=how.jobs_per_gpu)
+    slots = Slots(cores=cores(), jobs=settings.jobs, gpus=gpus, per_gpu=settings.jobs_per_gpu)
     works = [cost_model.work(job.config) for _, job in left]
     if not first.quiet:
-        show.say(f"{count_of(len(left))}, {min(len(left), at_once(how.jobs, first.threads))} at once")
+        show.say(f"{count_of(len(left))}, {min(len(left), at_once(settings.jobs, first.threads))} at once")
     follow = _Follow(left, board(quiet=first.quiet, works=works), note)
     tasks = [Task(config=job.config, experiment=each.experiment) for each, job in left]
     try:

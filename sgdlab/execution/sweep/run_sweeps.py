@@ -37,9 +37,9 @@ def run_sweeps(every: Sequence[Sweep]) -> None:
         for each in every:
             stack.enter_context(each)
         for each in every:
-            if not each.how.processes:
+            if not each.settings.parallel:
                 _run_here(each, show)
-        _run_apart([each for each in every if each.how.processes], show)
+        _run_apart([each for each in every if each.settings.parallel], show)
 
 
 def _run_here(sweep: Sweep, show: Display) -> None:
@@ -115,10 +115,10 @@ def _run_apart(every: Sequence[Sweep], show: Display) -> None:
         show.say(f"{count_of(todo.answered)} already done; force=true runs {them} again")
     if not all(_plain(job) for _, job in todo.left()):
         fork_server.preload("sgdlab.engine.dynamo")
-    if sum(each.how.batches == "never" for each, _ in todo.left()) > 1:
+    if sum(each.settings.batch == "never" for each, _ in todo.left()) > 1:
         fork_server.warm_up()  # it imports torch meanwhile
     for each in every:
-        if each.how.batches != "never":
+        if each.settings.batch != "never":
             from sgdlab.execution.sweep.run_batches import run_batches
 
             if len(every) > 1:

@@ -21,16 +21,18 @@ WRITE_SECONDS = 1.0  # sweep.json is written at most so often: whole, so that of
 
 
 @dataclass(frozen=True, kw_only=True)
-class How:
-    """How the jobs of a sweep are run.
+class SweepSettings:
+    """The settings of the launcher: how the jobs of a sweep are run.
 
-    processes: each in one of its own, else all in this one. batches: together those that can share a batch
-    (`always`), those that are known to be faster so (`paying`), or `never`. jobs: at once; None: as many as
-    there are cores for. jobs_per_gpu: at once on each GPU.
+    parallel: each job in a process of its own; else one after another in this process.
+    batch: which jobs are trained as one batch: `never` any, `auto` those that are known to be faster so, or
+        `always` those that can be.
+    jobs: how many run in parallel; None: as many as there are cores for.
+    jobs_per_gpu: how many run in parallel on each GPU.
     """
 
-    processes: bool
-    batches: str = "never"
+    parallel: bool
+    batch: str = "never"
     jobs: int | None = None
     jobs_per_gpu: int = 1
 
@@ -84,8 +86,10 @@ class Sweep:
     tasks: the words of the command that made it.
     """
 
-    def __init__(self, jobs: list[Job], tasks: Sequence[str], experiment: str | None, how: How) -> None:
-        self.jobs, self.experiment, self.how = jobs, experiment, how
+    def __init__(
+        self, jobs: list[Job], tasks: Sequence[str], experiment: str | None, settings: SweepSettings
+    ) -> None:
+        self.jobs, self.experiment, self.settings = jobs, experiment, settings
         _name(jobs)
         first = jobs[0].config
         name = sweep_id(experiment, tasks)

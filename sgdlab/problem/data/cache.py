@@ -10,8 +10,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sgdlab.base.errors import UserError
+from sgdlab.base.files import atomic_write
 from sgdlab.problem.data.download import NO_ROOM, Say, Source, SourceFailed
-from sgdlab.problem.data.files import BadFile, Found, KnownFile, find, store
+from sgdlab.problem.data.files import BadFile, Found, KnownFile, find
 from sgdlab.problem.data.image_sets import DATASETS, ImageSet
 
 OFFLINE = "sgdlab train dataset=fashion_mnist_small"  # works without any of this
@@ -117,7 +118,7 @@ def _from_source(source: Source, own: Path, work: Path, search: Search, say: Say
         problems += refused or ([] if found else [f"it has no {known.name}"])
         if found is None:
             continue
-        store(found.content, own / known.name, work)
+        atomic_write(own / known.name, found.content)
         search.found[known.name] = Found(content=found.content, path=own / known.name)
         search.origin[known.name] = source.title
     return problems

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -96,13 +95,3 @@ def _read(path: Path, most: int) -> bytearray:
         raise BadFile(path, f"is altered: it does not unpack ({error})") from error
     except OSError as error:
         raise BadFile(path, f"cannot be read ({error.strerror})") from error
-
-
-def store(content: bytes | bytearray, path: Path, work: Path) -> None:
-    """Write a file so that `path` is at every instant either what it was or all of the new content.
-
-    `work` is a folder on the same file system, for the file while it is not complete. Raises OSError.
-    """
-    part = work / f"{path.name}.part"
-    part.write_bytes(content)
-    os.replace(part, path)

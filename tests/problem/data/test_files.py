@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from sgdlab.base.errors import UserError
 from sgdlab.problem.data import files
-from sgdlab.problem.data.files import BadFile, KnownFile, find, read_known, store
+from sgdlab.problem.data.files import BadFile, KnownFile, find, read_known
 from sgdlab.problem.data.idx import idx_bytes, parse_idx
 
 # The IDX format
@@ -111,14 +111,6 @@ def test_the_first_good_copy_is_found_and_the_bad_ones_before_it_are_told(tmp_pa
     assert found is not None and found.path == folders[2] / "file" and found.content == b"hello"
     assert [error.path for error in bad] == [folders[1] / "file"]
     assert find(KNOWN, [tmp_path]) == (None, [])
-
-
-def test_storing_replaces_the_file_and_leaves_nothing_else(tmp_path):
-    work = tmp_path / "work"
-    work.mkdir()
-    (tmp_path / "file").write_bytes(b"old")
-    store(b"hello", tmp_path / "file", work)
-    assert (tmp_path / "file").read_bytes() == b"hello" and not list(work.iterdir())
 
 
 def test_a_file_is_unpacked_in_pieces_into_one_place(tmp_path, monkeypatch):
