@@ -21,7 +21,7 @@ setting is checked by name, type and range before any data is read; an unknown n
 nearest one.
 
 The optimizers' settings are in [optimizers.md](optimizers.md), the launcher's in
-[sweeps.md](sweeps.md#processes-and-batches).
+[runs.md](runs.md#processes-and-batches).
 """
 _HASH = """\
 A run's folder is named by a hash of its settings. These cannot change its numbers and are not hashed:
