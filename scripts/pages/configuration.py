@@ -14,8 +14,8 @@ from sgdlab.figures.spec import KINDS
 _INTRODUCTION = """\
 # Configuration
 
-A run is configured by YAML files in `conf/` and by overrides `key=value` on the command line.
-`group=option` chooses a file of `conf/group/`; `key=value` changes one setting. `sgdlab train --cfg job`
+A run is configured by YAML files in `conf/` and by overrides `KEY=VALUE` on the command line.
+`GROUP=OPTION` chooses a file of `conf/GROUP/`; `KEY=VALUE` changes one setting. `sgdlab train --cfg job`
 prints the configuration and runs nothing, and `sgdlab train --help` says what this page says. Every
 setting is checked by name, type and range before any data is read; an unknown name is answered with the
 nearest one.
