@@ -1,6 +1,7 @@
 """docs/configuration.md: every setting, its default, its legal values and its meaning."""
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 
 from pages.markdown import code, generated, table
@@ -103,8 +104,10 @@ def _classes(group: str, names: Iterable[str]) -> Iterator[str]:
         owners.setdefault(GROUPS[group][name], []).append(name)
     lines = []
     for kind, members in owners.items():
-        text = " ".join((inspect.getdoc(kind) or "").split())
-        lines.append(f"- {', '.join(code(name) for name in members)}: {text}")
+        summary, _, more = (inspect.getdoc(kind) or "").partition("\n\n")
+        lines.append(f"- {', '.join(code(name) for name in members)}: {' '.join(summary.split())}")
+        fields = re.split(r"\n(?=[a-z_, ]+: )", more)  # `name: meaning`, or plain sentences
+        lines += [f"  - {' '.join(field.split())}" for field in fields if field]
     yield "\n".join(lines)
 
 
