@@ -52,9 +52,13 @@ def _torch(entry: Entry) -> str:
     return "; ".join(parts)
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _section(name: str, entry: Entry) -> Iterator[str]:
     yield f"## {name}"
-    yield f"{options.meaning('optimizer', name)}."
+    yield _sentence(options.meaning("optimizer", name))
     yield f"```text\n{entry.formula.replace(';  ', chr(10))}\n```"
     if entry.rule is not None:
         module, _, kind = entry.rule.partition(":")
@@ -65,7 +69,8 @@ def _section(name: str, entry: Entry) -> Iterator[str]:
         key = setting.key.removeprefix("optimizer.").replace("default_lr", "lr")
         if key in checks:
             shown = key if key == "lr" else setting.key
-            rows.append((code(shown), code(setting.value), legal(checks[key]), setting.meaning))
+            meaning = setting.meaning.replace("lr unless it is given", "learning rate")
+            rows.append((code(shown), code(setting.value), legal(checks[key]), meaning))
     yield table(("setting", "default", "legal", "meaning"), rows)
     engines = f"serial only: it {entry.serial}" if entry.serial else "serial and batched"
     rule = code(entry.rule.replace(":", ".")) if entry.rule else "none"
@@ -74,6 +79,8 @@ def _section(name: str, entry: Entry) -> Iterator[str]:
 
 def _external(name: str) -> Iterator[str]:
     yield f"## {name}"
-    yield f"{options.meaning('optimizer', name)}."
-    rows = [(code(each.key), code(each.value), each.meaning) for each in options.settings("optimizer", name)]
+    meaning = options.meaning("optimizer", name)
+    yield _sentence(meaning)
+    settings = options.settings("optimizer", name)
+    rows = [(code(each.key), code(each.value), each.meaning) for each in settings if each.meaning != meaning]
     yield table(("setting", "default", "meaning"), rows)

@@ -90,7 +90,8 @@ def _versions() -> str:
 def _experiment(experiment: Experiment, claims: Rows, curves: Rows) -> Iterator[str]:
     name = f"notes/{experiment.name}"
     yield f"### {experiment.name}"
-    yield f"{options.meaning('experiment', name)} (`sgdlab train experiment={name}`)"
+    meaning = options.meaning("experiment", name)
+    yield f"{meaning[:1].upper()}{meaning[1:]} (`sgdlab train experiment={name}`)"
     picture = FIGURES / f"{experiment.name}.png"
     if picture.exists():
         yield f"![{experiment.name}](../{picture.relative_to(ROOT).as_posix()})"
