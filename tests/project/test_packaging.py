@@ -104,7 +104,11 @@ def test_the_source_distribution_can_be_tested_and_built(clone: Path, tmp_path: 
     for name in (
         "pyproject.toml",
         "README.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
         "LICENSE",
+        "docs/architecture.md",
+        "scripts/docs",
         "conf/config.yaml",
         "tests/project/test_packaging.py",
     ):

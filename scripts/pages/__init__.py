@@ -1,0 +1,1 @@
+"""The generated pages of docs/, one module a page, each with `page() -> str`."""
