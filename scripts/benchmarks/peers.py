@@ -56,10 +56,11 @@ class _Clock:
     def __init__(self) -> None:
         from rich.console import Console
 
-        from sgdlab.execution.display.run_display import Live
+        from sgdlab.execution.display.run_display import display
 
         self._nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the display
-        self._show = Live(Console(file=self._nowhere, force_terminal=True))
+        console = Console(file=self._nowhere, force_terminal=True)
+        self._show = display(quiet=False, console=console)
         self.seconds = self._began = 0.0
 
     def say(self, text: str) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.runs import here
 from benchmarks.step import present
 from benchmarks.table import Benchmark, Effort, Row, row
-from sgdlab.execution.display.run_display import Live
+from sgdlab.execution.display.run_display import display
 from sgdlab.execution.run import runner
 from sgdlab.execution.run.recorder import Recorder
 
@@ -73,7 +73,8 @@ def added(folder: Path, batch: int, updates: int) -> float:
         return made[-1]
 
     with open(os.devnull, "w") as nowhere, patch.object(runner, "Recorder", recorder):
-        runner.run(config, Live(Console(file=nowhere, force_terminal=True)))
+        console = Console(file=nowhere, force_terminal=True)
+        runner.run(config, display(quiet=False, console=console))
     return made[0].added()
 
 
