@@ -1,7 +1,7 @@
 """The peers: programs that train the notes' network (784-512-512-10), each in a process of its own.
 
 The question to a peer is {folder, dataset, batch, optimizer, updates, log}. The peer trains from the weights
-in start.npz on batches in file order. Its answer holds the seconds of these updates, and their losses if `log`.
+in start.npz on batches in file order. Its answer holds the seconds of the updates and, if `log`, the losses.
 """
 
 import itertools

@@ -152,22 +152,22 @@ class Screen:
 
 
 class RunDisplay:
-    """The `Display` of a single run, or of a named job in a sweep, which prints only messages."""
+    """The `Display` of a single run, or of a job in a sweep: a job has a title and prints only messages."""
 
     throughput: Throughput
     _printed: float  # when the last plain line was printed, by time.monotonic()
 
-    def __init__(self, screen: Screen, name: str = "") -> None:
-        self.name = name
+    def __init__(self, screen: Screen, job_title: str = "") -> None:
+        self.job_title = job_title
         self._screen = screen
         self._reset(RunLength(steps=0, epochs=0))
 
     def say(self, text: str) -> None:
-        self._screen.say(f"{self.name}: {text}" if self.name else text)
+        self._screen.say(f"{self.job_title}: {text}" if self.job_title else text)
 
     def start(self, title: str, length: RunLength) -> None:
         self._reset(length)
-        if self.name:
+        if self.job_title:
             return
         if self._screen.live or self._screen.plain:
             self.say(title)
@@ -180,7 +180,7 @@ class RunDisplay:
     def evaluated(self, epoch: int, result: "Evaluation") -> None:
         self._epoch = epoch
         self._metrics |= {"test_loss": result.test_loss, "test_accuracy": result.test_accuracy}
-        if self.name or not self._screen.plain:
+        if self.job_title or not self._screen.plain:
             return
         now = time.monotonic()
         if now - self._printed >= PLAIN_SECONDS or self._step >= self._length.steps:
@@ -188,25 +188,25 @@ class RunDisplay:
             self.say(f"  {self._line(*self.texts())}")
 
     def close(self) -> None:
-        if not self.name:
+        if not self.job_title:
             self._screen.close()
 
-    def progress(self) -> float:
-        """Return the finished part of the run, from 0 to 1."""
+    def fraction_done(self) -> float:
+        """Return the fraction of the updates that are done, from 0 to 1."""
         return self._step / max(1, self._length.steps)
 
-    def progress_before(self) -> float:
-        """Return the part of the run that a checkpoint held at the start, from 0 to 1."""
+    def fraction_before(self) -> float:
+        """Return the fraction of the updates that a checkpoint held at the start, from 0 to 1."""
         return self._length.done / max(1, self._length.steps)
 
     def texts(self) -> dict[str, str]:
         """Return the progress by column of a table, with empty texts for what is unknown."""
-        rate, left = self.throughput.samples_per_second(), self.throughput.seconds_left()
+        rate = self.throughput.samples_per_second()
         return {
             "epoch": f"{self._epoch}/{self._length.epochs}" if self._length.epochs else "",
             **metric_texts(self._metrics),
             "samples/s": "" if rate is None else f"{rate:,.0f}",
-            "left": "" if left is None or left < 1 else format_duration(left, decimals=0),
+            "left": left_text(self.throughput.seconds_left()),
         }
 
     def draw(self) -> Table:
@@ -221,18 +221,23 @@ class RunDisplay:
         return line
 
     def _line(self, *titles: str) -> str:
-        words = [
+        texts = [
             f"{text} {title}" if title in ("samples/s", "left") else f"{title} {text}"
             for title, text in self.texts().items()
             if title in titles and text
         ]
-        return "  ".join(words)
+        return "  ".join(texts)
 
     def _reset(self, length: RunLength) -> None:
         self._length, self._step, self._epoch = length, length.done, 0
         self._metrics: dict[str, float | None] = {}
         self._printed = -PLAIN_SECONDS
         self.throughput = Throughput(length)
+
+
+def left_text(seconds: float | None) -> str:
+    """Return the time left to the second; empty below one second and when it is unknown."""
+    return "" if seconds is None or seconds < 1 else format_duration(seconds, decimals=0)
 
 
 def metric_texts(metrics: Mapping[str, Any]) -> dict[str, str]:

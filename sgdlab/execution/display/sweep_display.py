@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sgdlab.base.formatting import format_duration, format_percent
-from sgdlab.execution.display.run_display import Display, RunDisplay, Screen, metric_line
+from sgdlab.execution.display.run_display import Display, RunDisplay, Screen, left_text, metric_line
 from sgdlab.execution.outcome import Outcome
 
 NEWS_SECONDS = 30.0  # without a message, after which a plain line tells the progress
@@ -54,13 +54,13 @@ class SweepDisplay:
         run = self._running.pop(job)
         self._counts[outcome.status] += 1
         self._ended_cost += self._costs[job]
-        self._inherited_cost += self._costs[job] * run.progress_before()
+        self._inherited_cost += self._costs[job] * run.fraction_before()
         status = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
         if self._screen.plain:
             texts = [status, *metric_line(outcome.metrics), format_duration(outcome.seconds)]
-            self.say(f"[{self._counts.total()}/{len(self._costs)}] {run.name}: {', '.join(texts)}")
+            self.say(f"[{self._counts.total()}/{len(self._costs)}] {run.job_title}: {', '.join(texts)}")
         elif outcome.status == "failed":
-            self.say(f"{run.name}: {status}")
+            self.say(f"{run.job_title}: {status}")
 
     def tick(self) -> None:
         """In a pipe, print the progress after 30 s without a message. Call it a few times a second."""
@@ -77,17 +77,16 @@ class SweepDisplay:
         counts.append(f"{len(self._running)} running")
         waiting = len(self._costs) - self._counts.total() - len(self._running)
         counts += [f"{waiting} waiting"] if waiting else []
-        left = self.seconds_left()
-        counts += (
-            [f"about {format_duration(left, decimals=0)} left"] if left is not None and left >= 1 else []
-        )
+        left = left_text(self.seconds_left())
+        counts += [f"about {left} left"] if left else []
         return ", ".join([f"{self._counts['done']} of {len(self._costs)} done", *counts])
 
     def seconds_left(self) -> float | None:
         """Estimate the time to the end of the sweep from the cost per second so far; None while unknown."""
-        running = [(run, self._costs[job]) for job, run in self._running.items()]
-        done = self._ended_cost + sum(cost * run.progress() for run, cost in running)
-        inherited = self._inherited_cost + sum(cost * run.progress_before() for run, cost in running)
+        # A copy first: the thread that draws calls this while jobs start and end.
+        running = [(run, self._costs[job]) for job, run in list(self._running.items())]
+        done = self._ended_cost + sum(cost * run.fraction_done() for run, cost in running)
+        inherited = self._inherited_cost + sum(cost * run.fraction_before() for run, cost in running)
         if done <= inherited or not running:
             return None
         seconds_per_cost = (time.monotonic() - self._began) / (done - inherited)
@@ -105,7 +104,11 @@ class SweepDisplay:
         rows = max(1, self._screen.console.height - OTHER_LINES)
         for run in runs[:rows]:
             texts = run.texts()
-            cells = [run.name, format_percent(run.progress(), decimals=0), *(texts[key] for key in columns)]
+            cells = [
+                run.job_title,
+                format_percent(run.fraction_done(), decimals=0),
+                *(texts[key] for key in columns),
+            ]
             table.add_row(*map(Text, cells))
         more = [Text(f"and {len(runs) - rows} more")] if len(runs) > rows else []
         return Group(table, *more, Text(self.progress(), no_wrap=True, overflow="ellipsis"))
