@@ -1,4 +1,4 @@
-"""Rows as pictures: bars beside each other, or curves where the rows have places on an axis."""
+"""Charts of rows: bars, or curves if the rows have places on an axis."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,33 +14,41 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmarks.table import Row, quantity
 
-ACROSS = 3  # panels side by side
-OWN, OTHER = "#1f77b4", "#b8bec6"  # bars of sgdlab, and of what it is measured against
+COLUMNS = 3  # panels side by side
+OWN, OTHER = "#1f77b4", "#b8bec6"  # bars of sgdlab, and of what it is compared with
 OTHERS = ("import torch", "plain script", "Lightning", "JAX", "products alone", "serial")
 
 
 def draw(rows: Sequence[Row], path: Path) -> list[Path]:
-    """One figure a benchmark; of several, each with its benchmark's name before the ending of `path`."""
+    """Draw one figure for each benchmark.
+
+    Args:
+        rows: of all benchmarks.
+        path: the image file; of several benchmarks, their names are inserted before its suffix.
+
+    Returns:
+        The files.
+    """
     groups = [(name, list(group)) for name, group in itertools.groupby(rows, lambda row: row.benchmark)]
     written = []
-    for name, found in groups:
-        place = path if len(groups) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}")
-        figure = _figure([row for row in found if row.minimum is not None])
-        figure.savefig(place, dpi=120)
+    for name, members in groups:
+        file = path if len(groups) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}")
+        figure = _figure([row for row in members if row.minimum is not None])
+        figure.savefig(file, dpi=120)
         plt.close(figure)
-        written.append(place)
+        written.append(file)
     return written
 
 
 def _figure(rows: Sequence[Row]) -> Figure:
     panels = [list(group) for _, group in itertools.groupby(rows, lambda row: (row.case, row.of, row.unit))]
-    across = min(ACROSS, max(1, len(panels)))
-    down = max(1, -(-len(panels) // across))
+    columns = min(COLUMNS, max(1, len(panels)))
+    lines = max(1, -(-len(panels) // columns))
     tallest = max((len(panel) for panel in panels), default=1)
-    width, height = (4.6 * across + 1.4, down * (0.9 + 0.34 * tallest))
+    width, height = (4.6 * columns + 1.4, lines * (0.9 + 0.34 * tallest))
     if any(row.x is not None for row in rows):
-        width, height = (5.6 * across, 3.8 * down)
-    figure, axes = plt.subplots(down, across, squeeze=False, figsize=(width, height), layout="constrained")
+        width, height = (5.6 * columns, 3.8 * lines)
+    figure, axes = plt.subplots(lines, columns, squeeze=False, figsize=(width, height), layout="constrained")
     for place, panel in itertools.zip_longest(axes.flat, panels):
         if panel is None:
             place.set_axis_off()
@@ -54,7 +62,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
 
 
 def _bars(axes: Axes, rows: Sequence[Row]) -> None:
-    """The minimum of each variant from top to bottom, with its number; a thin line ends at the median."""
+    """Draw the minimum of each variant with its number, top to bottom; a thin line ends at the median."""
     names = [row.variant for row in rows]
     small = rows[0].unit == "s" and max(row.median or 0.0 for row in rows) < 1
     scale, unit = (1e3, "milliseconds") if small else (1.0, {"s": "seconds"}.get(rows[0].unit, rows[0].unit))
@@ -78,7 +86,7 @@ def _bars(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _curve(axes: Axes, rows: Sequence[Row]) -> None:
-    """The minimum against its place, both logarithmic, and the line of cost that grows in proportion."""
+    """Draw the minimum against x, both logarithmic, and the line of proportional cost."""
     x = [row.x or 0.0 for row in rows]
     y = [row.minimum or 0.0 for row in rows]
     axes.loglog(x, y, "o-", color=OWN, label="measured")

@@ -1,4 +1,4 @@
-"""The clock of all benchmarks, the wall's or on a loaded machine the processor's; and commands with it."""
+"""The clock of all benchmarks: wall time or, on a loaded machine, processor time. Commands timed by it."""
 
 import os
 import resource
@@ -8,25 +8,35 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-VARIABLE = "SGDLAB_BENCH_CLOCK"  # `cpu`: seconds of the processor; reaches workers
+VARIABLE = "SGDLAB_BENCH_CLOCK"  # `cpu`: processor time; an environment variable, as workers need it too
 ROOT = Path(__file__).resolve().parent.parent.parent
 SGDLAB = ("-m", "sgdlab")
 
 
 def clock() -> float:
-    """Seconds of this process."""
+    """Return the seconds of this process, from an arbitrary start."""
     return time.process_time() if _cpu() else time.perf_counter()
 
 
-def command(words: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
-    """Seconds that Python takes over these words, from start to end, with all processes that it starts.
+def time_command(arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> float:
+    """Time a Python process from start to end, with all processes that it starts.
 
-    Compiled modules are kept, as those of an installed sgdlab are. Raises CalledProcessError.
+    Compiled modules are kept, as those of an installed sgdlab are.
+
+    Args:
+        arguments: of the interpreter.
+        variables: additional environment variables.
+
+    Returns:
+        The seconds.
+
+    Raises:
+        CalledProcessError: the command failed.
     """
     began = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, *words], env=environ(environment), check=True, capture_output=True, text=True
+        [sys.executable, *arguments], env=environ(variables), check=True, capture_output=True, text=True
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if _cpu():
@@ -34,12 +44,12 @@ def command(words: Sequence[str], environment: Mapping[str, str] | None = None) 
     return time.perf_counter() - began
 
 
-def environ(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a command: sgdlab found, modules compiled once, threads as a person has them."""
-    left_out = ("PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+def environ(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a command: this clone on the path, compiled modules kept, default threads."""
+    excluded = ("PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    kept = {name: value for name, value in os.environ.items() if name not in excluded}
     path = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))
-    return {**kept, "PYTHONPATH": path, **(more or {})}
+    return {**kept, "PYTHONPATH": path, **(variables or {})}
 
 
 def _cpu() -> bool:

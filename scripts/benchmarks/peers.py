@@ -1,7 +1,7 @@
-"""Who makes updates of the notes' network (784-512-512-10), each in a process of its own.
+"""The peers: programs that train the notes' network (784-512-512-10), each in a process of its own.
 
-A peer answers {folder, dataset, batch, optimizer, updates, log} with the seconds of so many updates from the
-weights in start.npz, over the batches in file order, and with their losses where `log` asks for them.
+The question to a peer is {folder, dataset, batch, optimizer, updates, log}. The peer trains from the weights
+in start.npz on batches in file order. Its answer holds the seconds of the updates and, if `log`, the losses.
 """
 
 import itertools
@@ -17,17 +17,26 @@ from benchmarks.clock import clock
 
 LR = 1e-3
 SIZES = (784, 512, 512, 10)
+Question = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
 def flops(batch: int, sizes: Sequence[int] = SIZES) -> float:
-    """Floating point operations of the products of one update: forward, backward to weights and inputs."""
+    """Count the operations of the matrix products of one update: forward, backward to weights and inputs.
+
+    Args:
+        batch: the batch size.
+        sizes: of the layers, from the inputs to the logits.
+
+    Returns:
+        The number of floating point operations.
+    """
     pairs = list(itertools.pairwise(sizes))
     return 2.0 * batch * (2 * sum(a * b for a, b in pairs) + sum(a * b for a, b in pairs[1:]))
 
 
 def images(folder: str) -> tuple[np.ndarray, np.ndarray]:
-    """The training images, (N, 784) uint8, and labels of a folder in torchvision's layout."""
+    """Return training images (N, 784) uint8 and labels (N,) of a folder in torchvision's layout."""
     from sgdlab.problem.data.idx import parse_idx
 
     raw = Path(folder) / "FashionMNIST" / "raw"
@@ -37,29 +46,30 @@ def images(folder: str) -> tuple[np.ndarray, np.ndarray]:
     return x.reshape(len(x), -1), y
 
 
-def _words(asked: Mapping[str, Any], folder: Path) -> Any:
-    from benchmarks.runs import here
+def _config(question: Question, folder: Path) -> Any:
+    from benchmarks.runs import configure_in
 
-    name = {"momentum": "sgd"}.get(asked["optimizer"], asked["optimizer"])
-    words = [
-        *(f"dataset={asked['dataset']}", f"data_dir={asked['folder']}", "sampling=sequential"),
-        *(f"optimizer={name}", f"lr={LR}", f"batch_size={asked['batch']}", f"steps={asked['updates']}"),
-        *("eval_every=0", "eval_train=1000", "force=true", f"log_every={1 if asked['log'] else 100}"),
-        *(["optimizer.momentum=0.9"] if asked["optimizer"] == "momentum" else []),
+    name = {"momentum": "sgd"}.get(question["optimizer"], question["optimizer"])
+    overrides = [
+        *(f"dataset={question['dataset']}", f"data_dir={question['folder']}", "sampling=sequential"),
+        *(f"optimizer={name}", f"lr={LR}", f"batch_size={question['batch']}", f"steps={question['updates']}"),
+        *("eval_every=0", "eval_train=1000", "force=true", f"log_every={1 if question['log'] else 100}"),
+        *(["optimizer.momentum=0.9"] if question["optimizer"] == "momentum" else []),
     ]
-    return here(folder, *words)
+    return configure_in(folder, *overrides)
 
 
-class _Clock:
-    """The display of a terminal, nobody looking, that notes how long the loop takes."""
+class _TimedDisplay:
+    """The display of a terminal, drawn into nothing, that times the loop."""
 
     def __init__(self) -> None:
         from rich.console import Console
 
-        from sgdlab.execution.display.run_display import Live
+        from sgdlab.execution.display.run_display import display
 
-        self._nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the display
-        self._show = Live(Console(file=self._nowhere, force_terminal=True))
+        self._null = open(os.devnull, "w")  # noqa: SIM115 - closed with the display
+        console = Console(file=self._null, force_terminal=True)
+        self._show = display(quiet=False, console=console)
         self.seconds = self._began = 0.0
 
     def say(self, text: str) -> None:
@@ -78,13 +88,13 @@ class _Clock:
 
     def close(self) -> None:
         self._show.close()
-        self._nowhere.close()
+        self._null.close()
 
 
-def sgdlab_run() -> Callable[[Mapping[str, Any]], Answer]:
-    """sgdlab as it is used: with records, a live display and checkpoints.
+def sgdlab_run() -> Callable[[Question], Answer]:
+    """Train with sgdlab as users do: with records, a live display and checkpoints.
 
-    A block is too short for a checkpoint, so what one costs is measured on its own and its share is added.
+    A block of updates is too short for a checkpoint, so its cost is measured apart and a share is added.
     """
     from dataclasses import replace
 
@@ -92,44 +102,44 @@ def sgdlab_run() -> Callable[[Mapping[str, Any]], Answer]:
     from sgdlab.records import read_run
 
     def loop(config: Any) -> tuple[float, Any]:
-        clock = _Clock()
-        result = runner.run(config, clock)
-        return clock.seconds, result
+        show = _TimedDisplay()
+        result = runner.run(config, show)
+        return show.seconds, result
 
     @cache
     def checkpoint(optimizer: str, folder: str, dataset: str) -> float:
-        """Seconds of one, from ten updates with one each and ten without."""
-        asked = {"optimizer": optimizer, "folder": folder, "dataset": dataset, "batch": 16, "updates": 10}
-        config = _words({**asked, "log": False}, Path(folder) / "runs")
+        """Seconds of a checkpoint: ten updates with one after each, less ten without."""
+        question = {"optimizer": optimizer, "folder": folder, "dataset": dataset, "batch": 16, "updates": 10}
+        config = _config({**question, "log": False}, Path(folder) / "runs")
         often, never = (loop(replace(config, checkpoint_every=every))[0] for every in (0.0, 3600.0))
         return max(0.0, often - never) / 10
 
-    def answer(asked: Mapping[str, Any]) -> Answer:
-        config = _words(asked, Path(asked["folder"]) / "runs")
+    def answer(question: Question) -> Answer:
+        config = _config(question, Path(question["folder"]) / "runs")
         seconds, result = loop(config)
-        if asked["log"]:
+        if question["log"]:
             return {"seconds": seconds, "losses": read_run(result.run.folder).train()["loss"].tolist()}
-        checkpoints = checkpoint(asked["optimizer"], asked["folder"], asked["dataset"])
+        checkpoints = checkpoint(question["optimizer"], question["folder"], question["dataset"])
         return {"seconds": seconds * (1 + checkpoints / config.checkpoint_every), "losses": []}
 
     return answer
 
 
-def sgdlab_bare() -> Callable[[Mapping[str, Any]], Answer]:
-    """sgdlab's loop alone: nothing recorded, nothing shown."""
-    from benchmarks.runs import loop
+def sgdlab_bare() -> Callable[[Question], Answer]:
+    """Train with sgdlab's loop alone, without records and display."""
+    from benchmarks.runs import run_loop
 
-    def answer(asked: Mapping[str, Any]) -> Answer:
-        watch = loop(_words(asked, Path(asked["folder"]) / "bare"))
-        return {"seconds": watch.seconds, "losses": watch.logged}
+    def answer(question: Question) -> Answer:
+        callback = run_loop(_config(question, Path(question["folder"]) / "bare"))
+        return {"seconds": callback.seconds, "losses": callback.logged}
 
     return answer
 
 
 def _start(folder: str) -> list[np.ndarray]:
-    """The initial weights, each (out, in), and biases, in the order of the layers."""
-    with np.load(Path(folder) / "start.npz") as kept:
-        return [kept[name] for name in sorted(kept.files)]
+    """The initial weights (out, in) and biases (out,), in the order of the layers."""
+    with np.load(Path(folder) / "start.npz") as arrays:
+        return [arrays[name] for name in sorted(arrays.files)]
 
 
 def _set_weights(model: Any, folder: str) -> None:
@@ -140,29 +150,29 @@ def _set_weights(model: Any, folder: str) -> None:
             weight.copy_(torch.from_numpy(value))
 
 
-def plain() -> Callable[[Mapping[str, Any]], Answer]:
-    """The notes' script (plain.py)."""
+def plain() -> Callable[[Question], Answer]:
+    """Train as the notes' script does (plain.py)."""
     from torch import nn
 
     from benchmarks.plain import OPTIMIZERS, NeuralNetwork, loader, train_loop
 
-    def answer(asked: Mapping[str, Any]) -> Answer:
-        batches = loader(Path(asked["folder"]), asked["batch"])
+    def answer(question: Question) -> Answer:
+        batches = loader(Path(question["folder"]), question["batch"])
         model = NeuralNetwork()
-        _set_weights(model, asked["folder"])
-        optimizer = OPTIMIZERS[asked["optimizer"]](model.parameters(), lr=LR)
-        every = 1 if asked["log"] else 100
+        _set_weights(model, question["folder"])
+        optimizer = OPTIMIZERS[question["optimizer"]](model.parameters(), lr=LR)
+        every = 1 if question["log"] else 100
         began = clock()
         logged = train_loop(
-            batches, model, nn.CrossEntropyLoss(), optimizer, most=asked["updates"], every=every
+            batches, model, nn.CrossEntropyLoss(), optimizer, max_batches=question["updates"], every=every
         )
         return {"seconds": clock() - began, "losses": [loss for _, loss in logged]}
 
     return answer
 
 
-def lightning() -> Callable[[Mapping[str, Any]], Answer]:
-    """The same network and DataLoader under Lightning's Trainer, without logger, bar and checkpoints."""
+def lightning() -> Callable[[Question], Answer]:
+    """Train the script's network with Lightning's Trainer, without logger, progress bar and checkpoints."""
     import warnings
 
     warnings.filterwarnings("ignore")
@@ -195,20 +205,22 @@ def lightning() -> Callable[[Mapping[str, Any]], Answer]:
         def on_train_batch_end(self, *about: Any) -> None:
             self.ended = clock()
 
-    def answer(asked: Mapping[str, Any]) -> Answer:
-        clock, module = Clock(), Module(asked["optimizer"], log=asked["log"])
-        _set_weights(module.model, asked["folder"])
+    def answer(question: Question) -> Answer:
+        clock, module = Clock(), Module(question["optimizer"], log=question["log"])
+        _set_weights(module.model, question["folder"])
         quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
         quiet |= {"enable_model_summary": False, "accelerator": "cpu", "devices": 1}
-        trainer = pl.Trainer(max_epochs=1, limit_train_batches=asked["updates"], callbacks=[clock], **quiet)
-        trainer.fit(module, loader(Path(asked["folder"]), asked["batch"]))
+        trainer = pl.Trainer(
+            max_epochs=1, limit_train_batches=question["updates"], callbacks=[clock], **quiet
+        )
+        trainer.fit(module, loader(Path(question["folder"]), question["batch"]))
         return {"seconds": clock.ended - clock.began, "losses": module.losses}
 
     return answer
 
 
-def jax() -> Callable[[Mapping[str, Any]], Answer]:
-    """JAX: the whole block of updates is one compiled scan, with optax; the images lie in memory as float32.
+def jax() -> Callable[[Question], Answer]:
+    """Train with JAX and optax: a block of updates is one compiled scan, over float32 images in memory.
 
     Compiling is not counted.
     """
@@ -216,7 +228,7 @@ def jax() -> Callable[[Mapping[str, Any]], Answer]:
     import jax.numpy as jnp
     import optax
 
-    made = {"sgd": optax.sgd(LR), "momentum": optax.sgd(LR, momentum=0.9), "adam": optax.adam(LR)}
+    optimizers = {"sgd": optax.sgd(LR), "momentum": optax.sgd(LR, momentum=0.9), "adam": optax.adam(LR)}
 
     def loss(weights: Any, x: Any, y: Any) -> Any:
         for w, b in weights[:-1]:
@@ -229,7 +241,7 @@ def jax() -> Callable[[Mapping[str, Any]], Answer]:
         def update(carry: Any, batch: Any) -> Any:
             weights, state = carry
             value, gradient = jax.value_and_grad(loss)(weights, *batch)
-            change, state = made[optimizer].update(gradient, state, weights)
+            change, state = optimizers[optimizer].update(gradient, state, weights)
             return (optax.apply_updates(weights, change), state), value
 
         return jax.jit(lambda carry, x, y: jax.lax.scan(update, carry, (x, y)))
@@ -244,16 +256,16 @@ def jax() -> Callable[[Mapping[str, Any]], Answer]:
     def ready(optimizer: str, folder: str, batch: int, updates: int) -> Any:
         start = _start(folder)
         weights = [(jnp.asarray(w.T), jnp.asarray(b)) for w, b in zip(start[::2], start[1::2], strict=True)]
-        carry = (weights, made[optimizer].init(weights))
+        carry = (weights, optimizers[optimizer].init(weights))
         x, y = block(folder, batch, updates)
         run = compiled(optimizer)
         jax.block_until_ready(run(carry, x, y))
         return lambda: run(carry, x, y)
 
-    def answer(asked: Mapping[str, Any]) -> Answer:
-        run = ready(asked["optimizer"], asked["folder"], asked["batch"], asked["updates"])
+    def answer(question: Question) -> Answer:
+        run = ready(question["optimizer"], question["folder"], question["batch"], question["updates"])
         began = clock()
         _, losses = jax.block_until_ready(run())
-        return {"seconds": clock() - began, "losses": losses.tolist() if asked["log"] else []}
+        return {"seconds": clock() - began, "losses": losses.tolist() if question["log"] else []}
 
     return answer

@@ -1,6 +1,6 @@
 """The notes' training script, as people write it: torchvision's data set, a DataLoader, torch's defaults.
 
-Nothing of sgdlab is used here: this is what it is measured against.
+It uses nothing of sgdlab, which is measured against it.
 """
 
 import argparse
@@ -37,7 +37,7 @@ class NeuralNetwork(nn.Module):
 
 
 def loader(folder: Path, batch_size: int, *, train: bool = True) -> DataLoader:
-    """The images of a folder in torchvision's layout, in file order."""
+    """Load the images of a folder in torchvision's layout, in file order."""
     data = datasets.FashionMNIST(root=str(folder), train=train, download=False, transform=ToTensor())
     return DataLoader(data, batch_size=batch_size)
 
@@ -48,10 +48,10 @@ def train_loop(
     loss_fn: nn.Module,
     optimizer: torch.optim.Optimizer,
     *,
-    most: int,
+    max_batches: int,
     every: int,
 ) -> list[tuple[int, float]]:
-    """One epoch, or its first `most` batches; the loss each `every` batches."""
+    """Train for one epoch, or for its first `max_batches`; return the loss after each `every` batches."""
     logged = []
     for batch, (x, y) in enumerate(batches):
         loss = loss_fn(model(x), y)
@@ -60,13 +60,13 @@ def train_loop(
         optimizer.step()
         if batch % every == 0:
             logged.append((batch, loss.item()))
-        if batch + 1 == most:
+        if batch + 1 == max_batches:
             break
     return logged
 
 
 def test_loop(batches: DataLoader, model: nn.Module, loss_fn: nn.Module) -> tuple[float, float]:
-    """Mean loss and accuracy."""
+    """Return mean loss and accuracy."""
     loss = correct = 0.0
     with torch.no_grad():
         for x, y in batches:
@@ -79,8 +79,17 @@ def test_loop(batches: DataLoader, model: nn.Module, loss_fn: nn.Module) -> tupl
 def script(
     folder: Path, *, optimizer: str, lr: float, momentum: float, batch_size: int, fraction: float
 ) -> dict:
-    """Ten epochs with a test after each; of each, only that fraction of the batches, both of training and of
-    testing, is made. Seconds: of training and testing, scaled to the whole, and of what comes before."""
+    """Time ten epochs with a test after each.
+
+    Args:
+        folder: the folder of the images.
+        optimizer: the name of a class in torch.optim.
+        lr, momentum, batch_size: of the run.
+        fraction: of all training batches that are processed; one test is.
+
+    Returns:
+        The seconds of `setup`, and of `train` and `test`, scaled to ten epochs.
+    """
     began = time.perf_counter()
     torch.manual_seed(0)
     batches, tests = loader(folder, batch_size), loader(folder, batch_size, train=False)
@@ -88,18 +97,18 @@ def script(
     hypers = {"momentum": momentum} if optimizer == "SGD" else {}
     chosen = getattr(torch.optim, optimizer)(model.parameters(), lr=lr, **hypers)
     ready = time.perf_counter()
-    most = max(1, round(10 * fraction * len(batches)))
-    done, tested = 0, 0.0
-    while done < most:
-        now = min(most - done, len(batches))
-        train_loop(batches, model, loss_fn, chosen, most=now, every=100)
+    total = max(1, round(10 * fraction * len(batches)))
+    done = 0
+    while done < total:
+        now = min(total - done, len(batches))
+        train_loop(batches, model, loss_fn, chosen, max_batches=now, every=100)
         done += now
     trained = time.perf_counter()
     test_loop(tests, model, loss_fn)
     tested = time.perf_counter() - trained
     return {
         "setup": ready - began,
-        "train": (trained - ready) * 10 * len(batches) / most,
+        "train": (trained - ready) * 10 * len(batches) / total,
         "test": 10 * tested,
     }
 

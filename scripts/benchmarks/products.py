@@ -1,4 +1,4 @@
-"""The limit: the matrix products of an update alone, by whichever way of making them is the fastest here."""
+"""The limit: only the matrix products of an update, computed in the fastest way on this machine."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -10,12 +10,12 @@ import torch
 from benchmarks.clock import clock
 from benchmarks.peers import SIZES
 
-ROUNDS = 5  # blocks by which the ways are compared
-FLOAT32_ERROR = 2e-6  # largest relative error of a product that counts as float32's
+ROUNDS = 5  # blocks on which the ways are compared
+FLOAT32_ERROR = 2e-6  # largest relative error that counts as that of float32
 
 
 def products() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Answers as the peers do; there are no losses."""
+    """Answer as the peers do, without losses."""
     torch.set_num_threads(1)
 
     @cache
@@ -23,26 +23,26 @@ def products() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         ways = [_way(batch, precision, flipped) for precision in _precisions() for flipped in (False, True)]
         return min(ways, key=lambda way: min(way(10) for _ in range(ROUNDS)))
 
-    def answer(asked: Mapping[str, Any]) -> dict[str, Any]:
-        return {"seconds": best(asked["batch"])(asked["updates"]), "losses": []}
+    def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+        return {"seconds": best(question["batch"])(question["updates"]), "losses": []}
 
     return answer
 
 
 def _precisions() -> list[str]:
-    """The settings of torch whose products have float32's error here."""
+    """The settings of torch with which products have the error of float32 on this machine."""
     a, b = torch.randn(256, 512), torch.randn(512, 256)
     exact = a.double() @ b.double()
-    good = []
+    accurate = []
     for precision in ("highest", "medium"):
         torch.set_float32_matmul_precision(precision)
         if float((a @ b - exact).norm() / exact.norm()) < FLOAT32_ERROR:
-            good.append(precision)
-    return good
+            accurate.append(precision)
+    return accurate
 
 
 def _way(batch: int, precision: str, flipped: bool) -> Callable[[int], float]:
-    """Seconds of so many times all products. flipped: with weights kept as (in, out), not (out, in)."""
+    """A function that times repeated products. flipped: weights are stored as (in, out), not (out, in)."""
     torch.manual_seed(0)
     pairs = list(itertools.pairwise(SIZES))
     x = [torch.randn(batch, size) for size in SIZES]

@@ -8,20 +8,20 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from benchmarks.runs import here
-from benchmarks.step import present
-from benchmarks.table import Benchmark, Effort, Row, row
-from sgdlab.execution.display.run_display import Live
+from benchmarks.runs import configure_in
+from benchmarks.step import dataset_name
+from benchmarks.table import Effort, Row, row
+from sgdlab.execution.display.run_display import display
 from sgdlab.execution.run import runner
 from sgdlab.execution.run.recorder import Recorder
 
-# Updates of about 20 s on one core: a run that long writes one checkpoint, and every longer one as many.
+# By batch size: updates of about 20 s on one core, the time between two checkpoints.
 UPDATES = {16: 11_000, 64: 5_000, 256: 1_600}
 GOAL = 2  # percent
 
 
-class _Timed(Recorder):
-    """A recorder that adds up its own time: that spent in it, and that of the display's thread."""
+class _TimedRecorder(Recorder):
+    """A recorder that adds up the time spent in it (`inside`) and in the display's thread (`others`)."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -32,9 +32,9 @@ class _Timed(Recorder):
         self._time(super().on_losses, *arguments)
 
     def on_evaluation(self, epoch: int, step: int, samples: int, result: Any) -> None:
-        if step:  # the end, but for what is still written
-            whole, self.others = (end - start for start, end in zip(self._loop_began, _now(), strict=True))
-            self.bare = whole - self.inside - self.others
+        if step:  # the end, apart from what is still to be written
+            total, self.others = (end - start for start, end in zip(self._loop_began, _now(), strict=True))
+            self.bare = total - self.inside - self.others
         self._time(super().on_evaluation, epoch, step, samples, result)
         if not step:
             self._loop_began, self.inside = _now(), 0.0
@@ -46,7 +46,10 @@ class _Timed(Recorder):
         self._time(super().on_checkpoint, *arguments, **more)
 
     def added(self) -> float:
-        """Percent more than without any of it; the evaluation at the end, a hundredth, counts as the loop."""
+        """Return by how many percent the bare loop is longer with all this.
+
+        The last evaluation, about a hundredth of the time, counts as the loop.
+        """
         return 100 * (self.inside + self.others) / self.bare
 
     def _time(self, method: Any, *arguments: Any, **more: Any) -> Any:
@@ -58,43 +61,49 @@ class _Timed(Recorder):
 
 
 def _now() -> tuple[float, float]:
-    """Seconds by the clock, and processor seconds of all threads but this one."""
+    """Seconds of the clock, and processor seconds of all threads but this one."""
     return time.perf_counter(), time.process_time() - time.thread_time()
 
 
 def added(folder: Path, batch: int, updates: int) -> float:
-    """Percent that recording adds to so many updates of the notes' network with momentum."""
-    words = (f"dataset={present()}", "optimizer=sgd", "optimizer.momentum=0.9", f"batch_size={batch}")
-    config = here(folder, *words, f"steps={updates}", "eval_every=0", "eval_train=1000", "force=true")
-    made: list[_Timed] = []
+    """Measure by how many percent recording lengthens the training of the notes' network with momentum.
 
-    def recorder(*arguments: Any, **more: Any) -> _Timed:
-        made.append(_Timed(*arguments, **more))
-        return made[-1]
+    Args:
+        folder: the runs folder.
+        batch: the batch size.
+        updates: length of the run.
+
+    Returns:
+        The percentage.
+    """
+    overrides = (
+        f"dataset={dataset_name()}",
+        "optimizer=sgd",
+        "optimizer.momentum=0.9",
+        f"batch_size={batch}",
+    )
+    training = (f"steps={updates}", "eval_every=0", "eval_train=1000", "force=true")
+    config = configure_in(folder, *overrides, *training)
+    recorders: list[_TimedRecorder] = []
+
+    def recorder(*arguments: Any, **more: Any) -> _TimedRecorder:
+        recorders.append(_TimedRecorder(*arguments, **more))
+        return recorders[-1]
 
     with open(os.devnull, "w") as nowhere, patch.object(runner, "Recorder", recorder):
-        runner.run(config, Live(Console(file=nowhere, force_terminal=True)))
-    return made[0].added()
+        console = Console(file=nowhere, force_terminal=True)
+        runner.run(config, display(quiet=False, console=console))
+    return recorders[0].added()
 
 
 def rows(effort: Effort, folder: Path) -> list[Row]:
-    """Each batch size, in turn."""
-    found: dict[int, list[float]] = {batch: [] for batch in UPDATES}
-    for _ in range(min(effort.repeats, 3)):
+    """Measure the batch sizes in turn."""
+    percents: dict[int, list[float]] = {batch: [] for batch in UPDATES}
+    for _ in range(effort.repeats):
         for batch, updates in UPDATES.items():
-            found[batch].append(added(folder, batch, updates))
-    about = {"benchmark": "records", "of": "the loop", "unit": "%", "goal": f"under {GOAL} %"}
+            percents[batch].append(added(folder, batch, updates))
+    fields = {"of": "the loop", "unit": "%", "goal": f"under {GOAL} %"}
     return [
-        row(every, **about, variant=f"batch size {batch}", met=min(every) < GOAL)
-        for batch, every in found.items()
+        row(results, **fields, variant=f"batch size {batch}", met=min(results) < GOAL)
+        for batch, results in percents.items()
     ]
-
-
-BENCHMARKS = {
-    "records": Benchmark(
-        text="what records, display and a checkpoint every 20 s add to the loop of a run",
-        rows=rows,
-        goal=f"under {GOAL} % of the bare loop",
-        minutes=3.5,
-    )
-}

@@ -1,4 +1,4 @@
-"""Runs of sgdlab for benchmarks: configurations, a watch that keeps nothing, the clock of a loop."""
+"""Runs of sgdlab for benchmarks: configurations, and both engines without records."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,15 +16,17 @@ from sgdlab.engine.loop import Row
 from sgdlab.execution.batch import batch_run
 
 
-class Silent:
-    """A Watch of the serial engine that keeps nothing but the time.
+class TimingCallback:
+    """A callback of the serial engine that keeps only times and losses.
 
-    seconds: from the evaluation before the first update to the last look at the losses, the loop alone;
-    whole: of the engine, with the evaluations.
+    Attributes:
+        seconds: of the loop alone, from the first evaluation to the last report of losses.
+        total: seconds of the engine, with the evaluations.
+        logged: the batch losses.
     """
 
     def __init__(self) -> None:
-        self.seconds = self.whole = self._began = 0.0
+        self.seconds = self.total = self._began = 0.0
         self.logged: list[float] = []
 
     def on_losses(self, rows: Sequence[Row], last: Row) -> None:
@@ -35,7 +37,7 @@ class Silent:
         if step == 0:
             self._began = clock()
 
-    def on_trajectory_point(self, visit: object) -> None:
+    def on_trajectory_point(self, point: object) -> None:
         return
 
     def checkpoint_due(self) -> bool:
@@ -45,60 +47,90 @@ class Silent:
         return
 
 
-def here(folder: Path, *words: str) -> Config:
-    """The configuration that the words of a command make, on the CPU."""
-    return replace(configure(*words, "device=cpu", "quiet=true"), runs_dir=str(folder))
+def configure_in(folder: Path, *overrides: str) -> Config:
+    """Make a configuration of a quiet run on the CPU.
+
+    Args:
+        folder: the runs folder.
+        overrides: as on the command line.
+
+    Returns:
+        The configuration.
+    """
+    return replace(configure(*overrides, "device=cpu", "quiet=true"), runs_dir=str(folder))
 
 
-def spread(base: Config, count: int) -> list[Config]:
-    """So many runs with learning rates, momenta, seeds and, of a surface, starts of their own."""
-    runs = []
+def vary(base: Config, count: int) -> list[Config]:
+    """Vary learning rate and momentum of a run, and its seed or, on a surface, its start.
+
+    Args:
+        base: the run.
+        count: how many variations.
+
+    Returns:
+        The configurations.
+    """
+    configs = []
     for number in range(count):
-        share = number / max(1, count - 1)
+        fraction = number / max(1, count - 1)
         hypers = {**base.optimizer.hypers, "momentum": 0.9 * (number % 7) / 7}
-        config = replace(base, lr=base.lr * (0.5 + share), optimizer=replace(base.optimizer, hypers=hypers))
+        config = replace(
+            base, lr=base.lr * (0.5 + fraction), optimizer=replace(base.optimizer, hypers=hypers)
+        )
         if base.batch_size == "full":
-            start = (-1.2 + 0.4 * share, 1.0 - 0.4 * share)
+            start = (-1.2 + 0.4 * fraction, 1.0 - 0.4 * fraction)
             config = replace(config, model=replace(base.model, start=start))
         else:
             config = replace(config, seed=number)
-        runs.append(config)
-    return runs
+        configs.append(config)
+    return configs
 
 
-def loop(config: Config) -> Silent:
-    """A run by the serial engine, computed as `sgdlab train` computes it, and nothing kept."""
+def run_loop(config: Config) -> TimingCallback:
+    """Train a run with the serial engine, computed as `sgdlab train` computes it, without records."""
     dtype = device.DTYPES[config.precision]
-    made = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
-    batches = setup.batches(config, made.spec.train_size)
-    how = setup.implementation(config, made, batches)
-    watch = Silent()
-    with matmul.using(how["matmul"]):
-        ready = setup.trainer(config, made, batches, how["update"])
+    built = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
+    batches = setup.batches(config, built.spec.train_size)
+    implementation = setup.implementation(config, built, batches)
+    callback = TimingCallback()
+    with matmul.using(implementation["matmul"]):
+        trainer = setup.trainer(config, built, batches, implementation["update"])
         began = clock()
-        ready.run(watch)
-    watch.whole = clock() - began
-    return watch
+        trainer.run(callback)
+    callback.total = clock() - began
+    return callback
 
 
-def alone(configs: Sequence[Config], of: int) -> Callable[[], float]:
-    """The serial engine on these runs, scaled to `of` runs: data loaded, nothing recorded."""
+def serial_engine(configs: Sequence[Config], count: int) -> Callable[[], float]:
+    """Time the serial engine, without reading the data.
+
+    Args:
+        configs: the runs to train.
+        count: the number of runs to which the time is scaled.
+
+    Returns:
+        The variant.
+    """
+    return lambda: sum(run_loop(config).total for config in configs) * count / len(configs)
+
+
+def batched_engine(configs: Sequence[Config], *, prepared: bool) -> Callable[[], float]:
+    """Time the batched engine, without records.
+
+    Args:
+        configs: the runs of the batch.
+        prepared: count from when data and model are ready, not from the configurations.
+
+    Returns:
+        The variant.
+    """
 
     def work() -> float:
-        return sum(loop(config).whole for config in configs) * of / len(configs)
-
-    return work
-
-
-def together(configs: Sequence[Config], *, prepared: bool) -> Callable[[], float]:
-    """The batched engine on these runs, nothing recorded: from their configurations, or when prepared."""
-
-    def work() -> float:
         began = clock()
-        _, ready = batch_run.prepare(configs, print)
+        _, trainer = batch_run.prepare(configs, print)
         if prepared:
             began = clock()
-        ready.run(Alone())
+        trainer.run(Alone())
         return clock() - began
 
     return work

@@ -1,4 +1,4 @@
-"""The time of one update of the notes' network: sgdlab beside what people would use instead."""
+"""The time of one update of the notes' network: sgdlab beside its peers, which people could use instead."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -9,21 +9,26 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers import flops
-from benchmarks.table import Benchmark, Effort, Row, in_turn, row
+from benchmarks.table import Effort, Row, in_turn, row
 from benchmarks.workers import INSTALL, Worker, missing
 
-# In one block: short ones and many, as on a shared machine only the least of many is the same twice.
+# By batch size: updates in one block. On a shared machine the minimum of many short blocks is repeatable.
 UPDATES = {16: 100, 64: 40, 256: 12}
-BLOCKS = 3  # for each repeat that is asked for
+BLOCKS = 3  # for each repeat
 OPTIMIZERS = ("sgd", "momentum", "adam")
-SHARES = {64: 0.7, 256: 0.8}  # of the products' speed, to be reached at a batch size
-SAME = 1e-4  # largest relative difference of a loss of the first updates from sgdlab's
+SPEEDS = {64: 0.7, 256: 0.8}  # by batch size: the goal, a fraction of the bare products' speed
+TOLERANCE = 1e-4  # relative, between the first losses of a peer and of sgdlab
 FIRST = 4  # updates whose losses are compared
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A variant: the function of its worker, and the packages that it needs."""
+    """A variant.
+
+    Attributes:
+        function: `module:name` of the function that makes its answers.
+        needs: packages.
+    """
 
     function: str
     needs: tuple[str, ...] = ()
@@ -41,28 +46,28 @@ PEERS: dict[str, Peer] = {
 
 
 class Differs(Exception):
-    """A peer computes something else than sgdlab does, so their times say nothing."""
+    """A peer computes something else than sgdlab does, so their times cannot be compared."""
 
 
-def present() -> str:
-    """Fashion-MNIST when it is on this computer, else the images that come with sgdlab."""
+def dataset_name() -> str:
+    """Return fashion_mnist if it is on this computer, else fashion_mnist_small, which comes with sgdlab."""
     from sgdlab.problem.data.image_data import dataset_status
 
     return "fashion_mnist" if dataset_status("fashion_mnist").state == "present" else "fashion_mnist_small"
 
 
 def prepare(folder: Path) -> str:
-    """Put the images in torchvision's layout and the initial weights into the folder; the data set's name."""
+    """Write images (in torchvision's layout) and initial weights to the folder; return the data set."""
     import torch
 
     from sgdlab.problem.data.idx import idx_bytes
     from sgdlab.problem.data.image_data import load_images
 
-    name = present()
-    found = load_images(name)
+    name = dataset_name()
+    images = load_images(name)
     raw = folder / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
-    for part, x, y in (("train", found.train_x, found.train_y), ("t10k", found.test_x, found.test_y)):
+    for part, x, y in (("train", images.train_x, images.train_y), ("t10k", images.test_x, images.test_y)):
         (raw / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(x[:, 0]))
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(y.astype(np.uint8)))
     from benchmarks.plain import NeuralNetwork
@@ -74,80 +79,78 @@ def prepare(folder: Path) -> str:
 
 
 def rows(effort: Effort, folder: Path) -> list[Row]:
-    """Every peer at every batch size and optimizer, in turn."""
+    """Time each peer at each batch size with each optimizer, in turn."""
     dataset = prepare(folder)
     size = 60_000 if dataset == "fashion_mnist" else 6_000
-    found: list[Row] = []
+    rows: list[Row] = []
     with ExitStack() as stack:
-        there = {name: peer for name, peer in PEERS.items() if not missing(*peer.needs)}
-        workers = {name: stack.enter_context(Worker(peer.function)) for name, peer in there.items()}
+        installed = {name: peer for name, peer in PEERS.items() if not missing(*peer.needs)}
+        workers = {name: stack.enter_context(Worker(peer.function)) for name, peer in installed.items()}
         for optimizer in OPTIMIZERS:
-            for batch, most in UPDATES.items():
-                asked = {"folder": str(folder), "dataset": dataset, "optimizer": optimizer, "batch": batch}
-                updates = min(most, size // batch)
+            for batch, updates in UPDATES.items():
+                question = {"folder": str(folder), "dataset": dataset, "optimizer": optimizer, "batch": batch}
+                updates = min(updates, size // batch)
                 print(f"  {optimizer}, batch size {batch}", flush=True)
-                _compare(workers, {**asked, "updates": FIRST, "log": True})
-                found += _case(workers, {**asked, "updates": updates, "log": False}, BLOCKS * effort.repeats)
-    return found
+                _check_losses(workers, {**question, "updates": FIRST, "log": True})
+                question |= {"updates": updates, "log": False}
+                rows += _case(workers, question, BLOCKS * effort.repeats)
+    return rows
 
 
-def _compare(workers: Mapping[str, Worker], asked: Mapping[str, Any]) -> None:
-    """Raises Differs when a peer's first losses are not those of sgdlab."""
-    losses = {name: worker.ask(asked)["losses"] for name, worker in workers.items() if name != PRODUCTS}
-    for name, found in losses.items():
-        check(name, found, losses[SGDLAB])
+def _check_losses(workers: Mapping[str, Worker], question: Mapping[str, Any]) -> None:
+    losses = {name: worker.ask(question)["losses"] for name, worker in workers.items() if name != PRODUCTS}
+    for name in losses:
+        check(name, losses[name], losses[SGDLAB])
 
 
-def check(name: str, found: list[float], expected: list[float]) -> None:
-    """Raises Differs unless the losses agree to rounding."""
-    if len(found) != len(expected) or not np.allclose(found, expected, rtol=SAME, atol=0):
-        raise Differs(f"{name} has the losses {found}, sgdlab {expected}")
+def check(name: str, losses: list[float], expected: list[float]) -> None:
+    """Check that the losses of a peer agree with those of sgdlab to rounding.
+
+    Args:
+        name: the peer.
+        losses: of its first updates.
+        expected: of sgdlab's first updates.
+
+    Raises:
+        Differs: they do not.
+    """
+    if len(losses) != len(expected) or not np.allclose(losses, expected, rtol=TOLERANCE, atol=0):
+        raise Differs(f"{name} has the losses {losses}, sgdlab {expected}")
 
 
-def _case(workers: Mapping[str, Worker], asked: Mapping[str, Any], repeats: int) -> list[Row]:
-    updates = asked["updates"]
+def _case(workers: Mapping[str, Worker], question: Mapping[str, Any], repeats: int) -> list[Row]:
+    """The rows of one optimizer and batch size."""
     variants = {
-        name: (lambda worker=worker: worker.ask(asked)["seconds"] / updates)
+        name: (lambda worker=worker: worker.ask(question)["seconds"] / question["updates"])
         for name, worker in workers.items()
     }
     times = in_turn(variants, repeats)
-    least = {name: min(found) for name, found in times.items()}
-    about = {
-        "benchmark": "step",
-        "case": f"{asked['optimizer']}, batch size {asked['batch']}",
-        "of": "one update",
-    }
-    found = []
+    minima = {name: min(seconds) for name, seconds in times.items()}
+    fields = {"case": f"{question['optimizer']}, batch size {question['batch']}", "of": "one update"}
+    rows = []
     for name in PEERS:
         if name not in times:
-            found.append(Row(**about, variant=name, note=INSTALL))
+            rows.append(Row(**fields, variant=name, note=INSTALL))
             continue
-        measured = row(
+        result = row(
             times[name],
-            **about,
+            **fields,
             variant=name,
-            faster=least[SGDLAB] / least[name],
-            limit=least[PRODUCTS] / least[name],
-            rate=flops(asked["batch"]) / least[name] / 1e9,
+            faster=minima[SGDLAB] / minima[name],
+            limit=minima[PRODUCTS] / minima[name],
+            rate=flops(question["batch"]) / minima[name] / 1e9,
         )
-        found.append(replace(measured, **_goal(name, asked, least)))
-    return found
+        rows.append(replace(result, **_goal(name, question, minima)))
+    return rows
 
 
-def _goal(name: str, asked: Mapping[str, Any], least: Mapping[str, float]) -> dict[str, Any]:
-    if name == SGDLAB and asked["batch"] in SHARES:
-        share = SHARES[asked["batch"]]
-        return {"goal": f"{100 * share:.0f} % of the limit", "met": least[PRODUCTS] / least[SGDLAB] >= share}
-    if name == JAX and asked["optimizer"] != "sgd":
-        return {"goal": "sgdlab as fast", "met": least[SGDLAB] <= least[JAX]}
+def _goal(name: str, question: Mapping[str, Any], minima: Mapping[str, float]) -> dict[str, Any]:
+    if name == SGDLAB and question["batch"] in SPEEDS:
+        speed = SPEEDS[question["batch"]]
+        return {
+            "goal": f"{100 * speed:.0f} % of the limit",
+            "met": minima[PRODUCTS] / minima[SGDLAB] >= speed,
+        }
+    if name == JAX and question["optimizer"] != "sgd":
+        return {"goal": "sgdlab as fast", "met": minima[SGDLAB] <= minima[JAX]}
     return {}
-
-
-BENCHMARKS = {
-    "step": Benchmark(
-        text="one update of the notes' network at batch sizes 16, 64, 256: sgdlab and its peers",
-        rows=rows,
-        goal="as fast as JAX; 70 % of the products' speed at 64, 80 % at 256",
-        minutes=10,
-    )
-}

@@ -1,4 +1,4 @@
-"""What was measured: rows, variants that take turns, the printed table and the files."""
+"""Results: rows, variants that take turns, the printed table and the files."""
 
 import csv
 import itertools
@@ -16,42 +16,39 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-Variant = Callable[[], float]  # does the work once; returns the seconds that it took, scaled
+Variant = Callable[[], float]  # does the work once and returns its seconds, scaled
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much to measure. fraction: of the plain script's training runs, which whole would take an hour."""
+    """How much to measure.
+
+    Attributes:
+        repeats: of each variant.
+        fraction: of the plain script's training runs, which would take an hour as a whole.
+    """
 
     repeats: int = 5
     fraction: float = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Benchmark:
-    """One comparison.
-
-    rows: measures, with a folder that is its own. goal: in words, for --list. cores: 1, pinned to the last
-    core, or 0, all of them. minutes: how long it takes, about, with the default effort on the full data.
-    """
-
-    text: str
-    rows: Callable[[Effort, Path], "list[Row]"]
-    goal: str = ""
-    cores: int = 1
-    minutes: float = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
 class Row:
-    """What was measured of one variant in one case, in `unit` of `of`.
+    """The results of one variant in one case.
 
-    faster: than the first variant of the case, minimum by minimum. limit: share of the best that arithmetic
-    allows. rate: GFLOP/s. goal: what was aimed at, and `met` whether it was reached. note: why there are no
-    numbers, or what they leave out. x: where on an axis, of rows that make a curve.
+    Attributes:
+        benchmark: its name, which the command fills in.
+        of: what the numbers are the time or size of, such as "one update".
+        unit: of minimum and median.
+        faster: how many times faster than the first variant of the case, by the minima.
+        limit: fraction of the best speed that the arithmetic allows.
+        rate: GFLOP/s.
+        x: place on the axis of a curve.
+        goal, met: what was aimed at, and whether it was reached.
+        note: why numbers are missing, or what they leave out.
     """
 
-    benchmark: str
+    benchmark: str = ""
     case: str = ""
     variant: str
     of: str
@@ -68,9 +65,40 @@ class Row:
     note: str = ""
 
 
+Measure = Callable[[Effort, Path], list[Row]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """One comparison.
+
+    Attributes:
+        text: what it measures, for --list.
+        rows: measures, in an empty folder.
+        goal: for --list.
+        cores: 1, pinned to the last core; 0: all cores.
+        max_repeats: of a slow benchmark; None: as many as are asked for.
+        minutes: its duration with the default effort on the full data.
+    """
+
+    text: str
+    rows: Measure
+    goal: str = ""
+    cores: int = 1
+    max_repeats: int | None = None
+    minutes: float = 0.5
+
+
 def in_turn(variants: Mapping[str, Variant], repeats: int) -> dict[str, list[float]]:
-    """The seconds of each variant, which take turns, so that a change of the machine's speed meets them all;
-    a first turn warms up and does not count."""
+    """Run the variants in turn, so that a change of the machine's speed affects them all.
+
+    Args:
+        variants: by name.
+        repeats: of each, after a first turn that warms up and does not count.
+
+    Returns:
+        The seconds of each variant.
+    """
     times: dict[str, list[float]] = {variant: [] for variant in variants}
     for repeat in range(repeats + 1):
         for variant, work in variants.items():
@@ -80,22 +108,37 @@ def in_turn(variants: Mapping[str, Variant], repeats: int) -> dict[str, list[flo
     return times
 
 
-def row(found: Sequence[float], **about: Any) -> Row:
-    """The row of repeated measurements."""
-    return Row(minimum=min(found), median=statistics.median(found), repeats=len(found), **about)
+def row(results: Sequence[float], **fields: Any) -> Row:
+    """Make the row of repeated measurements.
+
+    Args:
+        results: the measured numbers.
+        fields: the other fields of the row.
+
+    Returns:
+        The row.
+    """
+    return Row(minimum=min(results), median=statistics.median(results), repeats=len(results), **fields)
 
 
-def compared(name: str, of: str, variants: Mapping[str, Variant], repeats: int) -> list[Row]:
-    """Rows of variants in seconds, each beside the first."""
-    times = in_turn(variants, repeats)
+def compare(times: Mapping[str, Sequence[float]], **fields: Any) -> list[Row]:
+    """Make a row for each variant, compared with the first one.
+
+    Args:
+        times: the seconds of each variant.
+        fields: the other fields of the rows.
+
+    Returns:
+        The rows.
+    """
     first = min(next(iter(times.values())))
     return [
-        row(found, benchmark=name, variant=variant, of=of, faster=first / min(found))
-        for variant, found in times.items()
+        row(seconds, variant=variant, faster=first / min(seconds), **fields)
+        for variant, seconds in times.items()
     ]
 
 
-# Title of a column, how to write it, whether it stands right.
+# Title of a column, its text, whether it is aligned right.
 _COLUMNS: tuple[tuple[str, Callable[[Row], str], bool], ...] = (
     ("variant", lambda row: row.variant, False),
     ("min", lambda row: quantity(row.minimum, row.unit), True),
@@ -109,27 +152,34 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str], bool], ...] = (
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print a table for each benchmark, without columns that nothing fills."""
+    """Print a table for each benchmark, without the columns that are empty."""
     console = Console(width=max(110, Console().width))
     for (name, case), group in itertools.groupby(rows, lambda row: (row.benchmark, row.case)):
-        found = list(group)
         table = Table(box=None, pad_edge=False, header_style="bold")
         used = [column for column in _COLUMNS if any(column[1](row) for row in rows)]
         for title, _, right in used:
             table.add_column(title, justify="right" if right else "left")
-        for row in found:
-            table.add_row(*(Text(write(row)) for _, write, _ in used))
+        for row in group:
+            table.add_row(*(Text(text(row)) for _, text, _ in used))
         console.print(Text(f"{name}: {case}" if case else name, style="bold"))
         console.print(table)
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A measured number with its unit: seconds from microseconds up, or megabytes."""
+    """Write a measured number with its unit; seconds as us, ms or s.
+
+    Args:
+        value: the number, or None when there is none.
+        unit: "s" or another unit.
+
+    Returns:
+        The text.
+    """
     if value is None:
         return ""
     if unit != "s":
         return f"{value:,.4g} {unit}"
-    scale, name = next((each for each in ((1, "s"), (1e-3, "ms")) if value >= 0.1 * each[0]), (1e-6, "us"))
+    scale, name = next((unit for unit in ((1, "s"), (1e-3, "ms")) if value >= 0.1 * unit[0]), (1e-6, "us"))
     number = value / scale
     return f"{number:,.0f} {name}" if number >= 1000 else f"{number:.3g} {name}"
 
@@ -141,7 +191,14 @@ def _goal(row: Row) -> str:
 def write(
     rows: Sequence[Row], machine: Mapping[str, object], *, as_csv: Path | None, as_json: Path | None
 ) -> None:
-    """Keep the rows in files."""
+    """Write the rows to files.
+
+    Args:
+        rows: of all benchmarks.
+        machine: what `machine` returns.
+        as_csv: the CSV file, or None.
+        as_json: the JSON file, or None.
+    """
     records = [asdict(row) for row in rows]
     if as_json:
         as_json.write_text(json.dumps({"machine": machine, "rows": records}, indent=1) + "\n")
@@ -153,7 +210,7 @@ def write(
 
 
 def machine() -> dict[str, object]:
-    """Where and with what this was measured."""
+    """Return versions, processor, system, commit and load."""
     import torch
 
     from sgdlab.execution.run.provenance import facts
@@ -176,8 +233,11 @@ THREADS = len(EVERY_CORE) or os.cpu_count() or 1
 
 
 def pin(cores: int) -> None:
-    """Keep this process, and those that it starts from now on, to the last core and itself to one thread, as
-    two threads on one core wait for each other; 0: to none."""
+    """Pin this process and those that it starts to the last core, with one thread.
+
+    Args:
+        cores: 1, or 0 to undo it.
+    """
     import torch
 
     torch.set_num_threads(1 if cores else THREADS)

@@ -17,7 +17,7 @@ from typing import Any
 SCRIPTS = Path(__file__).resolve().parent.parent
 INSTALL = "not installed: pip install -e '.[bench]'"
 
-# One thread in every library, whichever has its own idea of it.
+# One thread in each library: each has a variable of its own.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -30,18 +30,24 @@ Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def missing(*packages: str) -> bool:
-    """Whether one of the packages is not installed."""
+    """Return whether one of the packages is not installed."""
     return any(find_spec(package) is None for package in packages)
 
 
 class WorkerFailed(Exception):
-    """A peer died or refused; says what it printed."""
+    """A peer died; the message is what it printed last."""
 
 
 class Worker:
-    """A process that answers until it is closed. `function`: `module:name` of what makes its Answer."""
+    """A process that answers questions until it is closed."""
 
     def __init__(self, function: str, environment: Mapping[str, str] = ONE_THREAD) -> None:
+        """Start the process.
+
+        Args:
+            function: `module:name` of the function that returns its Answer.
+            environment: additional environment variables.
+        """
         self._function = function
         self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         path = os.pathsep.join([str(SCRIPTS), str(SCRIPTS.parent), os.environ.get("PYTHONPATH", "")])
@@ -55,7 +61,11 @@ class Worker:
         )
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer. Raises WorkerFailed."""
+        """Return the answer to a question.
+
+        Raises:
+            WorkerFailed: the process died.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             print(json.dumps(question), file=self._process.stdin, flush=True)
@@ -85,9 +95,9 @@ class Worker:
 
 
 def serve(function: str) -> None:
-    """Answer the parent's questions until it closes the pipe."""
+    """Answer the parent's questions until it closes the pipe. function: `module:name`."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print
+    os.dup2(2, 1)  # libraries print to standard output, which would disturb the answers
     module, _, name = function.partition(":")
     answer: Answer = getattr(__import__(f"benchmarks.{module}", fromlist=[name]), name)()
     for line in sys.stdin:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UserError
+from sgdlab.base.formatting import format_duration, format_number, format_percent, format_value
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -119,7 +120,6 @@ def _write_csv(runs: Sequence["Run"], target: str) -> int:
     import csv
     import io
 
-    from sgdlab.base.formatting import format_value
     from sgdlab.records import fields, write_text
 
     rows = [fields(run) for run in runs]
@@ -196,8 +196,6 @@ def _table(runs: Sequence["Run"], layout: str) -> "Table":
 
 
 def _setting_columns(runs: Sequence["Run"], keys: Sequence[str]) -> dict[str, list[str]]:
-    from sgdlab.base.formatting import format_value
-
     lasts = Counter(key.rpartition(".")[2] for key in keys)
     columns = {}
     for key in keys:
@@ -208,32 +206,15 @@ def _setting_columns(runs: Sequence["Run"], keys: Sequence[str]) -> dict[str, li
 
 
 def _result_columns(runs: Sequence["Run"]) -> dict[str, list[str]]:
-    columns = {"last loss": [_number(run.metrics.get("loss")) for run in runs]}
+    columns = {"last loss": [format_number(run.metrics.get("loss"), missing="-") for run in runs]}
     if any(run.metrics.get("test_accuracy") is not None for run in runs):
-        columns["test acc."] = [_percent(run.metrics.get("test_accuracy")) for run in runs]
+        accuracies = (run.metrics.get("test_accuracy") for run in runs)
+        columns["test acc."] = [format_percent(value, decimals=1, missing="-") for value in accuracies]
     else:
-        columns["test loss"] = [_number(run.metrics.get("test_loss")) for run in runs]
-    columns["time"] = [_duration(run.info.get("seconds")) for run in runs]
+        columns["test loss"] = [format_number(run.metrics.get("test_loss"), missing="-") for run in runs]
+    columns["time"] = [format_duration(run.info.get("seconds"), missing="-") for run in runs]
     columns["started"] = [_moment(run.info.get("started")) for run in runs]
     return columns
-
-
-def _number(value: Any) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _percent(value: Any) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _duration(seconds: Any) -> str:
-    """Seconds as `4.2 s`, `3m07s`, `2h05m`."""
-    if seconds is None:
-        return "-"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
 def _moment(started: Any) -> str:

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from sgdlab.base.formatting import format_value
+from sgdlab.base.formatting import format_duration, format_number, format_value
 from sgdlab.records import Run, differing, write_text
 
 MOST_ROWS = 60  # of a table of runs; of more, the others are counted
@@ -121,7 +121,7 @@ def _totals(report: Report) -> str:
         "Claims that hold": f"{_count(claims, 'PASS')} of {len(claims)}",
         "Experiments": str(len(report.sections)),
         "Runs": f"{len(runs):,}{_statuses(runs)}",
-        "Time of all runs": _duration(sum(float(run.info.get("seconds") or 0) for run in runs)),
+        "Time of all runs": format_duration(sum(float(run.info.get("seconds") or 0) for run in runs)),
         "Made": report.made.replace("T", " "),
         "Command": report.command,
     }
@@ -145,14 +145,6 @@ def _statuses(runs: Sequence[Run]) -> str:
         if run.status != "done":
             others[run.status] = others.get(run.status, 0) + 1
     return "".join(f", {count} {status}" for status, count in sorted(others.items()))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"
 
 
 def _contents(sections: Sequence[Section]) -> str:
@@ -250,9 +242,7 @@ def _cells(run: Run, keys: Sequence[str], numbers: Iterable[str]) -> list[str]:
 
 
 def _number(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else format_number(value)
 
 
 def _table(

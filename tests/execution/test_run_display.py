@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.display import run_display
-from sgdlab.execution.display.run_display import Live, Plain, Quiet, RunLength
+from sgdlab.execution.display.run_display import RunLength, display
 from sgdlab.execution.display.summary import report
 from sgdlab.execution.run import runner
 
@@ -36,14 +36,14 @@ def clock(monkeypatch):
         def monotonic(self):
             return self.now
 
-    made = Clock()
-    monkeypatch.setattr(run_display, "time", made)
-    return made
+    clock = Clock()
+    monkeypatch.setattr(run_display, "time", clock)
+    return clock
 
 
 def test_plain_lines_come_at_the_start_at_the_end_and_seldom_between(clock):
     out = console()
-    show = Plain(out)
+    show = display(quiet=False, console=out)
     show.start("a run", RunLength(steps=100, epochs=10))
     show.evaluated(0, RESULT)
     for epoch in range(1, 11):
@@ -53,17 +53,17 @@ def test_plain_lines_come_at_the_start_at_the_end_and_seldom_between(clock):
     show.close()
     assert shown(out) == [
         "a run",
-        "  epoch 0/10  test loss 0.456, accuracy 83.60 %",
-        "  epoch 3/10  loss 0.3333  test loss 0.456, accuracy 83.60 %  150 samples/s  28 s left",
-        "  epoch 6/10  loss 0.1667  test loss 0.456, accuracy 83.60 %  150 samples/s  16 s left",
-        "  epoch 9/10  loss 0.1111  test loss 0.456, accuracy 83.60 %  150 samples/s  4 s left",
-        "  epoch 10/10  loss 0.1  test loss 0.456, accuracy 83.60 %  150 samples/s",
+        "  epoch 0/10  test loss 0.456  accuracy 83.60 %",
+        "  epoch 3/10  loss 0.3333  test loss 0.456  accuracy 83.60 %  150 samples/s  28 s left",
+        "  epoch 6/10  loss 0.1667  test loss 0.456  accuracy 83.60 %  150 samples/s  16 s left",
+        "  epoch 9/10  loss 0.1111  test loss 0.456  accuracy 83.60 %  150 samples/s  4 s left",
+        "  epoch 10/10  loss 0.1  test loss 0.456  accuracy 83.60 %  150 samples/s",
     ]
 
 
 def test_the_last_line_comes_when_the_run_ends_within_an_epoch(clock):
     out = console()
-    show = Plain(out)
+    show = display(quiet=False, console=out)
     show.start("a run", RunLength(steps=15, epochs=2))
     for epoch, step in ((0, 0), (1, 10), (1, 15)):
         if step:
@@ -78,7 +78,7 @@ def test_the_last_line_comes_when_the_run_ends_within_an_epoch(clock):
 
 def test_the_pace_of_a_resumed_run_counts_from_there(clock):
     out = console()
-    show = Plain(out)
+    show = display(quiet=False, console=out)
     show.start("a run", RunLength(steps=100, epochs=10, done=50))
     show.update(51, 6, 5100, 0.5)
     clock.now += 10
@@ -90,23 +90,24 @@ def test_the_pace_of_a_resumed_run_counts_from_there(clock):
 @pytest.mark.parametrize(("result", "words"), [(RESULT, "accuracy 83.60 %"), (REGRESSION, "test loss 0.456")])
 def test_the_live_line_fits_80_columns_and_goes_away(clock, result, words):
     out = console(force_terminal=True)
-    show = Live(out)
+    show = display(quiet=False, console=out)
     show.start("a run", RunLength(steps=1000, epochs=10))
     show.update(1, 1, 60, 2.3)
     show.evaluated(1, result)
     clock.now += 1
     show.update(500, 5, 300_060, 0.1234)
-    show._progress.refresh()  # which a thread of its own does ten times a second
+    show.close()  # draws it once more
     line = next(line for line in reversed(shown(out)) if line.startswith("epoch"))
-    show.close()
-    assert re.search(rf"epoch 5/10 \S+ loss 0\.1234  {words}  300,000 samples/s ", line), line
-    assert "…" not in line and len(line.rstrip()) <= 80
-    assert shown(out)[0] == "a run"
+    assert re.search(
+        rf"epoch 5/10 [━╸╺]{{10}} loss 0\.1234  {words}  300,000 samples/s  1 s left$", line.rstrip()
+    ), line
+    assert "…" not in line and len(line) <= 80
+    assert shown(out)[0] == "a run" and out.file.getvalue().endswith("\x1b[2K")  # the line is erased
 
 
 def test_quiet_says_only_what_must_be_known():
     out = console()
-    show = Quiet(out)
+    show = display(quiet=True, console=out)
     show.start("a run", RunLength(steps=10, epochs=1))
     show.update(10, 1, 100, 0.5)
     show.evaluated(1, RESULT)
@@ -115,17 +116,29 @@ def test_quiet_says_only_what_must_be_known():
     assert shown(out) == ["fetching the data [1/2]"]
 
 
-def test_the_display_is_that_of_standard_output(monkeypatch):
-    monkeypatch.setattr(run_display, "Console", lambda: console(force_terminal=True))
-    assert isinstance(run_display.display(quiet=False), Live)
-    assert type(run_display.display(quiet=True)) is Quiet
-    monkeypatch.setattr(run_display, "Console", console)
-    assert type(run_display.display(quiet=False)) is Plain
+def test_the_display_is_for_standard_output_by_default(capsys):
+    show = display(quiet=False)
+    show.start("a run", RunLength(steps=10, epochs=1))
+    show.close()
+    assert capsys.readouterr().out == "a run\n"
+
+
+def test_a_display_follows_one_run_after_another(clock):
+    out = console()
+    show = display(quiet=False, console=out)
+    for title in ("first", "second"):
+        show.start(title, RunLength(steps=10, epochs=1))
+        show.evaluated(0, RESULT)
+        show.update(10, 1, 100, 0.5)
+        show.evaluated(1, RESULT)
+        show.close()
+    first, second = shown(out)[:3], shown(out)[3:]
+    assert first[0] == "first" and second[0] == "second" and first[1:] == second[1:]
 
 
 def test_a_run_in_a_pipe(tmp_path):
     out = console()
-    result = runner.run(configure(tmp_path, *SMALL), Plain(out))
+    result = runner.run(configure(tmp_path, *SMALL), display(quiet=False, console=out))
     lines = shown(out)
     assert lines[0] == f"{result.run.folder.name}: fashion_mnist_small, mlp (12,730 weights), cpu"
     assert [line.split()[1] for line in lines[1:]] == ["0/2", "2/2"]
@@ -136,18 +149,18 @@ def test_a_resumed_run_says_from_where(tmp_path):
     config = configure(tmp_path, *TINY)
     interrupt(config, 25)
     out = console(force_terminal=True)
-    runner.run(config, Live(out))
+    runner.run(config, display(quiet=False, console=out))
     assert shown(out)[0].endswith("linear (8 weights), cpu, resumed at step 25 of 40")
 
 
 def test_the_report_at_the_end(tmp_path, capsys):
     config = configure(tmp_path, *TINY)
-    result = runner.run(config, Quiet(console()))
+    result = runner.run(config, display(quiet=True, console=console()))
     report(result.run, cached=False, quiet=False)
     lines = capsys.readouterr().out.splitlines()
     metrics = result.run.metrics
     numbers = f"loss {metrics['loss']:.4g}, test loss {metrics['test_loss']:.4g}"
-    accuracy = f"test accuracy {100 * metrics['test_accuracy']:.2f} %"
+    accuracy = f"accuracy {100 * metrics['test_accuracy']:.2f} %"
     assert re.fullmatch(rf"done, {re.escape(numbers)}, {re.escape(accuracy)}, \d+\.\d s", lines[0])
     assert lines[1:] == [str(result.run.folder), f"sgdlab plot {result.run.folder}"]
     report(result.run, cached=True, quiet=True)
@@ -155,7 +168,7 @@ def test_the_report_at_the_end(tmp_path, capsys):
 
 
 def test_the_report_of_a_run_that_diverged(tmp_path, capsys):
-    result = runner.run(configure(tmp_path, *SMALL, "lr=1e30"), Quiet(console()))
+    result = runner.run(configure(tmp_path, *SMALL, "lr=1e30"), display(quiet=True, console=console()))
     report(result.run, cached=False, quiet=True)
     out = capsys.readouterr().out
     assert out.startswith("diverged (the training loss is nan at step 2), loss 2.3")

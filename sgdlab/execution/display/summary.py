@@ -1,103 +1,88 @@
-"""The table at the end of a sweep: each job, how it ended, its last numbers."""
+"""What is printed at the end: the table of a sweep's jobs, the report of one run."""
 
 import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sgdlab.base.formatting import counted
+from sgdlab.base.formatting import counted, format_duration
+from sgdlab.execution.display.run_display import metric_line, metric_texts
+from sgdlab.execution.outcome import Outcome
 from sgdlab.records import Run
 
-MANY = 30  # jobs: up to here the table has them all
-FEW = 3
+MAX_ROWS = 30  # a sweep of more jobs gets a digest
+DIGEST_ROWS = 3  # of each kind
 
 STYLES = {"done": "green", "diverged": "yellow", "failed": "red", "interrupted": "red"}
 
-
-class Ended(Protocol):
-    """What the table shows of a job."""
-
-    words: str
-    status: str
-    reason: str
-    seconds: float
-    metrics: dict[str, Any]
+TitledOutcome = tuple[str, Outcome]  # the title distinguishes a job from the others of its sweep
 
 
-def summary(jobs: Sequence[Ended], folder: Path) -> None:
-    """Print the table and how to draw the sweep; of more jobs than a person reads, a digest."""
-    if len(jobs) > MANY:
-        _print_counts(jobs)
+def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
+    """Print the table of a sweep, the reason of each failure, and the command that plots the sweep.
+
+    Args:
+        jobs: title and outcome of each job. Of more than 30 jobs, only the best and the worst are listed.
+        folder: the folder of the sweep.
+    """
+    if len(jobs) > MAX_ROWS:
+        _print_counts([outcome for _, outcome in jobs])
         jobs = _extremes(jobs)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("run", "status", "loss", "test loss", "accuracy", "time"):
+    for title in ("run", "status", *metric_texts({}), "time"):
         table.add_column(title, justify="left" if title in ("run", "status") else "right", overflow="fold")
-    for job in jobs:
-        numbers = [number(job.metrics.get(key)) for key in ("loss", "test_loss")]
-        accuracy = job.metrics.get("test_accuracy")
-        table.add_row(
-            Text(job.words),
-            f"[{STYLES.get(job.status, 'default')}]{job.status}[/]",
-            *numbers,
-            "" if accuracy is None else f"{100 * accuracy:.2f} %",
-            f"{job.seconds:.1f} s" if job.seconds else "",  # answered from disk
-        )
+    for title, outcome in jobs:
+        status = f"[{STYLES.get(outcome.status, 'default')}]{outcome.status}[/]"
+        seconds = format_duration(outcome.seconds or None)  # 0: answered from disk
+        table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
     console = Console()
     console.print(table)
-    for job in jobs:
-        if job.reason:
-            line = f"{job.words}: {job.status}: {job.reason}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"sgdlab plot {folder}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_counts(jobs: Sequence[Ended]) -> None:
-    counts = Counter(job.status for job in jobs)
-    text = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-    Console().print(f"{len(jobs):,} runs: {text}; the best and the worst:", highlight=False)
-
-
-def _extremes(jobs: Sequence[Ended]) -> list[Ended]:
-    """Some of the jobs that did not end well, then those of the lowest and the highest test loss."""
-    wrong = [job for job in jobs if job.status not in ("done", "diverged")]
-    ranked = [job for job in jobs if job.status == "done" and job.metrics.get("test_loss") is not None]
-    ranked.sort(key=lambda job: float(job.metrics["test_loss"]))
-    return [*wrong[:FEW], *ranked[:FEW], *ranked[FEW:][-FEW:]]
+    reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
+    _print(console, *reasons, f"sgdlab plot {folder}")
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:
-    """Print how one run ended: its numbers, its folder, and how to draw it."""
-    console = Console()
-    if cached:
-        console.print(f"already {run.status}; force=true runs it again", highlight=False)
-    seconds = run.info.get("seconds") or 0.0
-    words = [run.status + (f" ({run.reason})" if run.reason else "")]
-    for title, key in (("loss", "loss"), ("test loss", "test_loss")):
-        if run.metrics.get(key) is not None:
-            words.append(f"{title} {number(run.metrics[key])}")
-    accuracy = run.metrics.get("test_accuracy")
-    if accuracy is not None:
-        words.append(f"test accuracy {100 * accuracy:.2f} %")
-    console.print(f"{', '.join(words)}, {seconds:.1f} s", markup=False, highlight=False, soft_wrap=True)
+    """Print how one run ended: its numbers, its folder, and the command that plots it.
+
+    Args:
+        run: the recorded run.
+        cached: whether it was answered from disk.
+        quiet: whether to leave out the folder and the command.
+    """
+    status = run.status + (f" ({run.reason})" if run.reason else "")
+    seconds = format_duration(run.info.get("seconds") or 0.0)
+    lines = [f"already {run.status}; force=true runs it again"] if cached else []
+    lines.append(", ".join([status, *metric_line(run.metrics), seconds]))
     measured = run.measurements()
     for name, x, value in measured:
-        at = "" if math.isnan(x) else f" at {x:g}"
-        console.print(f"{name}{at}: {value:.6g}", markup=False, highlight=False, soft_wrap=True)
+        lines.append(f"{name}: {value:.6g}" if math.isnan(x) else f"{name} at {x:g}: {value:.6g}")
     if not quiet:
-        lines = [str(run.folder), *([] if measured else [f"sgdlab plot {run.folder}"])]
-        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        lines += [str(run.folder), *([] if measured else [f"sgdlab plot {run.folder}"])]
+    _print(Console(), *lines)
 
 
-def number(value: float | None) -> str:
-    """A metric to four digits; empty when there is none."""
-    return "" if value is None else f"{value:.4g}"
+def _print_counts(outcomes: Sequence[Outcome]) -> None:
+    counts = Counter(outcome.status for outcome in outcomes)
+    text = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+    Console().print(f"{counted(len(outcomes), 'run')}: {text}; the best and the worst:", highlight=False)
+
+
+def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
+    """Some of the jobs that did not end well, then those of the lowest and the highest test loss."""
+    failed = [job for job in jobs if job[1].status not in ("done", "diverged")]
+    ranked = [job for job in jobs if job[1].status == "done" and job[1].metrics.get("test_loss") is not None]
+    ranked.sort(key=lambda job: float(job[1].metrics["test_loss"]))
+    return [*failed[:DIGEST_ROWS], *ranked[:DIGEST_ROWS], *ranked[DIGEST_ROWS:][-DIGEST_ROWS:]]
+
+
+def _print(console: Console, *lines: str) -> None:
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def count_of(runs: int) -> str:
-    """`1 run`, `1,200 runs`."""
+    """Return `1 run`, `1,200 runs`."""
     return counted(runs, "run")

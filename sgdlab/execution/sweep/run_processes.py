@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from sgdlab.execution.display.run_display import Display
 from sgdlab.execution.display.summary import count_of
-from sgdlab.execution.display.sweep_display import Board, board
+from sgdlab.execution.display.sweep_display import SweepDisplay, sweep_display
 from sgdlab.execution.processes import fork_server, pool, shared_data
 from sgdlab.execution.processes.messages import Ended, Task
 from sgdlab.execution.processes.slots import Slots, at_once, cores, visible_gpus
@@ -35,7 +35,7 @@ def run_pool(left: Sequence[tuple[Sweep, Job]], note: Callable[[Job], None], sho
     works = [cost_model.work(job.config) for _, job in left]
     if not first.quiet:
         show.say(f"{count_of(len(left))}, {min(len(left), at_once(settings.jobs, first.threads))} at once")
-    follow = _Follow(left, board(quiet=first.quiet, works=works), note)
+    follow = _Follow(left, sweep_display(quiet=first.quiet, costs=works), note)
     tasks = [Task(config=job.config, experiment=each.experiment) for each, job in left]
     try:
         pool.run(tasks, slots, data, follow)
@@ -53,7 +53,9 @@ def _gpus() -> list[str]:
 class _Follow:
     """Between the processes, the board that a person looks at, and the jobs' records."""
 
-    def __init__(self, jobs: Sequence[tuple[Sweep, Job]], board: Board, note: Callable[[Job], None]) -> None:
+    def __init__(
+        self, jobs: Sequence[tuple[Sweep, Job]], board: SweepDisplay, note: Callable[[Job], None]
+    ) -> None:
         self._jobs, self._board, self._note = [job for _, job in jobs], board, note
         self._words = [job.words for job in self._jobs]
         if len({id(sweep) for sweep, _ in jobs}) > 1:
@@ -75,7 +77,7 @@ class _Follow:
         job.end(how.status, how.reason, how.metrics, how.seconds)
         if pid is not None:
             run_cache.record_death(job.folder, pid, how.status, how.reason)
-        self._board.ended(number, job)
+        self._board.ended(number, job.outcome)
         self._note(job)
 
     def tick(self) -> None:

@@ -21,7 +21,7 @@ def run_alone(sweep: Sweep) -> None:
     """Run a sweep and print its summary. Raises UserError when a job failed; as `run_sweeps` does."""
     run_sweeps([sweep])
     jobs, failed = sweep.jobs, sweep.failed()
-    summary(jobs, sweep.folder)
+    summary([(job.words, job.outcome) for job in jobs], sweep.folder)
     if failed:
         raise UserError(f"{len(failed)} of {len(jobs)} runs failed; give the same command again to run them")
 

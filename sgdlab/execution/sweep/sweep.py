@@ -13,6 +13,7 @@ from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import utc_now
 from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.config.schema import Config
+from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep_id import key, sweep_id
 from sgdlab.records import Run, SweepWriter
@@ -57,6 +58,11 @@ class Job:
     def folder(self) -> Path:
         """The folder of the job's run."""
         return run_cache.folder_of(self.config)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the job ended."""
+        return Outcome(status=self.status, reason=self.reason, metrics=self.metrics, seconds=self.seconds)
 
     def record(self) -> dict[str, Any]:
         """What sweep.json says of the job."""
