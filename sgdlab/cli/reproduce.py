@@ -1,27 +1,47 @@
 """`sgdlab reproduce notes`: every experiment, figure and claim of the lecture notes."""
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgdlab.analysis.experiments import BY_NAME, EXPERIMENTS, Experiment
 from sgdlab.base.errors import UserError
+from sgdlab.cli.arguments import add_runs_dir, command_parser
 
 if TYPE_CHECKING:
     from sgdlab.execution.sweep.sweep import Sweep
     from sgdlab.records import Selection
 
 
+_DESCRIPTION = """\
+Run the experiments of the notes, draw their figures into one folder, check the claims of the notes against
+the measured numbers, and write report.html beside the figures. Finished runs are not run again.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `sgdlab reproduce`."""
+    parser = command_parser("reproduce", _DESCRIPTION)
+    add = parser.add_argument
+    add("what", choices=["notes"], help="what to reproduce")
+    add("--quick", action="store_true", help="Fashion-MNIST's first 6,000 images only; fewer claims")
+    add("--only", action="append", choices=BY_NAME, metavar="NAME", help="one experiment; may be repeated")
+    add("-o", "--output", metavar="DIR", type=Path, help="folder of figures, tables and report")
+    add("--data-dir", metavar="DIR", help="where data sets are kept")
+    add_runs_dir(parser, must_exist=False)
+    add("--quiet", action="store_true", help="no progress display")
+    return parser
+
+
 def main(argv: list[str]) -> int:
     """Run, draw and check; 0 when every claim holds, 1 when one does not. Raises UserError."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     from sgdlab.report.reproduction import result, write_up
 
-    runs_dir = Path(options.runs_dir).expanduser()
+    runs_dir: Path = options.runs_dir
     chosen = [BY_NAME[name] for name in options.only] if options.only else list(EXPERIMENTS)
-    output = Path(options.output) if options.output else runs_dir / "reproduce" / _folder(options)
+    output = options.output or runs_dir / "reproduce" / _folder(options)
     failures = _train(chosen, options, runs_dir)
     results = [
         result(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
@@ -31,32 +51,6 @@ def main(argv: list[str]) -> int:
     write_up(results, output, command=words, quick=options.quick, failures=failures)
     verdicts = [verdict for each in results for verdict in each.verdicts]
     return int(bool(failures) or any(verdict.word != "PASS" for verdict in verdicts))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sgdlab reproduce",
-        description="Run the notes' experiments (finished runs are not run again), draw their figures into "
-        "one folder, check the notes' claims against the measured numbers, and write it all up in "
-        "report.html beside the figures.",
-    )
-    parser.add_argument("what", choices=["notes"], help="what to reproduce")
-    parser.add_argument(
-        "--quick", action="store_true", help="Fashion-MNIST's first 6,000 images only; fewer claims"
-    )
-    parser.add_argument(
-        "--only", action="append", choices=BY_NAME, metavar="NAME", help="one experiment; may be repeated"
-    )
-    parser.add_argument("-o", "--output", metavar="DIR", help="folder of figures, tables and report")
-    parser.add_argument("--data-dir", metavar="DIR", help="where data sets are kept")
-    parser.add_argument(
-        "--runs-dir",
-        metavar="DIR",
-        default=os.environ.get("SGDLAB_RUNS", "runs"),
-        help="where runs are kept (default: SGDLAB_RUNS, else runs)",
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress display")
-    return parser
 
 
 def _name(quick: bool) -> str:

@@ -11,8 +11,9 @@ import pytest
 
 import sgdlab
 from sgdlab.base.errors import UserError
+from sgdlab.cli.commands import COMMANDS
 from sgdlab.cli.help import WIDTH, manual
-from sgdlab.cli.main import COMMANDS, main
+from sgdlab.cli.main import main
 from sgdlab.config import options
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "rich")

@@ -60,7 +60,7 @@ def test_a_corrupt_file_shows_as_such_with_the_command_that_mends_it(capsys, tmp
     out = capsys.readouterr().out
     assert rows(out)["fashion_mnist"][0] == "corrupt"
     assert f"fashion_mnist: {own}/{TRAIN_IMAGES} is truncated: it has 5 bytes, expected 4,720" in out
-    assert "To mend it: sgdlab data fetch fashion_mnist\n" in out
+    assert "To repair it: sgdlab data fetch fashion_mnist\n" in out
     assert (own / TRAIN_IMAGES).read_bytes() == b"short"  # listing changes nothing
     assert data.main(["fetch", "fashion_mnist"]) == 0
     assert "fetched anew from a mirror" in capsys.readouterr().err
@@ -72,7 +72,7 @@ def test_an_incomplete_set_is_told(capsys, tmp_path):
     write(tmp_path / "data/mnist", {TRAIN_IMAGES: idx_contents(1)[TRAIN_IMAGES]})
     assert data.main([]) == 0
     out = capsys.readouterr().out
-    assert rows(out)["mnist"][0] == "incomplete" and "To mend it: sgdlab data fetch mnist\n" in out
+    assert rows(out)["mnist"][0] == "incomplete" and "To repair it: sgdlab data fetch mnist\n" in out
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_table_of_what_differs_and_what_came_of_it(home: Path, capsys: pytest.
     assert [row[0] for row in rows] == [run.id for run in runs]
     assert [row[2] for row in rows] == ["0.1", "1", "0.001", "10"]
     assert [row[1] for row in rows] == ["done", "done", "done", "diverged"]
-    assert [row[5] for row in rows[:3]] == ["4.2 s", "3m07s", "2h05m"]
+    assert [row[5] for row in rows[:3]] == ["4.2 s", "3 min 7 s", "2 h 5 min"]
     accuracy = runs[0].metrics["test_accuracy"]
     assert accuracy is not None and rows[0][4] == f"{100 * accuracy:.1f} %"
     assert rows[3][3] == "3.1e+30" and re.fullmatch(r"2026-0[23]-\d\d \d\d:\d\d", rows[0][6])

@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 from helpers.training import composed
 
-from sgdlab.cli.main import COMMANDS, main
+from sgdlab.cli.commands import COMMANDS
+from sgdlab.cli.main import main
 from sgdlab.config.reader import read
 from sgdlab.execution.hydra import overrides
 from sgdlab.problem.data.image_data import dataset_status
