@@ -1,9 +1,5 @@
 """`sgdlab data` and `sgdlab data fetch`."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from helpers.tiny_sets import TRAIN_IMAGES, failing, giving, idx_contents, tiny, write
 
@@ -12,7 +8,6 @@ from sgdlab.cli import data
 from sgdlab.problem.data.image_sets import DATASETS
 
 CONTENTS = idx_contents()
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -118,22 +113,3 @@ def test_a_command_line_that_cannot_be_meant_exits_with_2(argv, capsys):
         data.main(argv)
     assert caught.value.code == 2
     assert "usage: sgdlab data" in capsys.readouterr().err
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys\nfrom sgdlab.cli.data import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: print(sorted({'torch', 'numpy', 'rich', 'pandas'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "sgdlab data fetch" in done.stdout and done.stdout.endswith("[]\n")
-
-
-def test_the_list_needs_no_torch():
-    code = (
-        "import sys\nfrom sgdlab.cli.data import main\nmain([])\n"
-        "print(sorted({'torch', 'torchvision', 'pandas'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")
