@@ -47,8 +47,8 @@ def main(argv: list[str]) -> int:
         result(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
         for experiment in chosen
     ]
-    words = " ".join(["sgdlab reproduce", *argv])
-    write_up(results, output, command=words, quick=options.quick, failures=failures)
+    command = " ".join(["sgdlab reproduce", *argv])
+    write_up(results, output, command=command, quick=options.quick, failures=failures)
     verdicts = [verdict for each in results for verdict in each.verdicts]
     return int(bool(failures) or any(verdict.word != "PASS" for verdict in verdicts))
 
@@ -58,19 +58,18 @@ def _name(quick: bool) -> str:
 
 
 def _folder(options: argparse.Namespace) -> str:
-    """Where figures and tables go below `reproduce`: those of some experiments not over those of all."""
+    """Folder of figures and tables below `reproduce`; a selection of experiments has its own."""
     return "-".join([_name(options.quick), *(options.only or ())])[:100]
 
 
-def _words(experiment: Experiment, quick: bool) -> list[str]:
-    """The words of `sgdlab train` that run an experiment, apart from where things are kept."""
+def _overrides(experiment: Experiment, quick: bool) -> list[str]:
+    """The overrides of `sgdlab train` that run an experiment; those that name folders are left out."""
     changed = [*experiment.quick, f"name={_name(quick)}"] if quick else []
     return [f"experiment=notes/{experiment.name}", *changed]
 
 
 def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path) -> list[str]:
-    """Run the experiments, all of them at once; what failed is returned in words, and does not stop the
-    others."""
+    """Run the experiments as one queue of jobs; returns the failures in words. None stops the others."""
     from sgdlab.execution.display.summary import summary
     from sgdlab.execution.sweep.run_sweeps import run_sweeps
 
@@ -90,7 +89,7 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
 def _sweeps(
     chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path, failures: list[str]
 ) -> "Iterator[tuple[str, Sweep]]":
-    """Each experiment's sweep, composed and checked; what could not be goes to `failures`."""
+    """The sweep of each experiment, composed and checked; errors are appended to `failures`."""
     from sgdlab.cli import train
     from sgdlab.execution.hydra.launcher import collected
 
@@ -100,17 +99,17 @@ def _sweeps(
     for experiment in chosen:
         try:
             with collected() as sweeps:
-                code = train.main([*_words(experiment, options.quick), *places])
+                code = train.main([*_overrides(experiment, options.quick), *places])
         except UserError as err:
             failures.append(f"{experiment.name}: {err}")
             continue
         if code:
-            raise KeyboardInterrupt  # the only way in which it ends without a word of its own
+            raise KeyboardInterrupt  # every other failure of train.main is a UserError
         yield from ((experiment.name, sweep) for sweep in sweeps)
 
 
 def _quoted(path: object) -> str:
-    """A path as a value in Hydra's grammar, whatever characters it has."""
+    """A path as a quoted value in Hydra's grammar."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
 
@@ -119,8 +118,8 @@ def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path)
     from sgdlab.execution.sweep.sweep_id import sweep_id
     from sgdlab.records import select
 
-    words = _words(experiment, options.quick)
-    folder = runs_dir / "sweeps" / sweep_id(f"notes/{experiment.name}", words)
+    overrides = _overrides(experiment, options.quick)
+    folder = runs_dir / "sweeps" / sweep_id(f"notes/{experiment.name}", overrides)
     try:
         return select([str(folder)], runs_dir)
     except UserError:
