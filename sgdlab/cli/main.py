@@ -34,8 +34,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"sgdlab: error: {err}", file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
-        # The reader of the output has closed its end (`sgdlab runs | head`). Python flushes stdout at exit; the
-        # null device in its place keeps that from failing too.
+        # The reader of the output has closed its end (`sgdlab runs | head`). Python flushes stdout at exit,
+        # and the null device keeps that from failing too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt as err:
