@@ -1,177 +1,197 @@
-"""Tab completion: from what stands on a command line to the words that may stand in place of its last one.
+"""`sgdlab completion`: tab completion for bash, zsh and fish.
 
-Nothing here imports torch, pandas or matplotlib, and Hydra only for words that begin with `hydra`: an
-answer takes about as long as Python takes to start.
+A shell asks `sgdlab -sc query=SHELL` at each press of TAB, as it asks programs built on Hydra. `complete`
+answers from the table of commands, their parsers, and the files of conf/. Hydra is asked for its own settings
+only, as its import takes longer than all other answers.
 """
 
+import argparse
 import contextlib
 import importlib
 import io
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sgdlab.base.checks import Bool, Check, Choice, LiteralOr, Optional
-from sgdlab.cli.main import COMMANDS
+from sgdlab.base.errors import UsageError, did_you_mean
+from sgdlab.cli.arguments import command_parser, default_runs_dir
+from sgdlab.cli.commands import COMMANDS
 from sgdlab.config import options
 
-STATUSES = ("done", "diverged", "failed", "interrupted", "running")
+SHELLS = ("bash", "fish", "zsh")
+
+_STATUSES = ("done", "diverged", "failed", "interrupted", "running")
+
+_HOW_TO = """\
+Tab completion of commands, groups, options, settings and runs. Put this line into your shell's startup file:
+
+  bash  eval "$(sgdlab completion bash)"   ~/.bashrc
+  zsh   eval "$(sgdlab completion zsh)"    ~/.zshrc
+  fish  sgdlab completion fish | source    ~/.config/fish/config.fish
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `sgdlab completion`."""
+    parser = command_parser("completion", _HOW_TO)
+    parser.add_argument("shell", nargs="?", metavar="SHELL", help="bash, zsh or fish: print its script")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Print a shell's script; without a name, the line that enables it. Raises UsageError."""
+    shell = parser().parse_args(argv).shell
+    if shell is not None and shell not in SHELLS:
+        raise UsageError(f"{shell}: no completion for this shell; {did_you_mean(shell, SHELLS)}")
+    print(_HOW_TO if shell is None else script(shell), end="")
+    return 0
+
+
+def script(shell: str) -> str:
+    """The text that makes a shell ask for completions at each press of TAB."""
+    return Path(__file__).with_name("shells").joinpath(f"completion.{shell}").read_text(encoding="utf-8")
+
+
+def answer(argv: Sequence[str]) -> int:
+    """Answer a shell: print the candidates for the line in COMP_LINE, up to COMP_POINT.
+
+    Args:
+        argv: `query=SHELL`.
+
+    Returns:
+        0, even after an error: a message would appear in the middle of the line that a person is typing.
+    """
+    shell = argv[0].removeprefix("query=") if argv else ""
+    line, point = os.environ.get("COMP_LINE", ""), os.environ.get("COMP_POINT", "")
+    candidates: list[str] = []
+    if shell in SHELLS:
+        with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+            candidates = complete(line[: int(point)] if point.isdecimal() else line)
+    for candidate in candidates:
+        # bash must not add the space after a word, as it would add one after `lr=` too.
+        finished = shell == "bash" and not candidate.endswith(("=", ".", "/"))
+        sys.stdout.write(f"{candidate}{' ' * finished}\n")
+    return 0
 
 
 def complete(line: str) -> list[str]:
-    """The candidates for the last word of a command line that begins with `sgdlab`, sorted.
+    """The sorted candidates for the last word of a line that begins with `sgdlab`.
 
-    line: what stands before the cursor; ending with a space, it asks for a new word.
+    line: the text before the cursor; a space at its end begins a new word.
     """
     words = line.split()
     word = "" if not words or line[-1].isspace() else words.pop()
-    words = words[1:]
-    names: Iterable[str]
-    if not words:
-        names = [*COMMANDS, "--help", "--version"] if line.strip() else []
-    else:
-        names = _of_command(words[0], words[1:], word)
-    return sorted({name for name in names if name.startswith(word)})
+    candidates: Iterable[str] = ()
+    if len(words) == 1:
+        candidates = [*COMMANDS, "--help", "--version"]
+    elif words and words[1] in COMMANDS:
+        candidates = _arguments(words[1], words[2:], word)
+    return sorted({each for each in candidates if each.startswith(word)})
 
 
-def _of_command(command: str, words: Sequence[str], word: str) -> Iterable[str]:
-    if command not in COMMANDS:
-        return []
-    if command == "train":
-        return _train(words, word)
-    how = ["fetch"] if command == "data" and "fetch" in words else []
-    flags = _flags(command, how)
+def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
+    """Candidates for `word`, which follows `words` on the line of a command."""
+    parser: argparse.ArgumentParser = importlib.import_module(COMMANDS[command][0]).parser()
+    flags = {flag: action for action in parser._actions for flag in action.option_strings}
+    before = flags.get(words[-1]) if words else None
+    if before is not None and before.nargs != 0:
+        return before.choices or _flag_values(words[-1])
     if word.startswith("-"):
         return flags
-    before = words[-1] if words else ""
-    if flags.get(before):
-        return _option_values(before)
-    return _positionals(command, words, word)
+    match command:
+        case "train":
+            return _overrides(words, word)
+        case "plot":
+            return _by_level(_run_names(), word)
+        case "runs":
+            return [*_by_level(_run_names(), word), *(f"status={status}" for status in _STATUSES)]
+        case "optimizers":
+            return options.groups()["optimizer"]
+        case "completion":
+            return SHELLS
+        case "data" if "fetch" in words:
+            from sgdlab.problem.data.image_data import dataset_names
+
+            return dataset_names()
+    return [name for action in parser._actions if not action.option_strings for name in action.choices or ()]
 
 
-def _flags(command: str, how: Sequence[str]) -> dict[str, bool]:
-    """The options of a command, and whether each takes a value, as its --help says."""
-    said = io.StringIO()
-    module = importlib.import_module(COMMANDS[command][0])
-    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        module.main([*how, "--help"])
-    flags: dict[str, bool] = {}
-    for line in said.getvalue().splitlines():
-        heading = re.match(r" +(-.*?)(?:  |$)", line)  # `-o FILE, --output FILE`, then what it means
-        parts = [part.partition(" ") for part in heading[1].split(", ")] if heading else []
-        flags |= {name: any(metavar for _, _, metavar in parts) for name, _, _ in parts}
-    return flags
-
-
-def _option_values(option: str) -> Iterable[str]:
-    """The values of an option where they are names; for others the shell offers files."""
+def _flag_values(flag: str) -> Iterable[str]:
+    """The values of a flag where they are names; for other flags the shell offers files."""
     from sgdlab.analysis.theory import METHODS
     from sgdlab.figures.keys import REGRET, SOURCES, X_AXES
     from sgdlab.figures.spec import KINDS
 
-    known: Mapping[str, Iterable[str]] = {
+    settings = [each.key.removesuffix(".name") for each in _settings(options.chosen())]
+    settings += options.chosen()
+    values: dict[str, Iterable[str]] = {
         "--x": X_AXES,
         "--y": [*SOURCES, REGRET.name],
         "--columns": SOURCES,
         "--kind": KINDS,
         "--band": ("minmax", "none"),
-        "--panels": _setting_names(),
-        "--lines": _setting_names(),
+        "--panels": settings,
+        "--lines": settings,
         "--theory": METHODS,
-        "--sort": [*_setting_names(), *SOURCES],
-        "--only": [name.rpartition("/")[2] for name in options.experiments()],
+        "--sort": [*settings, *SOURCES],
     }
-    return known.get(option, ())
-
-
-def _positionals(command: str, words: Sequence[str], word: str) -> Iterable[str]:
-    if command in ("plot", "runs"):
-        filters = [f"status={status}" for status in STATUSES] if command == "runs" else []
-        return [*_step_by_step(_run_names(), word), *filters]
-    if command == "reproduce":
-        return ["notes"]
-    if command == "optimizers":
-        return options.groups()["optimizer"]
-    if command == "completion":
-        return ["bash", "zsh", "fish"]
-    if "fetch" not in words:
-        return ["fetch"]
-    from sgdlab.problem.data.image_data import dataset_names
-
-    return dataset_names()
-
-
-def _setting_names() -> list[str]:
-    """Settings as runs are told apart by them: `lr`, `optimizer`, `optimizer.momentum`."""
-    nested = [
-        each.key for group, option in options.chosen().items() for each in options.settings(group, option)
-    ]
-    names = [key.removesuffix(".name") for key in nested] + [each.key for each in options.top_settings()]
-    return list(dict.fromkeys(names))
+    return values.get(flag, ())
 
 
 def _run_names() -> list[str]:
-    """Runs and sweeps by the names that `sgdlab plot` takes, those that ship with the repository included."""
+    """Runs and sweeps by the names that `sgdlab plot` takes, with the recorded baselines."""
     from sgdlab.records.find import selection_name
 
-    runs_dir = Path(os.environ.get("SGDLAB_RUNS") or "runs")
-    found = [path for name in ("run.json", "sweep.json") for path in runs_dir.rglob(name)]
-    return [selection_name(path.parent, runs_dir) for path in found]
+    runs_dir = default_runs_dir()
+    records = [path for name in ("run.json", "sweep.json") for path in runs_dir.rglob(name)]
+    return [selection_name(path.parent, runs_dir) for path in records]
 
 
-def _step_by_step(names: Iterable[str], word: str, mark: str = "/") -> list[str]:
-    """The names that begin with `word`, cut after the next mark: a tree is walked a level at a time."""
-    found = []
+def _by_level(names: Iterable[str], word: str, separator: str = "/") -> list[str]:
+    """The names that begin with `word`, up to their next separator: TAB goes down a tree level by level."""
+    candidates = []
     for name in names:
         if name.startswith(word):
-            head, cut, _ = name[len(word) :].partition(mark)
-            found.append(word + head + cut)
-    return found
+            head, cut, _ = name[len(word) :].partition(separator)
+            candidates.append(word + head + cut)
+    return candidates
 
 
-def _train(words: Sequence[str], word: str) -> Iterable[str]:
-    from sgdlab.cli.train_flags import names_of_flags, values_of_flag
-
-    before = words[-1] if words else ""
-    if before.startswith("-") and values_of_flag(before):
-        return values_of_flag(before)
-    if word.startswith("-"):
-        return names_of_flags()
+def _overrides(words: Sequence[str], word: str) -> Iterable[str]:
+    """Candidates for an override such as `optimizer=adam`, `model.init.std=` or `-m lr=0.1,`."""
     if word.startswith("hydra"):
         return _ask_hydra(word)
-    key, equals, value = word.partition("=")
     chosen = options.chosen(words)
+    key, equals, value = word.partition("=")
     if not equals:
-        return _keys(chosen, word)
-    done, comma, last = value.rpartition(",")
-    return [f"{key}={done}{comma}{name}" for name in _values(key, last, chosen)]
+        keys = [*options.groups(), *(each.key for each in _settings(chosen))]
+        return _by_level([f"{key}=" for key in keys], word, separator=".")
+    listed, comma, last = value.rpartition(",")
+    return [f"{key}={listed}{comma}{each}" for each in _values(key, last, chosen)]
 
 
-def _keys(chosen: Mapping[str, str], word: str) -> list[str]:
-    """Groups and settings; nested ones a level at a time: `model.`, `model.init.`, `model.init.std=`."""
-    given = options.top_settings()
-    for group, option in chosen.items():
-        given += [each for each in options.settings(group, option) if each.key != f"{group}.name"]
-    names = [f"{group}=" for group in options.groups()] + [f"{each.key}=" for each in given]
-    return _step_by_step(names, word, mark=".")
+def _settings(chosen: Mapping[str, str]) -> list[options.Setting]:
+    """The settings of a run in which these options are chosen, without the names of the options."""
+    nested = [each for group, option in chosen.items() for each in options.settings(group, option)]
+    return [
+        *options.top_settings(),
+        *(each for each in nested if each.key.removesuffix(".name") not in chosen),
+    ]
 
 
 def _values(key: str, value: str, chosen: Mapping[str, str]) -> list[str]:
-    """What a group or setting may hold where that is a few names, else the value that it has now."""
+    """The values of a group or setting where they are names, else the value that the setting has now."""
     groups = options.groups()
     if key in groups:
-        return _step_by_step(groups[key], value)
-    names = _named(_check_of(key, chosen))
-    if key == "device":
-        names = ["auto", "cpu", "cuda"]
-    if names:
-        return names
-    given = options.top_settings()
-    for group, option in chosen.items():
-        given += options.settings(group, option)
+        return _by_level(groups[key], value)
+    names = ["auto", "cpu", "cuda"] if key == "device" else _names(_check_of(key, chosen))
     # Brackets and ${...} would need quotes that differ between shells.
-    return [each.value for each in given if each.key == key and re.fullmatch(r"[\w.+-]+", each.value)]
+    return names or [
+        each.value for each in _settings(chosen) if each.key == key and re.fullmatch(r"[\w.+-]+", each.value)
+    ]
 
 
 def _check_of(key: str, chosen: Mapping[str, str]) -> Check | None:
@@ -187,27 +207,28 @@ def _check_of(key: str, chosen: Mapping[str, str]) -> Check | None:
     return setting_checks().get(key)
 
 
-def _named(check: Check | None) -> list[str]:
-    """The legal values of a setting that are words; none for a setting that holds numbers."""
-    if isinstance(check, Choice):
-        return list(check.names)
-    if isinstance(check, Bool):
-        return ["true", "false"]
-    if isinstance(check, Optional):
-        return ["null", *_named(check.inner)]
-    if isinstance(check, LiteralOr):
-        return [check.word, *_named(check.inner)]
+def _names(check: Check | None) -> list[str]:
+    """The legal values that are names; none for a setting that holds numbers."""
+    match check:
+        case Choice(names=names):
+            return list(names)
+        case Bool():
+            return ["true", "false"]
+        case Optional(inner=inner):
+            return ["null", *_names(inner)]
+        case LiteralOr(word=word, inner=inner):
+            return [word, *_names(inner)]
     return []
 
 
 def _ask_hydra(word: str) -> list[str]:
-    """Hydra's own completion, of its own settings. It reads the line from COMP_LINE and prints."""
-    from sgdlab.cli.train import hydra_main
+    """Hydra's candidates for its own settings. Hydra reads the line from COMP_LINE and prints them."""
+    from sgdlab.execution.hydra.hydra_main import hydra_main
     from sgdlab.execution.hydra.launcher import register
 
     os.environ["COMP_LINE"] = f"sgdlab {word}"
-    said = io.StringIO()
+    output = io.StringIO()
     register()
-    with contextlib.redirect_stdout(said):
+    with contextlib.redirect_stdout(output):
         hydra_main(["--shell-completion", "query=fish"], lambda composed: None)
-    return said.getvalue().split("\n")
+    return output.getvalue().splitlines()

@@ -1,38 +1,28 @@
-"""The command `sgdlab`: a name picks a module of sgdlab.cli, and only that one is imported."""
+"""The command `sgdlab`: imports the module of the command that is named, and no other."""
 
 import importlib
 import os
 import sys
 
 from sgdlab import __version__
-from sgdlab.base.errors import UserError, did_you_mean
+from sgdlab.base.errors import UsageError, UserError, did_you_mean
+from sgdlab.cli.commands import COMMANDS
 
-COMMANDS = {
-    "train": ("sgdlab.cli.train", "train one run, or a sweep with -m or a named experiment"),
-    "plot": ("sgdlab.cli.plot", "draw runs, sweeps and experiments"),
-    "reproduce": ("sgdlab.cli.reproduce", "run, draw and check everything in the lecture notes"),
-    "runs": ("sgdlab.cli.runs", "list runs: status, settings that differ, results"),
-    "optimizers": ("sgdlab.cli.optimizers", "list optimizers: formula, settings, engines"),
-    "data": ("sgdlab.cli.data", "list data sets and fetch them"),
-    "completion": ("sgdlab.cli.shell_completion", "print the line that enables tab completion"),
-}
+_USAGE = """\
+usage: sgdlab COMMAND [...]
+
+An optimizer laboratory: train, sweep and plot stochastic gradient descent.
+
+{commands}
+
+  sgdlab COMMAND --help  describes a command; sgdlab --version  prints the version"""
 
 
 def usage() -> str:
     """The text of `sgdlab --help`."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {meaning}" for name, (_, meaning) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: sgdlab COMMAND [...]",
-            "",
-            "An optimizer laboratory: train, sweep and plot stochastic gradient descent.",
-            "",
-            *lines,
-            "",
-            "  sgdlab COMMAND --help  says more; sgdlab --version  prints the version",
-        ]
-    )
+    return _USAGE.format(commands="\n".join(lines))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,12 +34,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"sgdlab: error: {err}", file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
-        # The reader of our output went away (`sgdlab runs | head`); nothing is left to tell it.
+        # The reader of the output has closed its end (`sgdlab runs | head`). Python flushes stdout at exit,
+        # and the null device keeps that from failing too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt as err:
         print("sgdlab: interrupted", file=sys.stderr)
-        code: int = getattr(err, "exit_code", 130)  # another one where it was SIGTERM
+        code: int = getattr(err, "exit_code", 130)  # SIGTERM arrives as a KeyboardInterrupt with its own code
         return code
 
 
@@ -60,14 +51,12 @@ def _dispatch(argv: list[str]) -> int:
     if argv[0] == "--version":
         print(f"sgdlab {__version__}")
         return 0
-    if argv[0] == "-sc":  # what a shell asks at a press of TAB, as programs built on Hydra are asked
-        from sgdlab.cli.shell_completion import answer
+    if argv[0] == "-sc":  # a shell asks for completions, in the way that it asks Hydra's programs
+        from sgdlab.cli.completion import answer
 
         return answer(argv[1:])
     name, rest = argv[0], argv[1:]
     if name not in COMMANDS:
-        print(f"sgdlab: error: {name}: no such command; {did_you_mean(name, COMMANDS)}", file=sys.stderr)
-        return 2
-    module = importlib.import_module(COMMANDS[name][0])
-    code: int = module.main(rest)
+        raise UsageError(f"{name}: no such command; {did_you_mean(name, COMMANDS)}")
+    code: int = importlib.import_module(COMMANDS[name][0]).main(rest)
     return code

@@ -1,17 +1,16 @@
 """`sgdlab train`: one run, or a sweep, configured by Hydra."""
 
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sgdlab.base.imports import without_gc
-from sgdlab.cli.train_flags import split
+from sgdlab.cli.train_flags import parser, split
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+__all__ = ["main", "parser"]
 
 
 def main(argv: list[str]) -> int:
@@ -48,7 +47,9 @@ def main(argv: list[str]) -> int:
 
 
 def _by_hydra(words: Sequence[str]) -> None:
-    """What Hydra has to see to: its flags, its own settings, experiments, which may be sweeps."""
+    """Run a command line that only Hydra can read: its flags and settings, sweeps, and experiments."""
+    from sgdlab.execution.hydra.hydra_main import hydra_main
+
     failures: list[Exception] = []
 
     def job(composed: "DictConfig") -> float | None:
@@ -56,7 +57,7 @@ def _by_hydra(words: Sequence[str]) -> None:
 
         try:
             return _job(composed, experiment=HydraConfig.get().runtime.choices.get("experiment"))
-        except Exception as err:  # Hydra would print a line of its own about it
+        except Exception as err:  # raised below, as Hydra would add a message of its own
             failures.append(err)
             return None
 
@@ -65,45 +66,11 @@ def _by_hydra(words: Sequence[str]) -> None:
         raise failure
 
 
-def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]") -> None:
-    """Let Hydra read a command line and compose conf/, and call `job` with the result.
-
-    Raises what Hydra raises, and SystemExit after `--cfg` and the like.
-    """
-    import hydra
-
-    from sgdlab.config.options import conf_dir
-    from sgdlab.execution.hydra.compose import version_base
-
-    with _hydra_process(words):
-        hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(job)()
-
-
-@contextmanager
-def _hydra_process(words: Sequence[str]) -> Iterator[None]:
-    """What Hydra takes from the process: its arguments, that errors are raised and not printed, and a
-    folder for the file that its sweeper writes before any job has been checked."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    with tempfile.TemporaryDirectory(prefix="sgdlab-") as scratch:
-        needs = {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}
-        before, environment = sys.argv, {name: os.environ.get(name) for name in needs}
-        sys.argv = ["sgdlab train", *words]
-        os.environ.update(needs)
-        try:
-            yield
-        finally:
-            sys.argv = before
-            for name, value in environment.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-            GlobalHydra.instance().clear()
-
-
 def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
-    """One run; its test loss is what Hydra's sweepers for optimisation minimise."""
+    """Run one configuration, or read it from disk where it is done; returns its test loss.
+
+    Hydra's sweepers that optimise minimise the number that is returned.
+    """
     from sgdlab.execution import validate
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
@@ -116,7 +83,7 @@ def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
     cached = run is not None
     if run is None:
         with without_gc():
-            from sgdlab.execution.run import runner  # and so torch, which takes seconds
+            from sgdlab.execution.run import runner  # imports torch, which takes seconds
         from sgdlab.execution.display.run_display import display
 
         result = runner.run(config, display(quiet=config.quiet), experiment=experiment)

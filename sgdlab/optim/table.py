@@ -33,6 +33,8 @@ class Entry:
     incompatible: why a model whose parameters have these roles, and so many weights in all, cannot be trained with
         these hyperparameters; empty when it can.
     serial: why the batched engine cannot run it; empty when it can.
+    state: numbers stored per weight of a 64 x 64 matrix, besides the weight and its gradient: under "" with
+        the defaults, under `amsgrad=true` and the like where one setting changes it.
     """
 
     formula: str
@@ -47,6 +49,13 @@ class Entry:
     refuse: Callable[[Mapping[str, Any]], str] = lambda hypers: ""
     incompatible: Callable[[Mapping[str, Any], Sequence[str], int], str] = lambda hypers, roles, weights: ""
     serial: str = ""
+    state: Mapping[str, float]
+
+    @property
+    def implementations(self) -> list[str]:
+        """`torch`, `rule`, or both; first the one that optimizer.impl=auto takes for the defaults."""
+        names = ["torch"] * (self.torch is not None) + ["rule"] * (self.rule is not None)
+        return names[::-1] if self.torch_inexact else names
 
 
 _MOMENTS: dict[str, Check] = {
@@ -110,16 +119,19 @@ OPTIMIZERS: dict[str, Entry] = {
             "maximize": Bool(),
         },
         refuse=_nesterov,
+        state={"": 1},
     ),
     "polyak": Entry(
         formula="w(t+1) = w(t) - lr g(w(t)) + momentum (w(t) - w(t-1))",
         rule="sgdlab.optim.rules.momentum:Polyak",
         hypers={"momentum": _FRACTION},
+        state={"": 1},
     ),
     "nesterov": Entry(
         formula="y = w(t) + momentum (w(t) - w(t-1));  w(t+1) = y - lr g(y)",
         rule="sgdlab.optim.rules.momentum:Nesterov",
         hypers={"momentum": _FRACTION},
+        state={"": 1},
     ),
     "adagrad": Entry(
         formula="v <- v + g^2;  w <- w - lr g / (sqrt(v) + eps)",
@@ -134,6 +146,7 @@ OPTIMIZERS: dict[str, Entry] = {
             "eps_inside_root": Bool(),
             "weight_decay": _NONNEGATIVE,
         },
+        state={"": 1},
     ),
     "rmsprop": Entry(
         formula="v <- alpha v + (1 - alpha) g^2;  w <- w - lr g / (sqrt(v) + eps)",
@@ -148,12 +161,14 @@ OPTIMIZERS: dict[str, Entry] = {
             "centered": Bool(),
             "weight_decay": _NONNEGATIVE,
         },
+        state={"": 2, "centered=true": 3},
     ),
     "adadelta": Entry(
         formula="s = sqrt(d + eps) / sqrt(v + eps) g;  w <- w - lr s;  d, v averages of s^2, g^2",
         rule="sgdlab.optim.rules.adadelta:Adadelta",
         torch="torch.optim:Adadelta",
         hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, "weight_decay": _NONNEGATIVE},
+        state={"": 2},
     ),
     "adam": Entry(
         formula="m, v <- averages of g, g^2;  w <- w - lr m^ / (sqrt(v^) + eps)",
@@ -163,6 +178,7 @@ OPTIMIZERS: dict[str, Entry] = {
         torch_only_when={**_TORCHS_ADAM, "box": None},
         hypers={**_ADAM, "box": Optional(ListOf(Number(), 2))},
         refuse=_empty_box,
+        state={"": 2, "amsgrad=true": 3},
     ),
     "adamw": Entry(
         formula="Adam;  w <- w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)",
@@ -171,6 +187,7 @@ OPTIMIZERS: dict[str, Entry] = {
         fused=True,
         torch_only_when=_TORCHS_ADAM,
         hypers=_ADAM,
+        state={"": 2, "amsgrad=true": 3},
     ),
     "nadam": Entry(
         formula="Adam with m~, the average one update ahead;  w <- w - lr m~ / (sqrt(v^) + eps)",
@@ -179,6 +196,7 @@ OPTIMIZERS: dict[str, Entry] = {
         torch_inexact="keeps a factor in torch's default dtype, float32, whatever the precision of the run",
         torch_only_when={"eps_inside_root": False},
         hypers={**_MOMENTS, "momentum_decay": _NONNEGATIVE, "decoupled_weight_decay": Bool()},
+        state={"": 2},
     ),
     "radam": Entry(
         formula="Adam times r_t, which rises to 1;  w <- w - lr m^ at first, while v is uncertain",
@@ -186,16 +204,19 @@ OPTIMIZERS: dict[str, Entry] = {
         torch="torch.optim:RAdam",
         torch_only_when={"eps_inside_root": False},
         hypers={**_MOMENTS, "decoupled_weight_decay": Bool()},
+        state={"": 2},
     ),
     "signsgd": Entry(
         formula="m <- momentum m + (1 - momentum) g;  w <- w - lr sign(m)",
         rule="sgdlab.optim.rules.signsgd:SignSGD",
         hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Bool()},
+        state={"": 1},
     ),
     "lion": Entry(
         formula="c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  m <- b2 m + (1 - b2) g",
         rule="sgdlab.optim.rules.lion:Lion",
         hypers={"betas": _BETAS, "weight_decay": _NONNEGATIVE},
+        state={"": 1},
     ),
     "shampoo": Entry(
         formula="L, R <- averages of G G^T, G^T G;  W <- W - lr L^(-1/4) G R^(-1/4)",
@@ -215,6 +236,7 @@ OPTIMIZERS: dict[str, Entry] = {
             "weight_decay": _NONNEGATIVE,
             "decoupled_weight_decay": Bool(),
         },
+        state={"": 7, "grafting=none": 5, "grafting=sgd": 5},
     ),
     "muon": Entry(
         formula="M <- average of G;  W <- W - lr U V^T, where M = U S V^T;  AdamW for what is no matrix",
@@ -237,6 +259,7 @@ OPTIMIZERS: dict[str, Entry] = {
             "adamw_weight_decay": _NONNEGATIVE,
         },
         incompatible=_no_matrix,
+        state={"": 1},
     ),
     "lbfgs": Entry(
         formula="max_iter times: w <- w - lr H^-1 g;  H^-1 estimated from the last steps",
@@ -250,6 +273,8 @@ OPTIMIZERS: dict[str, Entry] = {
             "line_search_fn": Optional(Choice(("strong_wolfe",))),
         },
         serial="evaluates the loss several times",
+        # differences of weights and of gradients for history_size=100, the direction, the last gradient
+        state={"": 202},
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
@@ -257,5 +282,6 @@ OPTIMIZERS: dict[str, Entry] = {
         hypers={"damping": _NONNEGATIVE, "singular": Choice(("refuse", "pinv"))},
         incompatible=_too_large,
         serial="needs the Hessian",
+        state={"": 0},
     ),
 }

@@ -106,7 +106,7 @@ FLAGS = [
     (train("--cfg", "job", "--info"), "--cfg with --info: "),
     (train("--cfg", "jop"), "invalid choice: 'jop' (choose from 'job', 'hydra', 'all')"),
     (train("--cfg"), "expected one argument"),
-    (train("--resolve"), "--resolve: changes what --cfg shows; give --cfg job too"),
+    (train("--resolve"), "--resolve: changes the output of --cfg; give --cfg job too"),
     (train("--multirunn"), "--multirunn: no such flag; did you mean --multirun?"),
     (train("--config-name", "mine"), "--config-name: no such flag; "),
     (train("--config-dir", "nowhere", "lr=1"), "Additional config directory "),

@@ -1,9 +1,7 @@
 """The command `sgdlab` itself: help that answers without heavy imports, exit codes, where errors go."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -11,74 +9,10 @@ import pytest
 
 import sgdlab
 from sgdlab.base.errors import UserError
+from sgdlab.cli.commands import COMMANDS
 from sgdlab.cli.help import WIDTH, manual
-from sgdlab.cli.main import COMMANDS, main
-from sgdlab.config import options
-
-HEAVY = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "rich")
-
-# Prints the exit code of a command line and which modules it brought in.
-PROBE = """
-import json, sys
 from sgdlab.cli.main import main
-try:
-    code = main(json.loads(sys.argv[1]))
-except SystemExit as end:
-    code = end.code or 0
-print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]))
-"""
-
-
-def probe(words: Sequence[str]) -> tuple[int, set[str], str]:
-    """Exit code, top-level modules and output of a command line in a process of its own."""
-    command = [sys.executable, "-c", PROBE, json.dumps(list(words))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.stderr == ""
-    output, _, last = done.stdout.rstrip("\n").rpartition("\n")
-    code, modules = json.loads(last)
-    return code, set(modules), output
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--help"],
-        ["--version"],
-        *([command, "--help"] for command in COMMANDS),
-        ["data", "fetch", "--help"],
-    ],
-    ids=" ".join,
-)
-def test_help_imports_nothing_heavy(words: list[str]):
-    code, modules, output = probe(words)
-    assert code == 0
-    assert not modules & {*HEAVY, "hydra", "omegaconf"}
-    assert "usage:" in output or words == ["--version"]
-
-
-@pytest.mark.parametrize(
-    "words", [["--cfg", "job"], ["optimizer=adam", "--cfg", "job", "--resolve"]], ids=str
-)
-def test_showing_the_configuration_does_not_import_torch(words: list[str]):
-    code, modules, output = probe(["train", *words])
-    assert code == 0
-    assert not modules & set(HEAVY)
-    assert "batch_size: 64" in output
-
-
-def test_a_setting_is_refused_before_torch_is_imported():
-    for words in (["lr=abc"], ["optimizer.momentum=2"], ["batch_size=70000"], ["-m", "lr=1,-1"]):
-        code, modules, _ = refused(words)
-        assert code == 2
-        assert "torch" not in modules
-
-
-def refused(words: Sequence[str]) -> tuple[int, set[str], str]:
-    """As `probe`, for `sgdlab train` with words that end in an error."""
-    command = [sys.executable, "-c", PROBE, json.dumps(["train", *words])]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    code, modules = json.loads(done.stdout.rstrip("\n").rpartition("\n")[2])
-    return code, set(modules), done.stderr
+from sgdlab.config import options
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):

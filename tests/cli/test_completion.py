@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import sgdlab
-from sgdlab.cli.completion import complete
-from sgdlab.cli.main import COMMANDS, main
-from sgdlab.cli.shell_completion import SCRIPTS
+from sgdlab.cli.commands import COMMANDS
+from sgdlab.cli.completion import SHELLS, complete
+from sgdlab.cli.main import main
 from sgdlab.config import options
 
 # What stands on the line, and the words that may follow; None: every setting of optimizer=adam.
@@ -164,7 +164,7 @@ def test_bash_gets_the_space_after_a_finished_word():
     ["sgdlab train lr=[1 'x", 'sgdlab train "', "sgdlab plot \\", "sgdlab train hydra.run.dir=${", "x y z"],
 )
 def test_whatever_the_line_nothing_else_is_printed(line: str):
-    for shell in SCRIPTS:
+    for shell in SHELLS:
         output, error = ask(line, shell)
         assert error == ""
         assert "rror" not in output

@@ -11,9 +11,12 @@ from helpers.optimizer_problems import START, defaults, yaml_of
 from optimizer_cases import ROWS
 
 from sgdlab import optim
+from sgdlab.base.checks import Bool
+from sgdlab.base.formatting import format_value
 from sgdlab.config.options import conf_dir
 from sgdlab.optim import EXTERNAL, OPTIMIZERS
 from sgdlab.optim.adapter import rule_class
+from sgdlab.optim.rule import Parameter, Rule
 
 NAMES = pytest.mark.parametrize("name", OPTIMIZERS)
 WITH_RULE = pytest.mark.parametrize("name", [name for name, entry in OPTIMIZERS.items() if entry.rule])
@@ -88,3 +91,49 @@ def test_the_formulas_leave_their_arguments_alone():
         functions = {"loss": np.sum, "gradient": np.ones_like, "hessian": lambda w: np.eye(len(w))}
         row.formula(w[0], g, functions, 1, 0.1, defaults(name).hypers)
         assert (w == START[0]).all() and (g == START[1]).all()
+
+
+SAMPLE = (64, 64)  # of the matrix whose state is counted
+
+
+def stored(rule):
+    """The numbers that a rule stores per weight of a matrix."""
+    if not isinstance(rule, Rule):  # Newton's, which has no state
+        return 0
+    state = Parameter.of(rule, "matrix", SAMPLE).init(torch.zeros(SAMPLE))
+    return round(sum(value.numel() for value in state.values()) / (SAMPLE[0] * SAMPLE[1]), 2)
+
+
+@WITH_RULE
+def test_the_table_has_the_state_of_the_rule_and_of_every_setting_that_changes_it(name):
+    entry, hypers = OPTIMIZERS[name], defaults(name).hypers
+    rule = rule_class(entry)
+    found = {"": stored(rule(**hypers))}
+    for key, check in entry.hypers.items():
+        choices = (True, False) if isinstance(check, Bool) else getattr(check, "names", ())
+        for value in choices:
+            changed = {**hypers, key: value}
+            if not entry.refuse(changed) and stored(rule(**changed)) != found[""]:
+                found[f"{key}={format_value(value)}"] = stored(rule(**changed))
+    assert entry.state == found
+
+
+def test_the_table_has_the_state_of_the_only_optimizer_without_a_rule():
+    assert [name for name, entry in OPTIMIZERS.items() if entry.rule is None] == ["lbfgs"]
+    weight = torch.nn.Parameter(torch.randn(SAMPLE, generator=torch.Generator().manual_seed(0)))
+    scale = torch.linspace(1, 10, weight.numel()).view(SAMPLE)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (scale * weight**2).sum() + (weight**4).sum()
+        loss.backward()
+        return loss
+
+    optimizer = optim.build(defaults("lbfgs"), 1e-3, [weight], roles=["matrix"])
+    for _ in range(10):  # of 20 iterations each: more than history_size
+        optimizer.step(closure)
+    state = optimizer.state[weight]
+    tensors = [*state["old_dirs"], *state["old_stps"], state["d"], state["prev_flat_grad"]]
+    assert sum(each.numel() for each in tensors) / weight.numel() == OPTIMIZERS["lbfgs"].state[""]
+    others = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    assert {key for key, value in others.items() if value.numel() > 1} == {"d", "prev_flat_grad"}

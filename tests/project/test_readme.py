@@ -18,7 +18,8 @@ import pytest
 from helpers.documents import BLOCKS, COMMANDS, DOCUMENTS, PAGES, README, ROOT, make_shell, run_blocks
 from helpers.training import composed
 
-from sgdlab.cli import main as cli
+from sgdlab.cli.commands import COMMANDS as SGDLAB_COMMANDS
+from sgdlab.cli.main import main
 from sgdlab.config.reader import read
 from sgdlab.execution.hydra import overrides
 from sgdlab.problem.data.image_data import dataset_status
@@ -55,7 +56,7 @@ def test_every_block_is_of_a_known_kind():
 def test_every_command_can_be_meant(command: list[str]):
     """What takes long to run is at least read: its command, its flags, its settings."""
     name, rest = command[1], command[2:]
-    assert name in cli.COMMANDS
+    assert name in SGDLAB_COMMANDS
     if name != "train":
         return
     given = [word for word in rest if not word.startswith(("-", "hydra")) and word != "job"]
@@ -166,7 +167,7 @@ def test_a_fresh_clone_can_draw_the_recorded_runs(tmp_path: Path, capsys: pytest
     shutil.copytree(BASELINES, tmp_path / "runs" / "baselines")
     picture = tmp_path / "figure.png"
     words = ["plot", "notes/sgd_batch_size", "--runs-dir", str(tmp_path / "runs"), "-o", str(picture)]
-    assert cli.main(words) == 0
+    assert main(words) == 0
     assert "(3 runs)" in capsys.readouterr().out
     assert picture.stat().st_size > 5000
 
@@ -174,9 +175,9 @@ def test_a_fresh_clone_can_draw_the_recorded_runs(tmp_path: Path, capsys: pytest
 def test_commands_in_the_text_exist():
     text = "\n".join(page.read_text(encoding="utf-8") for page in DOCUMENTS)
     named = set(re.findall(r"`sgdlab ([\w-]+)", text))
-    assert named <= {*cli.COMMANDS, "COMMAND"}
+    assert named <= {*SGDLAB_COMMANDS, "COMMAND"}
     listed = re.search(r"`sgdlab COMMAND --help` explains each command: (.*)", TEXT)
-    assert listed and re.findall(r"`(\w+)`", listed[1]) == list(cli.COMMANDS)
+    assert listed and re.findall(r"`(\w+)`", listed[1]) == list(SGDLAB_COMMANDS)
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sgdlab.cli.main import COMMANDS
+from sgdlab.cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "sgdlab").rglob("*.py"))

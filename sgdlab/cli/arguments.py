@@ -1,0 +1,60 @@
+"""Command-line arguments that commands share: the form of a parser, and the folder of runs."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from sgdlab.base.errors import UserError
+
+
+def command_parser(
+    name: str, description: str, examples: str = "", **options: Any
+) -> argparse.ArgumentParser:
+    """A parser in the form that all commands share: no abbreviated options, line breaks kept in --help.
+
+    Args:
+        name: name of the command.
+        description: text above the arguments in --help.
+        examples: text below them.
+        options: further arguments of argparse.ArgumentParser.
+
+    Returns:
+        The parser, without arguments but --help.
+    """
+    return argparse.ArgumentParser(
+        prog=f"sgdlab {name}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **options,
+    )
+
+
+def default_runs_dir() -> Path:
+    """The folder of runs where no option names one: the variable SGDLAB_RUNS, else `runs`."""
+    return Path(os.environ.get("SGDLAB_RUNS") or "runs")
+
+
+def add_runs_dir(parser: argparse.ArgumentParser, *, must_exist: bool = True) -> None:
+    """Add the option --runs-dir, whose value is a Path. A folder that does not exist raises UserError.
+
+    Args:
+        parser: parser to which the option is added.
+        must_exist: whether the command reads runs only, so that a missing folder is an error.
+    """
+
+    def folder(text: str) -> Path:
+        path = Path(text).expanduser()
+        if must_exist and not path.is_dir():
+            raise UserError(f"{text}: no such folder of runs; give --runs-dir the folder that holds them")
+        return path
+
+    parser.add_argument(
+        "--runs-dir",
+        metavar="DIR",
+        type=folder,
+        default=default_runs_dir(),
+        help="folder of runs (default: the variable SGDLAB_RUNS, else runs)",
+    )
