@@ -69,7 +69,7 @@ def spread(base: Config, count: int) -> list[Config]:
 def loop(config: Config) -> Silent:
     """A run by the serial engine, computed as `sgdlab train` computes it, and nothing kept."""
     dtype = device.DTYPES[config.precision]
-    made = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
+    made = problem.build(config, device=torch.device("cpu"), dtype=dtype, log=print)
     batches = setup.batches(config, made.spec.train_size)
     how = setup.implementation(config, made, batches)
     watch = Silent()

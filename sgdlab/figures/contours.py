@@ -43,7 +43,7 @@ def field_of(run: Run) -> Field | None:
     if is_surface and config["dataset"]["name"] in EXACT_DATA and not config.get("ridge"):
         formula = surfaces.function(model)
         return Field(
-            height=lambda x, y: np.asarray(formula([x, y], np)), minima=minima, least=least, exact=True
+            height=lambda x, y: np.asarray(formula(np, x, y)), minima=minima, least=least, exact=True
         )
     if known.get("hessian") is None or not len(minima):
         return None

@@ -88,7 +88,7 @@ def test_the_curves_are_those_of_plain_pytorch(tmp_path, sampling, optimizer, pr
 
 def problem_of(tmp_path, *overrides):
     config = configure(tmp_path, *overrides)
-    return build(config, device=CPU, dtype=device.DTYPES[config.precision], say=print)
+    return build(config, device=CPU, dtype=device.DTYPES[config.precision], log=print)
 
 
 @pytest.mark.parametrize("sampling", ["sequential", "shuffle"])

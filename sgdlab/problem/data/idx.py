@@ -16,13 +16,20 @@ UNSIGNED_BYTE = 0x08  # the type code of IDX for uint8
 
 
 def parse_idx(content: bytes | bytearray, name: str) -> npt.NDArray[np.uint8]:
-    """The array that an unpacked IDX file holds: uint8, of the shape in its header, writable.
+    """Decode an unpacked IDX file.
 
-    That of a bytearray is a view of it. `name` is what an error calls the file. Raises UserError if the
-    header or the length is wrong.
+    Args:
+        content: the whole file.
+        name: of the file, for errors.
+
+    Returns:
+        A writable uint8 array of the shape in the header; it shares the memory of a bytearray.
+
+    Raises:
+        UserError: the header or the length is wrong.
     """
     if len(content) < 4:
-        raise UserError(f"{name} is no IDX file: {len(content)} bytes are too short for a header")
+        raise UserError(f"{name} is no IDX file: {len(content)} bytes are too few for a header")
     zeros, kind, axes = struct.unpack_from(">HBB", content)
     if zeros != 0 or kind != UNSIGNED_BYTE or axes == 0:
         raise UserError(
@@ -43,7 +50,7 @@ def parse_idx(content: bytes | bytearray, name: str) -> npt.NDArray[np.uint8]:
 
 
 def idx_bytes(array: npt.NDArray[np.uint8]) -> bytes:
-    """The unpacked IDX file of a uint8 array with 1 to 255 axes (the inverse of `parse_idx`)."""
+    """Encode a uint8 array of 1 to 255 axes as an unpacked IDX file: the inverse of `parse_idx`."""
     assert array.dtype == np.uint8 and array.ndim >= 1, (array.dtype, array.shape)
     header = struct.pack(f">HBB{array.ndim}I", 0, UNSIGNED_BYTE, array.ndim, *array.shape)
     return header + array.tobytes(order="C")
