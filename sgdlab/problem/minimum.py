@@ -99,7 +99,7 @@ def _by_newton(problem: Problem) -> Minimum:
 
 
 def objective_function(problem: Problem) -> Callable[[Tensor], Tensor]:
-    """The objective over all training examples, as a function of one vector of weights, float64 on the CPU."""
+    """The objective over all training examples as a function of one vector of weights, float64 on the CPU."""
     data, ridge = problem.data, problem.config.ridge
     x, y = data.prepare(data.train_x).cpu().double(), data.train_y.cpu()
     y = y.double() if y.is_floating_point() else y

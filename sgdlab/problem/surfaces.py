@@ -67,11 +67,6 @@ def surface(model: Mapping[str, Any]) -> Surface:
     return SURFACES[model["name"]]
 
 
-def function(model: Mapping[str, Any]) -> Formula:
-    """The formula of `surface(model)`, for the contours of a recorded run."""
-    return surface(model).formula
-
-
 def spectrum(dimension: int, condition: float) -> Point:
     """Eigenvalues in geometric progression.
 

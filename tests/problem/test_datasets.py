@@ -15,7 +15,8 @@ from sgdlab.problem.data.image_sets import EMBEDDED
 
 
 def load(*overrides, dtype=torch.float32):
-    config = read(composed(*overrides))
+    loss = ("loss=mse",) if "dataset=linear_regression" in overrides else ()
+    config = read(composed(*overrides, *loss))
     return datasets.load(
         config.dataset,
         problem.check(config),

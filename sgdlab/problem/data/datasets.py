@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sgdlab.problem.data.generated import generate
 from sgdlab.problem.data.image_data import load_images
-from sgdlab.problem.settings import Data, GeneratedData, ImageData
+from sgdlab.problem.settings import Data, ImageData
 from sgdlab.problem.spec import Spec
 
 
@@ -77,7 +77,7 @@ def load(
     if isinstance(data, ImageData):
         images = load_images(data.name, data_dir, log)
         arrays = (images.train_x, images.train_y, images.test_x, images.test_y)
-        train_x, train_y, test_x, test_y = (torch.from_numpy(array) for array in arrays)
+        train_x, train_y, test_x, test_y = map(torch.from_numpy, arrays)
         sha256, source = images.sha256, images.source
     else:
         train_x, train_y, test_x, test_y, sha256 = generate(data, spec)
@@ -85,8 +85,7 @@ def load(
         train_x, test_x = train_x.to(dtype), test_x.to(dtype)
         if train_y.is_floating_point():
             train_y, test_y = train_y.to(dtype), test_y.to(dtype)
-    if isinstance(data, ImageData | GeneratedData):
-        train_x, train_y = train_x[: data.limit], train_y[: data.limit]
+    train_x, train_y = train_x[: spec.train_size], train_y[: spec.train_size]
     return Dataset(
         train_x=train_x.to(device),
         train_y=train_y.to(device),

@@ -6,6 +6,7 @@ here. It checks nothing: every file is compared with its known size and SHA-256 
 
 import errno
 import http.client
+import re
 import shutil
 import socket
 import tarfile
@@ -119,8 +120,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
         error = error.reason
     message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    if isinstance(error, BadFile):
-        message = f"{error.path.name} {error.problem}"  # its folder was temporary
+    message = re.sub(rf"/.*/{re.escape(PARTIAL)}[^/]*/", "", message)  # a temporary folder
     return " ".join(message.split()) or type(error).__name__
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 PIECE = 2**20  # bytes that are unpacked in one call
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class KnownFile:
     """A file's name, its size in bytes and its SHA-256 in hex, both of the unpacked content."""
 

@@ -18,6 +18,7 @@ from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.base.files import atomic_write
 from sgdlab.problem.data.files import BadFile, Found, KnownFile, find
 from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, ImageSet, Labels, Pixels
+from sgdlab.problem.spec import IMAGE_SETS
 
 EMBEDDED_SOURCE = "part of sgdlab"
 
@@ -75,15 +76,15 @@ class _Search:
     missing: list[KnownFile] = field(default_factory=list)
 
 
-def default_data_dir() -> Path:
-    """The folder that the variable SGDLAB_DATA names, else the user's cache folder for sgdlab."""
-    chosen = os.environ.get("SGDLAB_DATA")
-    return _absolute(Path(chosen)) if chosen else Path(platformdirs.user_cache_dir("sgdlab", appauthor=False))
+def data_folder(data_dir: Path | None = None) -> Path:
+    """The data folder: `data_dir`, else the variable SGDLAB_DATA, else the user's cache folder for sgdlab.
 
-
-def data_folder(data_dir: Path | None) -> Path:
-    """The data folder: `data_dir` made absolute, or the default one."""
-    return default_data_dir() if data_dir is None else _absolute(data_dir)
+    It is absolute, with ~ as the home folder: the record of a run must not depend on where it was started.
+    """
+    chosen = data_dir or os.environ.get("SGDLAB_DATA")
+    if not chosen:
+        return Path(platformdirs.user_cache_dir("sgdlab", appauthor=False))
+    return Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -152,6 +153,7 @@ def dataset_status(name: str, data_dir: Path | None = None) -> Status:
         UsageError: there is no such data set.
     """
     dataset, folder = _image_set(name), data_folder(data_dir)
+    _, _, train, test = IMAGE_SETS[name]
     search = _search(dataset, folder)
     partly: Literal["incomplete", "absent"] = "incomplete" if search.found else "absent"
     places = [file.path.parent for file in search.found.values()] or [folder / dataset.folders[0]]
@@ -162,8 +164,8 @@ def dataset_status(name: str, data_dir: Path | None = None) -> Status:
         state="corrupt" if search.bad else partly if search.missing else "present",
         folder="; ".join(dict.fromkeys(map(str, shown))),
         size=sum(file.path.stat().st_size for file in search.found.values()),
-        train=dataset.train,
-        test=dataset.test,
+        train=train,
+        test=test,
         source=", ".join(mirrors) or EMBEDDED_SOURCE,
         problems=tuple(map(str, search.bad)),
     )
@@ -211,8 +213,3 @@ def _image_set(name: str) -> ImageSet:
     if name not in DATASETS:
         raise UsageError(f"unknown image data set {name!r}: {did_you_mean(name, DATASETS)}")
     return DATASETS[name]
-
-
-def _absolute(path: Path) -> Path:
-    """Absolute, with ~ as the home folder: the record of a run must not depend on where it was started."""
-    return Path(os.path.abspath(os.path.expanduser(path)))

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from sgdlab.base.errors import UserError
 from sgdlab.problem.data import files
-from sgdlab.problem.data.files import BadFile, KnownFile, find, read_known
+from sgdlab.problem.data.files import BadFile, KnownFile, find, read_verified
 from sgdlab.problem.data.idx import idx_bytes, parse_idx
 
 # The IDX format
@@ -56,7 +56,7 @@ def test_idx_with_a_wrong_header_or_length_is_refused(array, damage):
 # One file
 
 
-KNOWN = KnownFile(name="file", size=5, sha256=hashlib.sha256(b"hello").hexdigest())
+KNOWN = KnownFile("file", 5, hashlib.sha256(b"hello").hexdigest())
 
 
 @pytest.mark.parametrize(
@@ -85,20 +85,20 @@ def test_a_bad_file_is_named_with_what_was_found_and_expected(tmp_path, name, co
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(BadFile) as caught:
-        read_known(path, KNOWN)
+        read_verified(path, KNOWN)
     assert str(path) in str(caught.value) and problem in str(caught.value)
 
 
 def test_a_good_file_is_read_packed_and_unpacked(tmp_path):
     (tmp_path / "file").write_bytes(b"hello")
     (tmp_path / "file.gz").write_bytes(gzip.compress(b"hello", mtime=0))
-    assert read_known(tmp_path / "file", KNOWN) == read_known(tmp_path / "file.gz", KNOWN) == b"hello"
+    assert read_verified(tmp_path / "file", KNOWN) == read_verified(tmp_path / "file.gz", KNOWN) == b"hello"
 
 
 def test_a_folder_in_the_place_of_a_file_is_a_bad_file(tmp_path):
     (tmp_path / "file").mkdir()
     with pytest.raises(BadFile, match="cannot be read"):
-        read_known(tmp_path / "file", KNOWN)
+        read_verified(tmp_path / "file", KNOWN)
 
 
 def test_the_first_good_copy_is_found_and_the_bad_ones_before_it_are_told(tmp_path):
@@ -118,7 +118,7 @@ def test_a_file_is_unpacked_in_pieces_into_one_place(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"hello")
     (tmp_path / "file.gz").write_bytes(gzip.compress(b"hello"))
     for name in ("file", "file.gz"):
-        content = read_known(tmp_path / name, KNOWN)
+        content = read_verified(tmp_path / name, KNOWN)
         assert isinstance(content, bytearray) and content == b"hello"
 
 
