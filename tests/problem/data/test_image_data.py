@@ -16,8 +16,6 @@ from helpers.tiny_sets import (
     cifar_contents,
     debian_is_installed,
     idx_contents,
-    serving,
-    tiny,
     write,
 )
 
@@ -29,16 +27,6 @@ from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, EMBEDDED
 
 NEEDS_DEBIAN = pytest.mark.skipif(not debian_is_installed(), reason="needs Debian's dataset-fashion-mnist")
 CONTENTS = idx_contents()
-
-
-@pytest.fixture
-def use(monkeypatch):
-    """use("mnist", contents, *mirrors): replace a row of the table by a tiny one."""
-
-    def replace_row(name, contents, *mirrors):
-        monkeypatch.setitem(DATASETS, name, tiny(name, contents, *mirrors))
-
-    return replace_row
 
 
 def silent(line: str) -> None:
@@ -84,14 +72,13 @@ def test_arrays_have_the_promised_shapes_and_types(tmp_path, use):
     assert images.sha256 == hashlib.sha256(digests.encode()).hexdigest()
 
 
-def test_mnist_lying_directly_in_the_folder_is_no_altered_fashion_mnist(tmp_path, use):
+def test_mnist_lying_directly_in_the_folder_is_no_altered_fashion_mnist(tmp_path, use, mirror):
     other = idx_contents(seed=1)
     use("mnist", other)
     write(tmp_path, other)
     log = []
-    with serving(write(tmp_path / "www", CONTENTS, packed=True)) as mirror:
-        use("fashion_mnist", CONTENTS, mirror)
-        assert same_as(load_images("fashion_mnist", tmp_path, log.append), CONTENTS)
+    use("fashion_mnist", CONTENTS, mirror)
+    assert same_as(load_images("fashion_mnist", tmp_path, log.append), CONTENTS)
     assert all(line.startswith("downloading") for line in log)
     assert same_as(load_images("mnist", tmp_path), other)
 
