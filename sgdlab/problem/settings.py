@@ -209,11 +209,16 @@ class CrossEntropy(Loss):
 Data = ImageData | GeneratedData | LeastSquaresData | ExactData | NoiseData | SequenceData
 Model = Mlp | Linear | Cnn | SurfaceModel
 
+# Features, classes, training and test examples, as published with each data set.
+IMAGE_SETS: dict[str, tuple[tuple[int, ...], int, int, int]] = {
+    "fashion_mnist": ((1, 28, 28), 10, 60_000, 10_000),
+    "fashion_mnist_small": ((1, 28, 28), 10, 6_000, 1_000),
+    "mnist": ((1, 28, 28), 10, 60_000, 10_000),
+    "cifar10": ((3, 32, 32), 10, 50_000, 10_000),
+}
+
 DATASETS: dict[str, type] = {
-    "fashion_mnist": ImageData,
-    "fashion_mnist_small": ImageData,
-    "mnist": ImageData,
-    "cifar10": ImageData,
+    **dict.fromkeys(IMAGE_SETS, ImageData),
     "linear_regression": GeneratedData,
     "logistic_regression": GeneratedData,
     "least_squares": LeastSquaresData,

@@ -62,14 +62,6 @@ class Spec:
         return self.classes > 0
 
 
-# Features, classes, training and test examples, as published with each data set.
-IMAGE_SETS: dict[str, tuple[Shape, int, int, int]] = {
-    "fashion_mnist": ((1, 28, 28), 10, 60_000, 10_000),
-    "fashion_mnist_small": ((1, 28, 28), 10, 6_000, 1_000),
-    "mnist": ((1, 28, 28), 10, 60_000, 10_000),
-    "cifar10": ((3, 32, 32), 10, 50_000, 10_000),
-}
-
 # Losses whose targets are classes; the others also take real-valued targets.
 _NEEDS_CLASSES = ("cross_entropy", "nll", "kl_div", "logistic")
 
@@ -119,7 +111,7 @@ def _sizes(data: Data, model: Model) -> tuple[Shape, int, int, int]:
             f"use problem={model.name}, or dataset=exact or dataset=noise"
         )
     if isinstance(data, settings.ImageData):
-        return IMAGE_SETS[data.name]
+        return settings.IMAGE_SETS[data.name]
     if isinstance(data, settings.GeneratedData):
         classification = data.name == "logistic_regression"
         if classification and data.noise > 0.5:

@@ -18,7 +18,7 @@ from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.base.files import atomic_write
 from sgdlab.problem.data.files import BadFile, Found, KnownFile, find
 from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, ImageSet, Labels, Pixels
-from sgdlab.problem.spec import IMAGE_SETS
+from sgdlab.problem.settings import IMAGE_SETS
 
 EMBEDDED_SOURCE = "part of sgdlab"
 

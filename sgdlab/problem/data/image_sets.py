@@ -1,5 +1,4 @@
-"""The table of image data sets: their files, the folders and mirrors that may have them, how to decode
-them."""
+"""The table of image data sets: their files, where these may lie, who has them, and how to decode them."""
 
 import hashlib
 import pickle
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from sgdlab.problem.data.files import Found, KnownFile
 from sgdlab.problem.data.idx import parse_idx
-from sgdlab.problem.spec import IMAGE_SETS
+from sgdlab.problem.settings import IMAGE_SETS
 
 Pixels = npt.NDArray[np.uint8]  # (N, channels, height, width), 0-255
 Labels = npt.NDArray[np.int64]  # (N,), 0-9
@@ -58,7 +57,7 @@ class ImageSet:
 
 def _from_idx(files: Sequence[Found]) -> Arrays:
     """Four IDX files in the order of the table; grey images, so one channel."""
-    train_x, train_y, test_x, test_y = (parse_idx(file.content, str(file.path)) for file in files)
+    train_x, train_y, test_x, test_y = (parse_idx(file.content) for file in files)
     return train_x[:, None], train_y.astype(np.int64), test_x[:, None], test_y.astype(np.int64)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import struct
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sgdlab.base.errors import UserError
 from sgdlab.problem.data import files
 from sgdlab.problem.data.files import BadFile, KnownFile, find, read_verified
 from sgdlab.problem.data.idx import idx_bytes, parse_idx
@@ -19,24 +19,23 @@ from sgdlab.problem.data.idx import idx_bytes, parse_idx
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=6)))
 def test_idx_round_trip(array):
-    read = parse_idx(idx_bytes(array), "file")
+    read = parse_idx(idx_bytes(array))
     assert read.dtype == np.uint8 and read.shape == array.shape and np.array_equal(read, array)
     assert read.flags.writeable  # torch.from_numpy warns of arrays that are not
 
 
 @given(st.binary(max_size=40))
-def test_idx_of_any_bytes_is_an_array_or_an_error_with_the_name(content):
+def test_idx_of_any_bytes_is_an_array_or_an_error(content):
     try:
-        array = parse_idx(content, "some/file")
-    except UserError as error:
-        assert "some/file" in str(error) and "\n" not in str(error)
-    else:
-        assert idx_bytes(array) == content
+        array = parse_idx(content)
+    except (ValueError, struct.error):
+        return
+    assert array.ndim == 0 or idx_bytes(array) == content
 
 
 @given(
     hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)),
-    st.sampled_from(["shorter", "longer", "float", "magic", "no axes", "more rows"]),
+    st.sampled_from(["shorter", "longer", "float", "magic", "more rows"]),
 )
 def test_idx_with_a_wrong_header_or_length_is_refused(array, damage):
     content = bytearray(idx_bytes(array))
@@ -45,12 +44,10 @@ def test_idx_with_a_wrong_header_or_length_is_refused(array, damage):
     elif damage == "longer":
         content += b"\0"
     else:
-        position, value = {"float": (2, 0x0D), "magic": (0, 1), "no axes": (3, 0), "more rows": (7, 77)}[
-            damage
-        ]
+        position, value = {"float": (2, 0x0D), "magic": (0, 1), "more rows": (7, 77)}[damage]
         content[position] = value
-    with pytest.raises(UserError, match="some/file"):
-        parse_idx(bytes(content), "some/file")
+    with pytest.raises((ValueError, struct.error)):
+        parse_idx(bytes(content))
 
 
 # One file
@@ -124,7 +121,7 @@ def test_a_file_is_unpacked_in_pieces_into_one_place(tmp_path, monkeypatch):
 
 def test_an_array_of_unpacked_bytes_is_no_copy():
     content = bytearray(idx_bytes(np.arange(6, dtype=np.uint8).reshape(2, 3)))
-    array = parse_idx(content, "file")
+    array = parse_idx(content)
     content[-1] = 99
     assert array.tolist() == [[0, 1, 2], [3, 4, 99]] and array.flags.writeable
-    assert parse_idx(bytes(content), "file").flags.writeable
+    assert parse_idx(bytes(content)).flags.writeable

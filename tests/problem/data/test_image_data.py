@@ -36,7 +36,7 @@ def silent(line: str) -> None:
 def same_as(images: Images, contents: dict[str, bytes]) -> bool:
     arrays = (images.train_x[:, 0], images.train_y, images.test_x[:, 0], images.test_y)
     return all(
-        np.array_equal(array, parse_idx(content, ""))
+        np.array_equal(array, parse_idx(content))
         for array, content in zip(arrays, contents.values(), strict=True)
     )
 
