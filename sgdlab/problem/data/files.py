@@ -36,7 +36,6 @@ class BadFile(Exception):
     def __init__(self, path: Path, problem: str, sha256: str = "") -> None:
         super().__init__(f"{path} {problem}")
         self.path = path
-        self.problem = problem
         self.sha256 = sha256
 
 

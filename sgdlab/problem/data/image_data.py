@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ import platformdirs
 
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.base.files import atomic_write
-from sgdlab.problem.data.files import BadFile, Found, KnownFile, find
+from sgdlab.problem.data.files import BadFile, Found, find
 from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, ImageSet, Labels, Pixels
 from sgdlab.problem.settings import IMAGE_SETS
 
@@ -65,15 +65,6 @@ class Status:
     test: int
     source: str
     problems: tuple[str, ...]
-
-
-@dataclass(kw_only=True)
-class _Search:
-    """The outcome of a search: good files by name, bad copies, and the files that no folder has."""
-
-    found: dict[str, Found] = field(default_factory=dict)
-    bad: list[BadFile] = field(default_factory=list)
-    missing: list[KnownFile] = field(default_factory=list)
 
 
 def data_folder(data_dir: Path | None = None) -> Path:
@@ -154,59 +145,65 @@ def dataset_status(name: str, data_dir: Path | None = None) -> Status:
     """
     dataset, folder = _image_set(name), data_folder(data_dir)
     _, _, train, test = IMAGE_SETS[name]
-    search = _search(dataset, folder)
-    partly: Literal["incomplete", "absent"] = "incomplete" if search.found else "absent"
-    places = [file.path.parent for file in search.found.values()] or [folder / dataset.folders[0]]
+    found, bad = _search(dataset, folder)
+    partly: Literal["incomplete", "absent"] = "incomplete" if found else "absent"
+    places = [file.path.parent for file in found.values()] or [folder / dataset.folders[0]]
     shown = (path.relative_to(folder) if path.is_relative_to(folder) else path for path in places)
-    mirrors = [mirror.split("/")[2] for mirror in dataset.mirrors]
+    hosts = [mirror.split("/")[2] for mirror in dataset.mirrors]
     return Status(
         name=name,
-        state="corrupt" if search.bad else partly if search.missing else "present",
+        state="corrupt" if bad else partly if len(found) < len(dataset.files) else "present",
         folder="; ".join(dict.fromkeys(map(str, shown))),
-        size=sum(file.path.stat().st_size for file in search.found.values()),
+        size=sum(file.path.stat().st_size for file in found.values()),
         train=train,
         test=test,
-        source=", ".join(mirrors) or EMBEDDED_SOURCE,
-        problems=tuple(map(str, search.bad)),
+        source=", ".join(hosts) or EMBEDDED_SOURCE,
+        problems=tuple(map(str, bad)),
     )
 
 
 def _obtain(name: str, dataset: ImageSet, folder: Path, log: Callable[[str], None]) -> dict[str, Found]:
     """All files of a set; raises as `load_images` does."""
-    search = _search(dataset, folder)
-    if search.missing and not dataset.mirrors:
-        problem = search.bad[0] if search.bad else f"{search.missing[0].name}.gz is not in the package"
+    found, bad = _search(dataset, folder)
+    missing = [known for known in dataset.files if known.name not in found]
+    if missing and not dataset.mirrors:
+        problem = bad[0] if bad else f"{missing[0].name}.gz is not in the package"
         raise UserError(f"{problem}; install sgdlab again: {name} is part of it")
-    for bad in search.bad:
-        log(f"{name}: {bad}; it is not used")
+    for file in bad:
+        log(f"{name}: {file}; it is not used")
     own = folder / dataset.folders[0]
-    packed = {file: copy for file, copy in search.found.items() if copy.path.parent == DEBIAN_FOLDER}
-    with suppress(
-        OSError
-    ):  # to unpack them takes most of the time of a load, but a load works without a copy
-        for file, copy in packed.items():
-            own.mkdir(parents=True, exist_ok=True)
-            atomic_write(own / file, copy.content)
-    if not search.missing:
-        return search.found
+    _keep_unpacked(found, own)
+    if not missing:
+        return found
     from sgdlab.problem.data.download import download
 
-    return search.found | download(name, dataset, search.missing, own, log)
+    return found | download(name, dataset, missing, own, log)
 
 
-def _search(dataset: ImageSet, folder: Path) -> _Search:
-    """Look for all files of a set in its folders."""
-    search = _Search()
+def _keep_unpacked(found: dict[str, Found], own: Path) -> None:
+    """Copy the packed files of Debian's package to our own folder, as unpacking slows every load down.
+
+    Without room or permission for a copy, the data set still loads.
+    """
+    with suppress(OSError):
+        for name, file in found.items():
+            if file.path.parent == DEBIAN_FOLDER:
+                own.mkdir(parents=True, exist_ok=True)
+                atomic_write(own / name, file.content)
+
+
+def _search(dataset: ImageSet, folder: Path) -> tuple[dict[str, Found], list[BadFile]]:
+    """The good files of a set by name, and the bad copies met on the way."""
+    good: dict[str, Found] = {}
+    bad: list[BadFile] = []
     others = {file.sha256 for row in DATASETS.values() for file in row.files}
     for known in dataset.files:
-        found, bad = find(known, [folder / place for place in dataset.folders])
+        found, wrong = find(known, [folder / place for place in dataset.folders])
         # MNIST and Fashion-MNIST have the same file names: directly in the data folder, one is no bad other.
-        search.bad += [file for file in bad if not (file.path.parent == folder and file.sha256 in others)]
+        bad += [file for file in wrong if not (file.path.parent == folder and file.sha256 in others)]
         if found:
-            search.found[known.name] = found
-        else:
-            search.missing.append(known)
-    return search
+            good[known.name] = found
+    return good, bad
 
 
 def _image_set(name: str) -> ImageSet:
