@@ -40,9 +40,7 @@ def images(folder: str) -> tuple[np.ndarray, np.ndarray]:
     from sgdlab.problem.data.idx import parse_idx
 
     raw = Path(folder) / "FashionMNIST" / "raw"
-    x, y = (
-        parse_idx((raw / f"train-{kind}-ubyte").read_bytes(), kind) for kind in ("images-idx3", "labels-idx1")
-    )
+    x, y = (parse_idx((raw / f"train-{kind}-ubyte").read_bytes()) for kind in ("images-idx3", "labels-idx1"))
     return x.reshape(len(x), -1), y
 
 

@@ -89,7 +89,7 @@ def vary(base: Config, count: int) -> list[Config]:
 def run_loop(config: Config) -> TimingCallback:
     """Train a run with the serial engine, computed as `sgdlab train` computes it, without records."""
     dtype = device.DTYPES[config.precision]
-    built = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
+    built = problem.build(config, device=torch.device("cpu"), dtype=dtype, log=print)
     batches = setup.batches(config, built.spec.train_size)
     implementation = setup.implementation(config, built, batches)
     callback = TimingCallback()

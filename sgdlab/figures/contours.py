@@ -41,9 +41,9 @@ def field_of(run: Run) -> Field | None:
     least, model = known.get("least"), config["model"]
     is_surface = model["name"] in (*surfaces.SURFACES, surfaces.QUADRATIC)
     if is_surface and config["dataset"]["name"] in EXACT_DATA and not config.get("ridge"):
-        formula = surfaces.function(model)
+        formula = surfaces.surface(model).formula
         return Field(
-            height=lambda x, y: np.asarray(formula([x, y], np)), minima=minima, least=least, exact=True
+            height=lambda x, y: np.asarray(formula(np, x, y)), minima=minima, least=least, exact=True
         )
     if known.get("hessian") is None or not len(minima):
         return None

@@ -1,17 +1,17 @@
 """The losses of the notes, each the mean over the examples of a batch.
 
-A classification data set's targets are class indices; `build` brings them into the form that each
-loss is defined on, so that every loss can be used for classification:
+The targets of a classification data set are class indices; `build` converts them to the form on which each
+loss is defined, so that every loss works for classification:
 
-- cross_entropy: logits against class indices.
-- nll: negative log-likelihood, of log_softmax(outputs) against class indices. Equal to cross_entropy.
-- kl_div: KL(target || prediction), of log_softmax(outputs) against one-hot probabilities. For one-hot
-  targets equal to nll, as 0 log 0 = 0.
-- mse, l1: of the outputs as they are against one-hot targets, mean over examples and classes. For
-  regression: against the real-valued targets.
-- half_mse: half the squared distance of the outputs from the same targets, |out - target|^2 / 2.
-- logistic: log(1 + exp(-s z)) of the one output z, where s = -1 for class 0 and +1 for class 1.
-- value: the outputs themselves, of a surface; it has no targets.
+- cross_entropy: of logits and class indices.
+- nll: negative log-likelihood, of log_softmax(outputs) and class indices; equal to cross_entropy.
+- kl_div: KL(target || prediction), of log_softmax(outputs) and one-hot probabilities. For one-hot targets it
+  equals nll, as 0 log 0 = 0.
+- mse, l1: of the raw outputs and one-hot targets, mean over examples and classes. For regression: of outputs
+  and real targets.
+- half_mse: half the squared distance of outputs and the same targets, |out - target|^2 / 2.
+- logistic: log(1 + exp(-s z)) of the single output z, where s = -1 for class 0 and +1 for class 1.
+- value: the outputs themselves, for a surface, which has no targets.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,16 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def build(loss: settings.Loss, *, outputs: int, classification: bool) -> LossFunction:
-    """The loss as a function of outputs (batch, outputs) and targets.
+    """Build a loss; `sgdlab.problem.check` has accepted its combination with data and model.
 
-    Targets are class indices (batch,) for classification and reals (batch, outputs) for regression; the
-    outputs of a surface are (batch,). The result is a scalar: the mean over the batch. Combinations are
-    checked before, in `specs.check`.
+    Args:
+        loss: its settings.
+        outputs: numbers that the model returns for one input.
+        classification: whether targets are class indices.
+
+    Returns:
+        A function of outputs (batch, outputs), for a surface (batch,), and targets: class indices (batch,) or
+        real numbers (batch, outputs). It returns a scalar, the mean over the batch.
     """
     if isinstance(loss, settings.CrossEntropy):
         smoothing = loss.label_smoothing
@@ -56,7 +61,7 @@ def _logistic(out: Tensor, target: Tensor) -> Tensor:
 
 
 def _kl_div(out: Tensor, target: Tensor) -> Tensor:
-    """As F.kl_div with "batchmean", which torch.func.vmap cannot map; out and target (batch, outputs)."""
+    """F.kl_div with "batchmean", which torch.func.vmap cannot map; out and target (batch, outputs)."""
     return (torch.xlogy(target, target) - target * F.log_softmax(out, dim=-1)).sum(-1).mean()
 
 
@@ -66,5 +71,5 @@ def _half_mse(out: Tensor, target: Tensor) -> Tensor:
 
 
 def _one_hot(target: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-    # Not F.one_hot, which looks at the values and so cannot be mapped over examples.
+    # F.one_hot reads the values, so that torch.func.vmap cannot map it over examples.
     return (target[..., None] == torch.arange(classes, device=target.device)).to(dtype)

@@ -1,4 +1,4 @@
-"""What is known of a problem's minimum: from the table of surfaces, or computed for few weights."""
+"""The minimum of a problem, where it is known: from the table of surfaces, or by Newton's method."""
 
 import copy
 from collections.abc import Callable
@@ -12,17 +12,18 @@ from sgdlab.problem import Problem, settings, surfaces
 
 MOST_WEIGHTS = 64
 QUADRATIC_LOSSES = ("mse", "half_mse")
-ITERATIONS = 100  # of Newton's method, which needs about ten where it converges at all
+ITERATIONS = 100  # of Newton's method; about ten suffice if it converges
 
 Point = tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Minimum:
-    """The least value of the objective over all training examples; None for what is not known.
+    """The minimum of the objective over all training examples; None for what is unknown.
 
-    minima: every point that has it, in the order of the model's weights.
-    hessian: the second derivatives, the same at all of them.
+    least: its value.
+    minima: all points of that value, each with the weights in the model's order.
+    hessian: the matrix of second derivatives, the same at all of them.
     """
 
     least: float | None = None
@@ -33,9 +34,9 @@ class Minimum:
 def known_minimum(problem: Problem) -> Minimum:
     """The minimum of a surface, or of a linear model whose objective is strictly convex and smooth.
 
-    Surfaces: from their table, for data that leave the function as it is (quadratics: with a ridge too);
-    of `tilt`, which is linear, the minimum over its domain. Linear models of at most MOST_WEIGHTS weights
-    with a squared loss, or with a smooth loss and a ridge: by Newton's method in float64.
+    Surfaces: from their table, if the data add no linear term (quadratics: with a ridge too); for `tilt`,
+    which is linear, the minimum over its domain. Linear models of at most MOST_WEIGHTS weights with a squared
+    loss, or with a smooth loss and a ridge: by Newton's method in float64.
     """
     model = problem.config.model
     if problem.spec.weights > MOST_WEIGHTS:
@@ -70,9 +71,9 @@ def _of_surface(problem: Problem, model: settings.SurfaceModel) -> Minimum:
 
 
 def _by_newton(problem: Problem) -> Minimum:
-    """Newton's method from 0, until rounding keeps the gradient from getting any smaller.
+    """Newton's method from 0, until rounding errors keep the gradient from shrinking further.
 
-    A step is halved until it makes the gradient smaller, which a strictly convex function always allows.
+    A step is halved until it shrinks the gradient, which is always possible for a strictly convex function.
     """
     value = objective_function(problem)
 
@@ -98,7 +99,7 @@ def _by_newton(problem: Problem) -> Minimum:
 
 
 def objective_function(problem: Problem) -> Callable[[Tensor], Tensor]:
-    """f of all weights as one vector, in float64 on the CPU, for the problem's training examples."""
+    """The objective over all training examples as a function of one vector of weights, float64 on the CPU."""
     data, ridge = problem.data, problem.config.ridge
     x, y = data.prepare(data.train_x).cpu().double(), data.train_y.cpu()
     y = y.double() if y.is_floating_point() else y

@@ -1,6 +1,8 @@
-"""The models: fully connected, linear, the convolutional network of optimizer benchmarks, and surfaces."""
+"""The models as torch modules: fully connected, linear, a convolutional network, and surfaces.
 
-import itertools
+Shapes and roles of their parameters are those of `sgdlab.problem.spec`.
+"""
+
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from sgdlab.problem import settings
-from sgdlab.problem.spec import Spec
+from sgdlab.problem.spec import Shape, Spec
 from sgdlab.problem.surfaces import Formula, surface
 
-# The standard deviation that a standard normal keeps when it is cut off at two of its own.
+# The standard deviation of a standard normal distribution cut off at two standard deviations.
 CUT_OFF = 0.87962566103423978
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -26,10 +28,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Point(nn.Module):
-    """A surface as a model: its one parameter `w`, shape (d,), is the point, its input a batch of xi.
-
-    forward: xi (batch, d) -> f(w) + xi . w, shape (batch,).
-    """
+    """A surface as a model. Its one parameter `w`, shape (d,), is the point; its input is a batch of xi."""
 
     def __init__(self, formula: Formula, start: tuple[float, ...]) -> None:
         super().__init__()
@@ -37,22 +36,30 @@ class Point(nn.Module):
         self._formula = formula
 
     def forward(self, xi: Tensor) -> Tensor:
-        """xi: (batch, d), slopes that the examples add to the surface."""
-        value: Tensor = self._formula(self.w.unbind(), torch)
+        """f(w) + xi . w, shape (batch,), for the linear coefficients xi, shape (batch, d)."""
+        value: Tensor = self._formula(torch, *self.w.unbind())
         return value + xi @ self.w
 
 
 def build(model: settings.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -> nn.Module:
-    """A model from inputs (batch, *spec.features) to outputs (batch, spec.outputs), on the CPU; that of a
-    surface is a `Point`.
+    """Build a model with its initial weights, on the CPU.
 
-    Its initial weights are those of `torch.manual_seed(seed)` followed by building the layers in order,
-    in float32 for every `dtype`, so that runs of different precision start at the same point; given ones
-    are rounded to `dtype` alone. The caller's random state is left as it was.
+    The weights are drawn in float32, whatever `dtype` is, so that runs of different precision start at the
+    same point; given ones are rounded to `dtype` only. The caller's random state is left as it was.
+
+    Args:
+        model: its settings.
+        spec: the sizes of its problem.
+        seed: the weights are those that torch draws after `torch.manual_seed(seed)`, layer by layer.
+        dtype: of the weights.
+
+    Returns:
+        A module from inputs (batch, *spec.features) to outputs (batch, spec.outputs); for a surface a
+        `Point`.
     """
     if isinstance(model, settings.SurfaceModel):
-        chosen = surface(asdict(model))
-        return Point(chosen.formula, model.start or chosen.start).to(dtype)
+        function = surface(asdict(model))
+        return Point(function.formula, model.start or function.start).to(dtype)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU as well
         net = nn.Sequential(*_layers(model, spec))
@@ -67,59 +74,44 @@ def build(model: settings.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -
     return net
 
 
-def roles(net: nn.Module) -> dict[str, str]:
-    """What each parameter is to an optimizer, by its name in `net.named_parameters()`.
+def roles(net: nn.Module, spec: Spec) -> dict[str, str]:
+    """The role of each parameter for an optimizer.
 
-    A surface's weights are a `point`. Of a network, weights of shape (out, in) are `input` (of the first
-    layer), `head` (of the last) or `matrix`, those of a convolution (out, in, height, width) a `kernel`,
-    wherever it stands, and biases a `vector`. A network of one layer has a head and no input.
+    Args:
+        net: the model that was built for `spec`.
+        spec: the sizes of its problem.
+
+    Returns:
+        Roles (`sgdlab.problem.spec.ParameterSpec`) by the names of `net.named_parameters()`.
     """
-    if isinstance(net, Point):
-        return {"w": "point"}
-    layers = [
-        (name, layer) for name, layer in net.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
-    ]
-    found = {}
-    for number, (name, layer) in enumerate(layers):
-        kind = "kernel" if isinstance(layer, nn.Conv2d) else "input" if number == 0 else "matrix"
-        found[f"{name}.weight"] = "head" if number == len(layers) - 1 else kind
-        if layer.bias is not None:
-            found[f"{name}.bias"] = "vector"
-    return found
+    named = dict(net.named_parameters())
+    assert [tuple(weights.shape) for weights in named.values()] == [shape for shape, _ in spec.parameters]
+    return dict(zip(named, spec.roles, strict=True))
 
 
 def _layers(model: settings.Network, spec: Spec) -> list[nn.Module]:
-    if isinstance(model, settings.Mlp):
-        return _mlp(model, spec)
+    bias = "vector" in spec.roles
+    layers = [_layer(shape, bias) for shape, role in spec.parameters if role != "vector"]
     if isinstance(model, settings.Cnn):
-        return _cnn(spec)
-    bias = model.bias if isinstance(model, settings.Linear) else True
-    return [nn.Flatten(), nn.Linear(math.prod(spec.features), spec.outputs, bias=bias)]
+        # The network `2c2d` of DeepOBS (Schneider, Balles, Hennig 2019).
+        first, second, dense, head = layers
+        first_block = [first, nn.ReLU(), nn.MaxPool2d(2)]
+        second_block = [second, nn.ReLU(), nn.MaxPool2d(2)]
+        return [*first_block, *second_block, nn.Flatten(), dense, nn.ReLU(), head]
+    *hidden, head = layers
+    net: list[nn.Module] = [nn.Flatten()]
+    for layer in hidden:
+        assert isinstance(model, settings.Mlp)
+        net += [layer, _ACTIVATIONS[model.activation]()]
+    return [*net, head]
 
 
-def _mlp(model: settings.Mlp, spec: Spec) -> list[nn.Module]:
-    sizes = [math.prod(spec.features), *model.hidden]
-    layers: list[nn.Module] = [nn.Flatten()]
-    for size, next_size in itertools.pairwise(sizes):
-        layers += [nn.Linear(size, next_size), _ACTIVATIONS[model.activation]()]
-    return [*layers, nn.Linear(sizes[-1], spec.outputs)]
-
-
-def _cnn(spec: Spec) -> list[nn.Module]:
-    """The network `2c2d` of DeepOBS (Schneider, Balles, Hennig 2019): same-padded convolutions."""
-    channels, height, width = spec.features
-    return [
-        nn.Conv2d(channels, 32, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(64 * (height // 4) * (width // 4), 1024),
-        nn.ReLU(),
-        nn.Linear(1024, spec.outputs),
-    ]
+def _layer(shape: Shape, bias: bool) -> nn.Module:
+    """A dense layer, or a convolution that keeps the height and width of images."""
+    outputs, inputs, *kernel = shape
+    if kernel:
+        return nn.Conv2d(inputs, outputs, kernel[0], padding=kernel[0] // 2, bias=bias)
+    return nn.Linear(inputs, outputs, bias=bias)
 
 
 def _truncated_normal(net: nn.Module, std: Callable[[int], float], bias: float) -> None:

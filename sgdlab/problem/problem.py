@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from sgdlab.problem.losses import LossFunction
     from sgdlab.problem.minimum import Minimum
 
-CHUNK = 1000  # examples at once: large enough to be fast, small enough for a convolution's activations
+CHUNK = 1000  # examples evaluated in one pass: fast enough, and few enough for a convolution's activations
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Data, model and loss on one device, with the ridge term that the training loss has besides.
 
-    config: what it was built from.
-    roles: what each parameter is to an optimizer, by name (`sgdlab.problem.models.roles`).
+    config: the settings that it was built from.
+    spec: its sizes.
+    roles: of each parameter for an optimizer, by name (`sgdlab.problem.spec.ParameterSpec`).
     """
 
     config: ProblemSettings
@@ -36,19 +37,27 @@ class Problem:
     roles: Mapping[str, str]
 
     def batch_loss(self, index: "Tensor | slice") -> "Tensor":
-        """The mean loss over the training examples at `index`, plus the ridge term: a scalar with a graph
+        """The mean loss over the training examples at `index` plus the ridge term: a scalar with a graph
         to the weights."""
         return self.loss_of(self.data.train_x[index], self.data.train_y[index])
 
     def loss_of(self, x: "Tensor", y: "Tensor") -> "Tensor":
-        """The same of the examples themselves, as the data set has them."""
+        """The mean loss over examples plus the ridge term.
+
+        Args:
+            x: inputs as the data set has them, (batch, *features).
+            y: targets, (batch,) or (batch, outputs).
+
+        Returns:
+            A scalar with a graph to the weights.
+        """
         return self.regularized(self.loss(self.outputs(x), y))
 
     def outputs(self, x: "Tensor") -> "Tensor":
-        """The model's outputs, (batch, outputs), for examples as the data set has them.
+        """The model's outputs, (batch, outputs), for inputs as the data set has them, (batch, *features).
 
-        With precision=bfloat16, products are made in that by torch.autocast; weights, outputs and all else
-        stay float32.
+        With precision=bfloat16, torch.autocast computes products in that type; weights, outputs and
+        everything else stay float32.
         """
         if self.config.precision != "bfloat16":
             out: Tensor = self.model(self.data.prepare(x))
@@ -59,15 +68,15 @@ class Problem:
             return self.model(self.data.prepare(x)).float()  # type: ignore[no-any-return]
 
     def regularized(self, loss: "Tensor") -> "Tensor":
-        """A loss plus ridge/2 |w|^2 over all weights, biases included."""
+        """A loss, (), plus ridge/2 |w|^2 over all weights, biases included."""
         if self.config.ridge == 0:
             return loss
         return loss + self.config.ridge / 2 * sum(weight.square().sum() for weight in self.model.parameters())
 
     def objective(self) -> "Tensor":
-        """f(w) over all training examples, with the ridge term, at the present weights.
+        """f(w) over all training examples, with the ridge term, at the current weights.
 
-        A float64 scalar on the problem's device, without a graph; the sum over examples is in float64.
+        A float64 scalar on the problem's device, without a graph; examples are summed in float64.
         """
         import torch
 
@@ -80,34 +89,48 @@ class Problem:
             return self.regularized(total / size)
 
     def predicted(self, out: "Tensor") -> "Tensor":
-        """The class of each example, (batch,), from outputs (batch, outputs): the largest, or the sign of a
-        single one."""
+        """The class of each example, (batch,), from outputs (batch, outputs): that of the largest output, or
+        the sign of a single one."""
         return out.argmax(dim=-1) if self.spec.outputs > 1 else (out.squeeze(-1) > 0).long()
 
     @cached_property
     def facts(self) -> "Minimum":
-        """The least value of f, where it is taken, and its second derivatives there, so far as known."""
+        """The least value of f, the points that have it, and the Hessian there, as far as they are known."""
         from sgdlab.problem.minimum import known_minimum
 
         return known_minimum(self)
 
 
 def build(
-    config: ProblemSettings, *, device: "torch.device", dtype: "torch.dtype", say: Callable[[str], None]
+    config: ProblemSettings, *, device: "torch.device", dtype: "torch.dtype", log: Callable[[str], None]
 ) -> Problem:
-    """The configured problem. Raises UsageError for what cannot work, UserError for missing data."""
+    """Load the data and build model and loss.
+
+    Args:
+        config: the settings of the problem.
+        device: where data and model lie.
+        dtype: of weights and inputs.
+        log: called with a line when something slow begins, such as a download.
+
+    Returns:
+        The problem at its initial weights.
+
+    Raises:
+        UsageError: the settings do not go together.
+        UserError: the data cannot be had.
+    """
     from sgdlab.problem import losses, models
     from sgdlab.problem.data import datasets
 
-    known = check(config)
+    spec = check(config)
     data_dir = Path(config.data_dir).expanduser() if config.data_dir else None
-    data = datasets.load(config.dataset, known, data_dir=data_dir, device=device, dtype=dtype, say=say)
-    model = models.build(config.model, known, seed=config.seed, dtype=dtype).to(device)
+    data = datasets.load(config.dataset, spec, data_dir=data_dir, device=device, dtype=dtype, log=log)
+    model = models.build(config.model, spec, seed=config.seed, dtype=dtype).to(device)
     return Problem(
         config=config,
-        spec=known,
+        spec=spec,
         data=data,
         model=model,
-        loss=losses.build(config.loss, outputs=known.outputs, classification=known.classification),
-        roles=models.roles(model),
+        loss=losses.build(config.loss, outputs=spec.outputs, classification=spec.classification),
+        roles=models.roles(model, spec),
     )

@@ -1,6 +1,6 @@
-"""What a problem consists of: the settings of each data set, model and loss, and what each may hold.
+"""The settings of each data set, model and loss, with the legal values of each.
 
-Values come from the YAML files in conf/; this file holds no default.
+Defaults are in the YAML files of conf/, none here.
 """
 
 import dataclasses
@@ -15,7 +15,12 @@ POINT = Annotated[tuple[float, ...] | None, Optional(ListOf(Number()))]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageData:
-    """A data set of images with class labels. `limit` keeps the first so many training examples."""
+    """Images with class labels.
+
+    scaling: unit divides pixels by 255; raw keeps 0 to 255; standardized gives each channel mean 0 and
+        variance 1.
+    limit: keep only this many training examples, the first ones; null keeps all.
+    """
 
     name: NAME
     scaling: Annotated[str, Choice(("unit", "raw", "standardized"))]
@@ -24,10 +29,15 @@ class ImageData:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GeneratedData:
-    """Examples generated from `seed`: Gaussian inputs whose covariance has condition number `condition`.
+    """Gaussian inputs with targets or labels of a random linear model.
 
-    `noise` is the standard deviation added to the targets (linear_regression, >= 0) or the fraction of
-    labels flipped (logistic_regression, in [0, 0.5]).
+    samples, test_samples: numbers of training and test examples.
+    features: numbers per input.
+    condition: condition number of the inputs' covariance.
+    noise: standard deviation added to the targets (linear_regression), or fraction of labels that are flipped
+        (logistic_regression, at most 0.5).
+    seed: of the generator.
+    limit: keep only this many training examples, the first ones; null keeps all.
     """
 
     name: NAME
@@ -42,9 +52,12 @@ class GeneratedData:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LeastSquaresData:
-    """The notes' least squares: inputs uniform in [-.5, .5], targets of the weights `solution` plus noise.
+    """The notes' least squares: inputs uniform in [-.5, .5], targets of a linear model plus noise.
 
-    The last member of `solution` is the bias, so an example has one number less than it has members.
+    samples, test_samples: numbers of training and test examples.
+    solution: the model's weights, then its bias; an input has one number less than this list.
+    noise: standard deviation added to the targets.
+    seed: of the generator.
     """
 
     name: NAME
@@ -57,14 +70,19 @@ class LeastSquaresData:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExactData:
-    """The data of a surface that is known exactly: one example xi = 0."""
+    """A surface without noise: its only example is xi = 0."""
 
     name: NAME
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoiseData:
-    """`samples` examples xi_i ~ N(0, std^2 I), shifted to mean 0: f_i(w) = f(w) + xi_i . w."""
+    """Gradient noise of a surface: f_i(w) = f(w) + xi_i . w with xi_i ~ N(0, std^2 I), shifted to mean 0.
+
+    samples: number of examples xi_i.
+    std: standard deviation of their coordinates.
+    seed: of the generator.
+    """
 
     name: NAME
     samples: Annotated[int, COUNT]
@@ -74,9 +92,10 @@ class NoiseData:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SequenceData:
-    """Given slopes for a surface of one weight: f_i(w) = f(w) + values_i w.
+    """Linear terms for a surface of one weight: f_i(w) = f(w) + xi_i w.
 
-    `counts` says how often each value comes, one after another; null: once each.
+    values: the coefficients xi_i, in order.
+    counts: how often each value is repeated; null repeats none.
     """
 
     name: NAME
@@ -86,11 +105,15 @@ class SequenceData:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Init:
-    """Initial weights: PyTorch's own, normal(0, std) cut off at two std with a constant bias, or given.
+    """Initial weights.
 
-    `lecun_normal` has variance 1/fan_in, cut off at two standard deviations before it is brought to that, and
-    biases 0 (LeCun, Bottou, Orr, Müller 1998, "Efficient BackProp", section 4.6; the default of Flax).
-    `start` holds all weights of `given`, in the order of the layers, each layer's weights before its bias.
+    name: default is PyTorch's own; truncated_normal is normal(0, std) cut off at two standard deviations;
+        lecun_normal is a normal distribution cut off at two standard deviations, scaled to variance 1/fan_in,
+        with biases 0 (LeCun, Bottou, Orr, Müller 1998, "Efficient BackProp", section 4.6; the default of
+        Flax); given takes `start`.
+    std: standard deviation of truncated_normal before the cut.
+    bias: the value of all biases of truncated_normal.
+    start: all weights of `given`, layer by layer, each layer's weights (row by row) before its bias.
     """
 
     name: Annotated[str, Choice(("default", "truncated_normal", "lecun_normal", "given"))]
@@ -101,7 +124,11 @@ class Init:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network:
-    """A model of layers, from inputs to `outputs` numbers (null: as many as the data set needs)."""
+    """A model of layers.
+
+    outputs: numbers that it returns for one input; null takes the number that data set and loss need.
+    init: initial weights.
+    """
 
     name: NAME
     outputs: Annotated[int | None, Optional(COUNT)]
@@ -110,14 +137,21 @@ class Network:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Linear(Network):
-    """One linear layer from the flattened input to the outputs."""
+    """One linear layer from the flattened input to the outputs.
+
+    bias: whether the layer has a bias.
+    """
 
     bias: Annotated[bool, Bool()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mlp(Network):
-    """Fully connected layers of the given hidden sizes; no hidden layer is a linear model."""
+    """Fully connected layers.
+
+    hidden: size of each hidden layer; an empty list is a linear model.
+    activation: after each hidden layer.
+    """
 
     hidden: Annotated[tuple[int, ...], ListOf(COUNT)]
     activation: Annotated[str, Choice(("relu", "elu", "gelu", "silu", "sigmoid", "tanh"))]
@@ -125,12 +159,15 @@ class Mlp(Network):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cnn(Network):
-    """Two convolutions and two dense layers, for images (`sgdlab.problem.models`)."""
+    """Two convolutions and two dense layers, for images: the network 2c2d of DeepOBS."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SurfaceModel:
-    """A function of a point, whose weights are the point; `start` null is the surface's customary one."""
+    """A function of a point: the weights are the point.
+
+    start: the initial point; null is the customary one.
+    """
 
     name: NAME
     start: POINT
@@ -138,9 +175,12 @@ class SurfaceModel:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quadratic(SurfaceModel):
-    """w^T H w / 2 with the given eigenvalues, or `dimension` of them from 1 to `condition`, geometrically.
+    """The quadratic w^T H w / 2.
 
-    `rotation`, in degrees, turns the eigenvectors away from the axes (`sgdlab.problem.surfaces`).
+    eigenvalues: of H; null takes `dimension` of them, in geometric progression from 1 to `condition`.
+    dimension: number of weights where `eigenvalues` is null.
+    condition: condition number of H where `eigenvalues` is null.
+    rotation: degrees by which the eigenvectors are rotated away from the axes.
     """
 
     eigenvalues: Annotated[tuple[float, ...] | None, Optional(ListOf(POSITIVE))]
@@ -158,7 +198,10 @@ class Loss:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CrossEntropy(Loss):
-    """Cross entropy on logits; smoothing mixes the one-hot target with the uniform distribution."""
+    """Cross entropy of logits.
+
+    label_smoothing: weight of the uniform distribution that is mixed into the one-hot target.
+    """
 
     label_smoothing: Annotated[float, Number(low=0, high=1, high_open=True)]
 
@@ -166,11 +209,16 @@ class CrossEntropy(Loss):
 Data = ImageData | GeneratedData | LeastSquaresData | ExactData | NoiseData | SequenceData
 Model = Mlp | Linear | Cnn | SurfaceModel
 
+# Features, classes, training and test examples, as published with each data set.
+IMAGE_SETS: dict[str, tuple[tuple[int, ...], int, int, int]] = {
+    "fashion_mnist": ((1, 28, 28), 10, 60_000, 10_000),
+    "fashion_mnist_small": ((1, 28, 28), 10, 6_000, 1_000),
+    "mnist": ((1, 28, 28), 10, 60_000, 10_000),
+    "cifar10": ((3, 32, 32), 10, 50_000, 10_000),
+}
+
 DATASETS: dict[str, type] = {
-    "fashion_mnist": ImageData,
-    "fashion_mnist_small": ImageData,
-    "mnist": ImageData,
-    "cifar10": ImageData,
+    **dict.fromkeys(IMAGE_SETS, ImageData),
     "linear_regression": GeneratedData,
     "logistic_regression": GeneratedData,
     "least_squares": LeastSquaresData,
@@ -193,7 +241,13 @@ LOSSES: dict[str, type] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProblemSettings:
-    """The settings of a run that say what is minimised. `seed` draws the initial weights and the batches."""
+    """The settings that define what is minimised.
+
+    ridge: the training loss has the term ridge/2 |w|^2 besides.
+    seed: of initial weights and batches.
+    precision: of weights and arithmetic; bfloat16 computes products in that type and the rest in float32.
+    data_dir: folder of image data sets; null is the variable SGDLAB_DATA, else the user's cache folder.
+    """
 
     dataset: Data
     model: Model

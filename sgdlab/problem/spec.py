@@ -1,61 +1,60 @@
-"""What is known of a problem before any data is read: sizes, task, and which combinations make sense."""
+"""A problem's sizes and parameters from its settings alone, and the checks of settings that belong
+together."""
 
 import functools
 import itertools
 import math
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import counted, format_value
-from sgdlab.problem.settings import (
-    Cnn,
-    Data,
-    ExactData,
-    GeneratedData,
-    ImageData,
-    LeastSquaresData,
-    Linear,
-    Loss,
-    Mlp,
-    Model,
-    Network,
-    NoiseData,
-    ProblemSettings,
-    Quadratic,
-    SequenceData,
-    SurfaceModel,
-)
+from sgdlab.problem import settings
+from sgdlab.problem.settings import Data, Loss, Model, SurfaceModel
 from sgdlab.problem.surfaces import surface
 
+Shape = tuple[int, ...]
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """What of a configuration a `Spec` and its checks depend on."""
 
-    dataset: Data
-    model: Model
-    loss: Loss
+class ParameterSpec(NamedTuple):
+    """One parameter of a model: its shape, and its role for an optimizer.
+
+    Roles: `point`, the weights of a surface; of a network `input`, the weights (out, in) of the first layer;
+    `head`, those of the last; `matrix`, those of other dense layers; `kernel`, those of a convolution, (out,
+    in, height, width), wherever it stands; `vector`, a bias. A network of one layer has a head and no input.
+    """
+
+    shape: Shape
+    role: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """A problem's sizes, known from its settings alone.
 
-    features: of one input, (channels, height, width) or (n,); for a surface its number of coordinates.
-    classes: of the data set's labels; 0 where the targets are real numbers or there are none.
+    features: shape of one input, (channels, height, width) or (n,); for a surface its number of coordinates.
+    classes: number of the data set's classes; 0 where targets are real numbers or absent.
     outputs: of the model for one input.
-    train_size, test_size: in examples, after `dataset.limit`.
-    weights: the number of weights of the model.
-    roles: what each of the model's parameters is to an optimizer, in order (`sgdlab.problem.models.roles`).
+    train_size, test_size: numbers of examples, after `dataset.limit`.
+    parameters: of the model, in the order of torch's `model.parameters()`.
     """
 
-    features: tuple[int, ...]
+    features: Shape
     classes: int
     outputs: int
     train_size: int
     test_size: int
-    weights: int
-    roles: tuple[str, ...]
+    parameters: tuple[ParameterSpec, ...]
+
+    @property
+    def weights(self) -> int:
+        """The number of weights of the model."""
+        return sum(math.prod(parameter.shape) for parameter in self.parameters)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The role of each parameter for an optimizer."""
+        return tuple(parameter.role for parameter in self.parameters)
 
     @property
     def classification(self) -> bool:
@@ -63,56 +62,57 @@ class Spec:
         return self.classes > 0
 
 
-# Features, classes and sizes as published with each data set.
-_IMAGES: dict[str, tuple[tuple[int, ...], int, int, int]] = {
-    "fashion_mnist": ((1, 28, 28), 10, 60_000, 10_000),
-    "fashion_mnist_small": ((1, 28, 28), 10, 6_000, 1_000),
-    "mnist": ((1, 28, 28), 10, 60_000, 10_000),
-    "cifar10": ((3, 32, 32), 10, 50_000, 10_000),
-}
-
 # Losses whose targets are classes; the others also take real-valued targets.
 _NEEDS_CLASSES = ("cross_entropy", "nll", "kl_div", "logistic")
 
 
-def spec(config: ProblemSettings) -> Spec:
-    """The problem's `Spec`. Raises UsageError for settings of the data set that cannot be, one by one."""
-    return _spec(_parts(config))
+def check(config: settings.ProblemSettings) -> Spec:
+    """The sizes of a problem whose settings go together, before any data is loaded.
+
+    Raises UsageError, with the reason and what to use instead, when they do not.
+    """
+    return _check(config.dataset, config.model, config.loss)
 
 
-def _parts(config: ProblemSettings) -> _Parts:
-    return _Parts(dataset=config.dataset, model=config.model, loss=config.loss)
-
-
-def _spec(config: _Parts) -> Spec:
-    data, model = config.dataset, config.model
+@functools.lru_cache(maxsize=256)  # a sweep's runs often share a problem, and each is checked more than once
+def _check(data: Data, model: Model, loss: Loss) -> Spec:
     features, classes, size, test_size = _sizes(data, model)
-    limit = data.limit if isinstance(data, ImageData | GeneratedData) else None
+    limit = data.limit if isinstance(data, settings.ImageData | settings.GeneratedData) else None
     if limit is not None and limit > size:
         raise UsageError(f"dataset.limit={limit}: {data.name} has {size} training examples")
-    outputs = 1 if config.loss.name == "logistic" or not classes else classes
-    return Spec(
+    _check_loss(data, model, loss, classes)
+    if isinstance(model, settings.Cnn) and len(features) != 3:
+        raise UsageError(
+            f"model=cnn: needs images, and an example of {data.name} is {features[0]} numbers; "
+            f"use model=mlp or model=linear"
+        )
+    outputs = 1 if loss.name == "logistic" or not classes else classes
+    spec = Spec(
         features=features,
         classes=classes,
         outputs=outputs,
         train_size=size if limit is None else limit,
         test_size=test_size,
-        weights=_weights(model, features, outputs),
-        roles=_roles(model),
+        parameters=_parameters(model, features, outputs),
     )
+    if isinstance(model, SurfaceModel):
+        _check_surface(data, model, spec)
+    else:
+        _check_network(data, model, loss, spec)
+    return spec
 
 
-def _sizes(data: Data, model: Model) -> tuple[tuple[int, ...], int, int, int]:
+def _sizes(data: Data, model: Model) -> tuple[Shape, int, int, int]:
     """Features of an example, classes (0: real targets), training and test examples."""
-    point_data = isinstance(data, ExactData | NoiseData | SequenceData)
+    point_data = isinstance(data, settings.ExactData | settings.NoiseData | settings.SequenceData)
     if isinstance(model, SurfaceModel) and not point_data:
         raise UsageError(
             f"model={model.name}: is a function by itself and has no use for the examples of {data.name}; "
             f"use problem={model.name}, or dataset=exact or dataset=noise"
         )
-    if isinstance(data, ImageData):
-        return _IMAGES[data.name]
-    if isinstance(data, GeneratedData):
+    if isinstance(data, settings.ImageData):
+        return settings.IMAGE_SETS[data.name]
+    if isinstance(data, settings.GeneratedData):
         classification = data.name == "logistic_regression"
         if classification and data.noise > 0.5:
             raise UsageError(
@@ -120,7 +120,7 @@ def _sizes(data: Data, model: Model) -> tuple[tuple[int, ...], int, int, int]:
                 f"flipped and must be <= 0.5"
             )
         return (data.features,), 2 * classification, data.samples, data.test_samples
-    if isinstance(data, LeastSquaresData):
+    if isinstance(data, settings.LeastSquaresData):
         if len(data.solution) < 2:
             raise UsageError("dataset.solution: must have at least 2 members: the weights, then the bias")
         return (len(data.solution) - 1,), 0, data.samples, data.test_samples
@@ -133,134 +133,110 @@ def _sizes(data: Data, model: Model) -> tuple[tuple[int, ...], int, int, int]:
 
 
 def _dimension(model: SurfaceModel) -> int:
-    if isinstance(model, Quadratic) and model.eigenvalues == ():
+    if isinstance(model, settings.Quadratic) and model.eigenvalues == ():
         raise UsageError("model.eigenvalues=[]: must have at least one member, or be null")
     return surface(asdict(model)).dimension
 
 
-def _perturbations(data: ExactData | NoiseData | SequenceData) -> int:
-    if isinstance(data, NoiseData):
+def _perturbations(data: settings.ExactData | settings.NoiseData | settings.SequenceData) -> int:
+    if isinstance(data, settings.NoiseData):
         return data.samples
-    return len(slopes(data)) if isinstance(data, SequenceData) else 1
+    return len(linear_coefficients(data)) if isinstance(data, settings.SequenceData) else 1
 
 
-def slopes(data: SequenceData) -> list[float]:
-    """The values of a sequence, each as often as its count says. Raises UsageError for wrong counts."""
+def linear_coefficients(data: settings.SequenceData) -> list[float]:
+    """The xi_i of f_i(w) = f(w) + xi_i w: each value of a sequence, repeated by its count.
+
+    Raises UsageError when there is no value, or not one count for each.
+    """
     counts = (1,) * len(data.values) if data.counts is None else data.counts
     if not data.values:
         raise UsageError("dataset.values=[]: must have at least one member")
     if len(counts) != len(data.values):
         raise UsageError(
-            f"dataset.counts={format_value(counts)}: must have {len(data.values)} members, as dataset.values has, "
-            f"or be null"
+            f"dataset.counts={format_value(counts)}: must have {len(data.values)} members, as "
+            f"dataset.values has, or be null"
         )
     return [value for value, count in zip(data.values, counts, strict=True) for _ in range(count)]
 
 
-def _weights(model: Model, features: tuple[int, ...], outputs: int) -> int:
+def _parameters(model: Model, features: Shape, outputs: int) -> tuple[ParameterSpec, ...]:
     if isinstance(model, SurfaceModel):
-        return features[0]
-    if isinstance(model, Cnn) and len(features) == 3:
+        return (ParameterSpec(features, "point"),)
+    bias = not isinstance(model, settings.Linear) or model.bias
+    parameters, layers = [], _layers(model, features, outputs)
+    for number, shape in enumerate(layers, start=1):
+        role = "kernel" if len(shape) == 4 else "input" if number == 1 else "matrix"
+        parameters.append(ParameterSpec(shape, "head" if number == len(layers) else role))
+        if bias:
+            parameters.append(ParameterSpec(shape[:1], "vector"))
+    return tuple(parameters)
+
+
+def _layers(model: settings.Network, features: Shape, outputs: int) -> list[Shape]:
+    """The shape of each layer's weights: (out, in), of a convolution (out, in, height, width)."""
+    if isinstance(model, settings.Cnn):
         channels, height, width = features
-        dense = 64 * (height // 4) * (width // 4)
-        convolutions = (25 * channels + 1) * 32 + (25 * 32 + 1) * 64
-        return convolutions + (dense + 1) * 1024 + (1024 + 1) * outputs
-    hidden = model.hidden if isinstance(model, Mlp) else ()
-    sizes = [math.prod(features), *hidden, outputs]
-    bias = 0 if isinstance(model, Linear) and not model.bias else 1
-    return sum((before + bias) * after for before, after in itertools.pairwise(sizes))
+        dense = 64 * (height // 4) * (width // 4)  # two poolings halve each side
+        return [(32, channels, 5, 5), (64, 32, 5, 5), (1024, dense), (outputs, 1024)]
+    hidden = model.hidden if isinstance(model, settings.Mlp) else ()
+    sizes = (math.prod(features), *hidden, outputs)
+    return [(after, before) for before, after in itertools.pairwise(sizes)]
 
 
-def _roles(model: Model) -> tuple[str, ...]:
+def _check_loss(data: Data, model: Model, loss: Loss, classes: int) -> None:
     if isinstance(model, SurfaceModel):
-        return ("point",)
-    if isinstance(model, Cnn):
-        return ("kernel", "vector", "kernel", "vector", "matrix", "vector", "head", "vector")
-    if isinstance(model, Linear):
-        return ("head", "vector") if model.bias else ("head",)
-    first = ("input", *["matrix"] * (len(model.hidden) - 1)) if model.hidden else ()
-    return tuple(role for weights in (*first, "head") for role in (weights, "vector"))
-
-
-def check(config: ProblemSettings) -> Spec:
-    """Refuse, with the reason, what cannot work together; before any data is loaded.
-
-    Raises UsageError.
-    """
-    return _check(_parts(config))
-
-
-@functools.lru_cache(maxsize=256)  # the runs of a sweep are often on one problem, and checked more than once
-def _check(config: _Parts) -> Spec:
-    known = _spec(config)
-    name = config.dataset.name
-    _check_loss(config, known)
-    if isinstance(config.model, Cnn) and len(known.features) != 3:
-        raise UsageError(
-            f"model=cnn: needs images, and an example of {name} is {known.features[0]} numbers; "
-            f"use model=mlp or model=linear"
-        )
-    if isinstance(config.model, SurfaceModel):
-        _check_surface(config, config.model, known)
-    else:
-        _check_network(config, config.model, known)
-    return known
-
-
-def _check_loss(config: _Parts, known: Spec) -> None:
-    loss, name = config.loss.name, config.dataset.name
-    if isinstance(config.model, SurfaceModel):
-        if loss != "value":
+        if loss.name != "value":
             raise UsageError(
-                f"loss={loss}: compares outputs with targets, and the value of {config.model.name} has "
+                f"loss={loss.name}: compares outputs with targets, and the value of {model.name} has "
                 f"none; use loss=value"
             )
         return
-    if loss == "value":
-        instead = "loss=cross_entropy" if known.classification else "loss=mse"
+    if loss.name == "value":
+        instead = "loss=cross_entropy" if classes else "loss=mse"
         raise UsageError(
-            f"loss=value: is the value of a surface, and model={config.model.name} is none; use {instead}"
+            f"loss=value: is the value of a surface, and model={model.name} is none; use {instead}"
         )
-    if not known.classification and loss in _NEEDS_CLASSES:
+    if not classes and loss.name in _NEEDS_CLASSES:
         raise UsageError(
-            f"loss={loss}: needs class labels, and the targets of {name} are real numbers; "
+            f"loss={loss.name}: needs class labels, and the targets of {data.name} are real numbers; "
             f"use loss=mse or loss=l1"
         )
-    if loss == "logistic" and known.classes != 2:
+    if loss.name == "logistic" and classes != 2:
         raise UsageError(
-            f"loss=logistic: tells two classes apart, and {name} has {known.classes}; use loss=cross_entropy"
+            f"loss=logistic: tells two classes apart, and {data.name} has {classes}; use loss=cross_entropy"
         )
 
 
-def _check_surface(config: _Parts, model: SurfaceModel, known: Spec) -> None:
-    data, size = config.dataset, known.features[0]
+def _check_surface(data: Data, model: SurfaceModel, spec: Spec) -> None:
+    size = spec.features[0]
     if model.start is not None and len(model.start) != size:
         raise UsageError(
             f"model.start={format_value(model.start)}: a point of {model.name} is {counted(size, 'number')}, "
             f"not {len(model.start)}; null is its usual start"
         )
-    if isinstance(data, SequenceData) and size != 1:
+    if isinstance(data, settings.SequenceData) and size != 1:
         raise UsageError(
             f"dataset=sequence: tilts a surface of one weight, and {model.name} has {size}; "
             f"use dataset=noise, or model=tilt or model=lessard"
         )
-    if model.name == "tilt" and not isinstance(data, SequenceData):
+    if model.name == "tilt" and not isinstance(data, settings.SequenceData):
         raise UsageError(
             f"model=tilt: is 0 everywhere, and dataset={data.name} does not change that on the whole; "
             f"use dataset=sequence, which gives it slopes"
         )
 
 
-def _check_network(config: _Parts, model: Network, known: Spec) -> None:
-    name, init = config.dataset.name, model.init
-    if model.outputs not in (None, known.outputs):
-        what = "classes" if known.classification else "target value"
-        why = f"{name} has {known.classes or known.outputs} {what}"
-        if config.loss.name == "logistic":
+def _check_network(data: Data, model: settings.Network, loss: Loss, spec: Spec) -> None:
+    init = model.init
+    if model.outputs not in (None, spec.outputs):
+        what = "classes" if spec.classification else "target value"
+        why = f"{data.name} has {spec.classes or spec.outputs} {what}"
+        if loss.name == "logistic":
             why = "loss=logistic takes one output for two classes"
         raise UsageError(
             f"model.outputs={model.outputs}: {why}, so it must be "
-            f"{known.outputs} (or null, to take it from the data set)"
+            f"{spec.outputs} (or null, to take it from the data set)"
         )
     if init.name != "given":
         if init.start is not None:
@@ -269,10 +245,10 @@ def _check_network(config: _Parts, model: Network, known: Spec) -> None:
     order = "each layer's weights (row by row), then its bias"
     if init.start is None:
         raise UsageError(
-            f"model.init.name=given: needs model.init.start, a list of {known.weights:,} numbers: {order}"
+            f"model.init.name=given: needs model.init.start, a list of {spec.weights:,} numbers: {order}"
         )
-    if len(init.start) != known.weights:
+    if len(init.start) != spec.weights:
         raise UsageError(
-            f"model.init.start: must be a list of {known.weights:,} numbers, not of {len(init.start):,}: "
+            f"model.init.start: must be a list of {spec.weights:,} numbers, not of {len(init.start):,}: "
             f"{order}"
         )

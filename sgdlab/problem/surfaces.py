@@ -1,40 +1,48 @@
-"""Test functions of few weights: formula, domain, start, minima and source of each; standard library only.
+"""Test functions of few weights: formula, gradient, domain, start, minima and source; standard library only.
 
-A formula takes the coordinates of a point, arrays of any one shape, and the module that computes with them
-(numpy, torch, or `sgdlab.problem.duals` with numbers), so the function that a run descends, its gradient and the
-contours that a figure draws are one formula. `surface` gives the one that a run's settings of its model
-choose:
+A formula takes the module that computes, then the coordinates of a point: arrays of one shape for numpy or
+torch, floats for `FLOATS`. So a run and the contours of its figure share one formula.
 
->>> import numpy
->>> surface({"name": "rosenbrock"}).formula([numpy.array(-1.2), numpy.array(1.0)], numpy).item()
+>>> SURFACES["rosenbrock"].formula(FLOATS, -1.2, 1.0)
 24.199999999999996
+>>> SURFACES["rosenbrock"].gradient(FLOATS, -1.0, 2.0)
+[396.0, 200.0]
+
+A new surface is one entry of `SURFACES`; a test compares its gradient with autograd's. `FLOATS` has the
+functions that formulas use: sin, cos and where.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
-Formula = Callable[[Sequence[Any], Any], Any]
+Formula = Callable[..., Any]
 Point = tuple[float, ...]
+
+# Stands in for numpy or torch where coordinates are floats. Where these would give inf or NaN, Python may
+# raise OverflowError or ValueError.
+FLOATS = SimpleNamespace(sin=math.sin, cos=math.cos, where=lambda condition, a, b: a if condition else b)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surface:
     """A function of a point.
 
-    formula: of the coordinates, each an array of one shape, and the module that computes with them; an array
-        of that shape.
+    formula: f(w) in the shape of a coordinate, from the module that computes and the coordinates w_i.
+    gradient: the list of the df/dw_i, from the same arguments.
     text: the formula as a person writes it.
-    domain: from where to where each coordinate is usually drawn; `tilt` is to be minimised within it.
-    start: where a descent customarily begins.
-    minima: all points of the least value, as exact as floats are; empty where there is none.
-    least: the least value; None where there is none.
-    hessian: the matrix of second derivatives where it is the same everywhere.
-    source: where it comes from.
+    domain: the usual range of each coordinate; `tilt` is minimised within it.
+    start: the customary start of a descent.
+    minima: all points of the least value, exact to the last bit; empty if there is none.
+    least: the least value; None if there is none.
+    hessian: the matrix of second derivatives if it is constant.
+    source: where the function comes from.
     """
 
     formula: Formula
+    gradient: Formula
     text: str
     domain: tuple[tuple[float, float], ...]
     start: Point
@@ -50,7 +58,7 @@ class Surface:
 
 
 def surface(model: Mapping[str, Any]) -> Surface:
-    """The surface that the settings of a run's model choose, as run.json has them under config.model."""
+    """The surface that the settings of a model choose, as in `config.model` of run.json."""
     if model["name"] == QUADRATIC:
         eigenvalues = model["eigenvalues"]
         if eigenvalues is None:
@@ -59,43 +67,58 @@ def surface(model: Mapping[str, Any]) -> Surface:
     return SURFACES[model["name"]]
 
 
-def function(model: Mapping[str, Any]) -> Formula:
-    """The formula of `surface(model)`, for the contours of a recorded run."""
-    return surface(model).formula
-
-
 def spectrum(dimension: int, condition: float) -> Point:
-    """Eigenvalues from 1 to `condition`, each the same factor above the one before.
+    """Eigenvalues in geometric progression.
 
-    A single one is `condition`.
+    Args:
+        dimension: how many, at least 1.
+        condition: the ratio of the last to the first.
+
+    Returns:
+        Eigenvalues from 1 to `condition`; a single one is `condition`.
     """
     steps = range(dimension)
     return tuple(condition ** (step / (dimension - 1)) for step in steps) if dimension > 1 else (condition,)
 
 
 def quadratic(eigenvalues: Point, rotation: float) -> Surface:
-    """f(w) = 1/2 sum_i lambda_i z_i^2, where z is w turned back by `rotation` degrees; minimum 0 at 0.
+    """f(w) = 1/2 sum_i lambda_i z_i^2 with rotated eigenvectors; the minimum is 0 at 0.
 
-    The eigenvectors are the axes, turned by that angle in the plane of the first two axes, then in that of
-    the second and third, and so on.
+    z are the coordinates of w in the axes after a rotation in the plane of the first two, then in that of the
+    second and third, and so on.
+
+    Args:
+        eigenvalues: the lambda_i.
+        rotation: the angle of each rotation, in degrees.
+
+    Returns:
+        The surface.
     """
     size = len(eigenvalues)
     columns = [[float(row == column) for row in range(size)] for column in range(size)]
-    turned = [_turned_back(column, rotation) for column in columns]  # turned[i][k]: z_k of the i-th axis
+    rotated = [
+        _to_eigenvectors(column, rotation) for column in columns
+    ]  # rotated[i][k]: z_k of the i-th axis
     hessian = tuple(
         tuple(
             math.fsum(value * (a * b) for value, a, b in zip(eigenvalues, left, right, strict=True))
-            for right in turned
+            for right in rotated
         )
-        for left in turned
+        for left in rotated
     )
 
-    def formula(w: Sequence[Any], xp: Any) -> Any:
-        terms = [value / 2 * z * z for value, z in zip(eigenvalues, _turned_back(w, rotation), strict=True)]
+    def formula(xp: Any, *w: Any) -> Any:
+        z = _to_eigenvectors(w, rotation)
+        terms = [value / 2 * z_i * z_i for value, z_i in zip(eigenvalues, z, strict=True)]
         return sum(terms[1:], start=terms[0])
+
+    def gradient(xp: Any, *w: Any) -> list[Any]:
+        z = _to_eigenvectors(w, rotation)
+        return _from_eigenvectors([value * z_i for value, z_i in zip(eigenvalues, z, strict=True)], rotation)
 
     return Surface(
         formula=formula,
+        gradient=gradient,
         text=f"1/2 sum_i lambda_i z_i^2 with lambda from {min(eigenvalues):g} to {max(eigenvalues):g}",
         domain=((-1.5, 1.5),) * size,
         start=(1.0,) * size,
@@ -106,83 +129,66 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
     )
 
 
-def _turned_back(w: Sequence[Any], degrees: float) -> list[Any]:
-    """The coordinates of w in axes turned by `degrees` in the planes (0, 1), (1, 2), ... in that order."""
+def _to_eigenvectors(w: Sequence[Any], degrees: float) -> list[Any]:
+    """The coordinates of w in axes rotated in the planes (0, 1), (1, 2), ... in that order."""
+    return _rotated(w, degrees, reversed(range(len(w) - 1)))
+
+
+def _from_eigenvectors(z: Sequence[Any], degrees: float) -> list[Any]:
+    """The inverse of `_to_eigenvectors`."""
+    return _rotated(z, -degrees, range(len(z) - 1))
+
+
+def _rotated(w: Sequence[Any], degrees: float, axes: Iterable[int]) -> list[Any]:
     z = list(w)
     if degrees == 0:
         return z
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    for axis in reversed(range(len(z) - 1)):
+    for axis in axes:
         first, second = z[axis], z[axis + 1]
         z[axis], z[axis + 1] = cos * first + sin * second, cos * second - sin * first
     return z
 
 
-def _rosenbrock(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
-    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+def _beale_gradient(xp: Any, x: Any, y: Any) -> list[Any]:
+    a, b, c = 1.5 - x + x * y, 2.25 - x + x * y**2, 2.625 - x + x * y**3
+    along_x = a * (y - 1) + b * (y**2 - 1) + c * (y**3 - 1)
+    return [2 * along_x, 2 * x * (a + 2 * y * b + 3 * y**2 * c)]
 
 
-def _beale(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
-    return (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
-
-
-def _branin(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
+def _branin(xp: Any, x: Any, y: Any) -> Any:
     parabola = y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6
     return parabola**2 + 10 * (1 - 1 / (8 * math.pi)) * xp.cos(x) + 10
 
 
-def _himmelblau(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
-    return (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2
+def _branin_gradient(xp: Any, x: Any, y: Any) -> list[Any]:
+    parabola = y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6
+    slope = 5 / math.pi - 5.1 / (2 * math.pi**2) * x
+    return [2 * parabola * slope - 10 * (1 - 1 / (8 * math.pi)) * xp.sin(x), 2 * parabola]
 
 
-def _rastrigin(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
+def _rastrigin(xp: Any, x: Any, y: Any) -> Any:
     # 10 - 10 cos(2 pi x), without the cancellation near the minimum
     waves = xp.sin(math.pi * x) ** 2 + xp.sin(math.pi * y) ** 2
     return x**2 + y**2 + 20 * waves
 
 
-def _distill(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
-    return (1 - x) ** 2 + 20 * (3 * y - x**2) ** 2
+def _rastrigin_gradient(xp: Any, *w: Any) -> list[Any]:
+    return [2 * x + 40 * math.pi * xp.sin(math.pi * x) * xp.cos(math.pi * x) for x in w]
 
 
-def _newton(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
-    return 0.2 * (x - 0.4) ** 4 + 4 * x**2 + 0.4 * (y + 1) ** 4 + y**2 + 1.5 * x * y - 1
-
-
-def _valley(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
-    return 0.1 * x**2 + 2 * y**2
-
-
-def _lessard(w: Sequence[Any], xp: Any) -> Any:
-    (x,) = w
+def _lessard(xp: Any, x: Any) -> Any:
     right = xp.where(x < 2, x**2 / 2 + 24 * x - 12, 12.5 * x**2 - 24 * x + 36)
     return xp.where(x < 1, 12.5 * x**2, right)
 
 
-def _tilt(w: Sequence[Any], xp: Any) -> Any:
-    (x,) = w
-    return 0 * x
-
-
-def _ad_example(w: Sequence[Any], xp: Any) -> Any:
-    x, y = w
-    return x * y + xp.sin(x)
-
-
 QUADRATIC = "quadratic"
 
-# Minima that are no round numbers were found by Newton's method with 40 digits.
+# Minima other than round numbers were found by Newton's method with 40 digits.
 SURFACES: dict[str, Surface] = {
     "rosenbrock": Surface(
-        formula=_rosenbrock,
+        formula=lambda xp, x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
+        gradient=lambda xp, x, y: [-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2)],
         text="(1 - x)^2 + 100 (y - x^2)^2",
         domain=((-2.0, 2.0), (-1.0, 3.0)),
         start=(-1.2, 1.0),
@@ -191,7 +197,10 @@ SURFACES: dict[str, Surface] = {
         source="Rosenbrock 1960, An automatic method for finding the greatest or least value of a function",
     ),
     "beale": Surface(
-        formula=_beale,
+        formula=lambda xp, x, y: (
+            (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
+        ),
+        gradient=_beale_gradient,
         text="(1.5 - x + xy)^2 + (2.25 - x + xy^2)^2 + (2.625 - x + xy^3)^2",
         domain=((-4.5, 4.5), (-4.5, 4.5)),
         start=(1.0, 1.0),
@@ -201,6 +210,7 @@ SURFACES: dict[str, Surface] = {
     ),
     "branin": Surface(
         formula=_branin,
+        gradient=_branin_gradient,
         text="(y - 5.1 x^2 / (4 pi^2) + 5x/pi - 6)^2 + 10 (1 - 1/(8 pi)) cos x + 10",
         domain=((-5.0, 10.0), (0.0, 15.0)),
         start=(2.5, 7.5),  # the middle of the domain; no start is customary
@@ -209,7 +219,11 @@ SURFACES: dict[str, Surface] = {
         source="Branin 1972; Dixon, Szegö 1978, Towards Global Optimisation 2",
     ),
     "himmelblau": Surface(
-        formula=_himmelblau,
+        formula=lambda xp, x, y: (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2,
+        gradient=lambda xp, x, y: [
+            4 * x * (x**2 + y - 11) + 2 * (x + y**2 - 7),
+            2 * (x**2 + y - 11) + 4 * y * (x + y**2 - 7),
+        ],
         text="(x^2 + y - 11)^2 + (x + y^2 - 7)^2",
         domain=((-5.0, 5.0), (-5.0, 5.0)),
         start=(0.0, 0.0),
@@ -224,6 +238,7 @@ SURFACES: dict[str, Surface] = {
     ),
     "rastrigin": Surface(
         formula=_rastrigin,
+        gradient=_rastrigin_gradient,
         text="20 + x^2 - 10 cos(2 pi x) + y^2 - 10 cos(2 pi y)",
         domain=((-5.12, 5.12), (-5.12, 5.12)),
         start=(-2.0, 3.5),  # that of the pictures of pytorch-optimizer
@@ -232,7 +247,8 @@ SURFACES: dict[str, Surface] = {
         source="Rastrigin 1974; Mühlenbein, Schomisch, Born 1991, The parallel genetic algorithm",
     ),
     "distill": Surface(
-        formula=_distill,
+        formula=lambda xp, x, y: (1 - x) ** 2 + 20 * (3 * y - x**2) ** 2,
+        gradient=lambda xp, x, y: [-2 * (1 - x) - 80 * x * (3 * y - x**2), 120 * (3 * y - x**2)],
         text="(1 - x)^2 + 20 (3y - x^2)^2",
         domain=((-1.7, 1.3), (-0.3, 1.0)),
         start=(-1.21, 0.853),
@@ -241,7 +257,13 @@ SURFACES: dict[str, Surface] = {
         source="Goh 2017, Why momentum really works (Distill): the picture at its top",
     ),
     "newton": Surface(
-        formula=_newton,
+        formula=lambda xp, x, y: (
+            0.2 * (x - 0.4) ** 4 + 4 * x**2 + 0.4 * (y + 1) ** 4 + y**2 + 1.5 * x * y - 1
+        ),
+        gradient=lambda xp, x, y: [
+            0.8 * (x - 0.4) ** 3 + 8 * x + 1.5 * y,
+            1.6 * (y + 1) ** 3 + 2 * y + 1.5 * x,
+        ],
         text="0.2 (x - 0.4)^4 + 4x^2 + 0.4 (y + 1)^4 + y^2 + 1.5xy - 1",
         domain=((-0.6, 0.6), (-1.5, 0.4)),
         start=(-0.2182, -1.2585),
@@ -250,7 +272,8 @@ SURFACES: dict[str, Surface] = {
         source="the picture of gradient descent against Newton's method that lectures show",
     ),
     "valley": Surface(
-        formula=_valley,
+        formula=lambda xp, x, y: 0.1 * x**2 + 2 * y**2,
+        gradient=lambda xp, x, y: [0.2 * x, 4 * y],
         text="0.1 x^2 + 2 y^2",
         domain=((-5.5, 1.0), (-3.0, 2.0)),
         start=(-5.0, -2.0),
@@ -261,6 +284,7 @@ SURFACES: dict[str, Surface] = {
     ),
     "lessard": Surface(
         formula=_lessard,
+        gradient=lambda xp, x: [xp.where(x < 1, 25 * x, xp.where(x < 2, x + 24, 25 * x - 24))],
         text="25x^2/2 if x < 1, x^2/2 + 24x - 12 if 1 <= x < 2, else 25x^2/2 - 24x + 36",
         domain=((-4.0, 4.0),),
         start=(3.3,),
@@ -269,7 +293,8 @@ SURFACES: dict[str, Surface] = {
         source="Lessard, Recht, Packard 2016, Analysis and design of optimization algorithms",
     ),
     "tilt": Surface(
-        formula=_tilt,
+        formula=lambda xp, x: 0 * x,
+        gradient=lambda xp, x: [0 * x],
         text="0, for the data to tilt",
         domain=((-1.0, 1.0),),
         start=(0.0,),
@@ -278,7 +303,8 @@ SURFACES: dict[str, Surface] = {
         source="Reddi, Kale, Kumar 2018, On the convergence of Adam and beyond, section 3",
     ),
     "ad_example": Surface(
-        formula=_ad_example,
+        formula=lambda xp, x, y: x * y + xp.sin(x),
+        gradient=lambda xp, x, y: [y + xp.cos(x), x],
         text="xy + sin x",
         domain=((-3.0, 3.0), (-6.0, 6.0)),
         start=(0.5, 4.2),

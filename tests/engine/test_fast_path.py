@@ -44,7 +44,7 @@ IMAGES = ("dataset=fashion_mnist_small", "dataset.limit=300", "batch_size=64")  
 def steps(config, step, count):
     """The losses of so many updates, and the weights after them."""
     with device.settings("cpu", threads=1, seed=0):
-        made = problem.build(config, device=CPU, dtype=device.DTYPES[config.precision], say=print)
+        made = problem.build(config, device=CPU, dtype=device.DTYPES[config.precision], log=print)
         batches = setup.batches(config, made.spec.train_size)
         trainer = setup.trainer(config, made, batches, step)
         updates, losses = trainer._updates, []
@@ -149,7 +149,7 @@ KINDS = {
 def test_it_is_chosen_where_it_computes_the_same(tmp_path, words):
     base = [word for word in SMALL if not word.startswith("model.")]
     config = configure(tmp_path, *base, *words)
-    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    made = problem.build(config, device=CPU, dtype=torch.float32, log=print)
     kind = setup.implementation(config, made, setup.batches(config, made.spec.train_size))["update"]
     assert kind == KINDS[words]
 
@@ -167,7 +167,7 @@ def test_it_is_not_chosen_for_batches_that_general_updates_sum_from_parts(tmp_pa
     words = (*TINY, "dataset.samples=10001")
     for size, kind in (("10000", "fast"), ("full", "general")):
         config = configure(tmp_path, *words, f"batch_size={size}")
-        made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+        made = problem.build(config, device=CPU, dtype=torch.float32, log=print)
         assert setup.implementation(config, made, setup.batches(config, 10001))["update"] == kind
 
 
@@ -183,7 +183,7 @@ def test_it_is_no_part_of_a_runs_identity_unless_it_is_off(tmp_path):
 def test_weights_and_state_have_the_shapes_of_the_model(tmp_path, optimizer):
     """What fills up the rows stays 0, so that no number depends on it."""
     config = configure(tmp_path, *IMAGES, *OPTIMIZERS[optimizer], "model.hidden=[16,8]")
-    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    made = problem.build(config, device=CPU, dtype=torch.float32, log=print)
     shapes = {name: weight.shape for name, weight in made.model.state_dict().items()}
     before = {name: weight.clone() for name, weight in made.model.state_dict().items()}
     updates = NetworkUpdates(made, config.optimizer, config.lr, None)
@@ -205,7 +205,7 @@ def test_checkpoints_hold_the_weights_alone(tmp_path):
     config = configure(tmp_path, *TINY, *OPTIMIZERS["momentum"])
     run = train(tmp_path, *TINY, *OPTIMIZERS["momentum"])
     model = torch.load(run.folder / "checkpoint.pt", weights_only=True)["model"]
-    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    made = problem.build(config, device=CPU, dtype=torch.float32, log=print)
     for name, weight in made.model.state_dict().items():
         assert model[name].shape == weight.shape
         assert model[name].is_contiguous()
@@ -246,7 +246,7 @@ def _first(shapes, layer):
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "inverse-sqrt"])
 def test_its_state_is_all_that_it_depends_on(tmp_path, optimizer):
     config = configure(tmp_path, *TINY, *OPTIMIZERS[optimizer])
-    made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
+    made = problem.build(config, device=CPU, dtype=torch.float32, log=print)
     index = slice(0, 5)
     first = NetworkUpdates(made, config.optimizer, config.lr, lambda t: 1 / (t + 1))
     for _ in range(3):

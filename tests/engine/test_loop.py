@@ -18,8 +18,10 @@ from sgdlab.execution.run import run_cache
 from sgdlab.problem import Problem, Spec, build
 from sgdlab.problem.data.datasets import Dataset
 from sgdlab.problem.data.image_sets import EMBEDDED
+from sgdlab.problem.spec import ParameterSpec
 
 CPU = torch.device("cpu")
+WEIGHT = ParameterSpec((), "vector")
 EPOCHS, LIMIT = 3, 1000
 SIZES = {"sequential": 64, "shuffle": 64, "full": LIMIT}  # 64 does not divide 1000: a smaller last batch
 
@@ -88,7 +90,7 @@ def test_the_curves_are_those_of_plain_pytorch(tmp_path, sampling, optimizer, pr
 
 def problem_of(tmp_path, *overrides):
     config = configure(tmp_path, *overrides)
-    return build(config, device=CPU, dtype=device.DTYPES[config.precision], say=print)
+    return build(config, device=CPU, dtype=device.DTYPES[config.precision], log=print)
 
 
 @pytest.mark.parametrize("sampling", ["sequential", "shuffle"])
@@ -205,7 +207,7 @@ def watch(*, size, batch_size, epochs, loss=None, drop_last=False, steps=None, *
     )
     problem = Problem(
         config=read(composed()),
-        spec=Spec(features=(1,), classes=0, outputs=1, train_size=size, test_size=2, weights=1, roles=()),
+        spec=Spec(features=(1,), classes=0, outputs=1, train_size=size, test_size=2, parameters=(WEIGHT,)),
         data=data,
         model=OneWeight(),
         loss=lambda out, y: (loss or torch.square)(out),

@@ -121,7 +121,7 @@ def test_contours_go_through_points_of_their_height(tmp_path: Path, name: str) -
     np.testing.assert_allclose(ratios, ratios[0])
     checked = 0
     for level, path in zip(lines.levels[-4:], lines.get_paths()[-4:], strict=True):
-        heights = surface.formula(list(np.asarray(path.vertices).T), np) - surface.least
+        heights = surface.formula(np, *np.asarray(path.vertices).T) - surface.least
         checked += len(heights)
         assert np.median(np.abs(heights / level - 1)) < 0.05
     assert checked > 50

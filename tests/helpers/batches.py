@@ -63,7 +63,7 @@ def alone(config: Config) -> Notes:
 def problem_of(config: Config) -> problem.Problem:
     """The configured problem."""
     where = torch.device(config.device)
-    return problem.build(config, device=where, dtype=device.DTYPES[config.precision], say=print)
+    return problem.build(config, device=where, dtype=device.DTYPES[config.precision], log=print)
 
 
 def together(configs: Sequence[Config]) -> tuple[list[Curve], dict[str, torch.Tensor]]:

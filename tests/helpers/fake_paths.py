@@ -43,7 +43,7 @@ def slope(name: str) -> Gradient:
     def gradient(w: Values) -> Values:
         h = 1e-6
         shifts = h * np.eye(len(w))
-        return np.array([(f(w + shift, np) - f(w - shift, np)) / (2 * h) for shift in shifts])
+        return np.array([(f(np, *(w + shift)) - f(np, *(w - shift))) / (2 * h) for shift in shifts])
 
     return gradient
 
@@ -69,7 +69,7 @@ def fake_path(
     least = known.least if known else 0.0
     f = known.formula if known else _quadratic(hessian, minima[0])
     with np.errstate(over="ignore", invalid="ignore"):
-        values = [float(f(w, np)) for w in path]
+        values = [float(f(np, *w)) for w in path]
     rows = []
     for step, (w, value) in enumerate(zip(path, values, strict=True)):
         away = [float(np.linalg.norm(w - np.array(each))) for each in minima]
@@ -96,6 +96,6 @@ def fake_path(
     return dataclasses.replace(run, case=case)
 
 
-def _quadratic(hessian: Any, minimum: Sequence[float]) -> Callable[[Values, Any], Any]:
+def _quadratic(hessian: Any, minimum: Sequence[float]) -> Callable[..., Any]:
     matrix = np.eye(len(minimum)) if hessian is None else np.array(hessian, dtype=float)
-    return lambda w, xp: (w - np.array(minimum)) @ matrix @ (w - np.array(minimum)) / 2
+    return lambda xp, *w: (w - np.array(minimum)) @ matrix @ (w - np.array(minimum)) / 2

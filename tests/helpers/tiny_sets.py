@@ -1,23 +1,25 @@
 """Small stand-ins for the real data sets: the same code on files of kilobytes."""
 
+import contextlib
+import functools
 import gzip
 import hashlib
+import http.server
 import io
 import pickle
 import tarfile
-import time
-from collections.abc import Collection
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from sgdlab.problem.data import download
-from sgdlab.problem.data.download import Say, Source, SourceFailed
 from sgdlab.problem.data.files import KnownFile
 from sgdlab.problem.data.idx import idx_bytes
-from sgdlab.problem.data.image_sets import DATASETS, ImageSet
+from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, ImageSet
 
+CLOSED = "http://127.0.0.1:1/"  # a mirror that refuses connections
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
@@ -50,15 +52,17 @@ def cifar_contents() -> dict[str, bytes]:
 
 def known_files(contents: dict[str, bytes]) -> tuple[KnownFile, ...]:
     return tuple(
-        KnownFile(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+        KnownFile(name, len(content), hashlib.sha256(content).hexdigest())
         for name, content in contents.items()
     )
 
 
-def tiny(name: str, contents: dict[str, bytes], *sources: Source) -> ImageSet:
-    """The row `name` of the table with other files, and with these sources, if any, instead of its own."""
+def tiny(name: str, contents: dict[str, bytes], *mirrors: str) -> ImageSet:
+    """The row `name` of the table with other files, at these mirrors, and without folders outside the data
+    folder; without mirrors at one that refuses."""
     row = DATASETS[name]
-    return replace(row, files=known_files(contents), sources=sources or row.sources)
+    folders = tuple(folder for folder in row.folders if isinstance(folder, str))
+    return replace(row, files=known_files(contents), folders=folders, mirrors=mirrors or (CLOSED,))
 
 
 def write(folder: Path, contents: dict[str, bytes], packed: bool = False) -> Path:
@@ -70,38 +74,25 @@ def write(folder: Path, contents: dict[str, bytes], packed: bool = False) -> Pat
     return folder
 
 
-def giving(title: str, contents: dict[str, bytes]) -> Source:
-    """A source that puts these files into the work folder."""
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder without a word on stderr."""
 
-    def get(work: Path, names: Collection[str], say: Say) -> Path:
-        say(f"asking {title}")
-        return write(work, contents)
-
-    return Source(title=title, get=get)
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
-def failing(title: str, why: str) -> Source:
-    """A source that is out of reach."""
-
-    def get(work: Path, names: Collection[str], say: Say) -> Path:
-        raise SourceFailed(why)
-
-    return Source(title=title, get=get)
-
-
-def slow(log: Path, go: Path) -> Source:
-    """A source that writes half of a file, waits until the file `go` is there, and ends; one line in `log`
-    each time that it is asked."""
-
-    def get(work: Path, names: Collection[str], say: Say) -> Path:
-        with open(log, "a") as file:
-            file.write("asked\n")
-        (work / TRAIN_IMAGES).write_bytes(b"half")
-        while not go.exists():
-            time.sleep(0.01)
-        return write(work, idx_contents())
-
-    return Source(title="slow", get=get)
+@contextlib.contextmanager
+def serving(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
+    """The address of a web server for `folder`, with a slash at its end."""
+    make = functools.partial(handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def cifar_archive(contents: dict[str, bytes]) -> bytes:
@@ -116,4 +107,4 @@ def cifar_archive(contents: dict[str, bytes]) -> bytes:
 
 
 def debian_is_installed() -> bool:
-    return (download.DEBIAN_FOLDER / f"{TRAIN_IMAGES}.gz").is_file()
+    return (DEBIAN_FOLDER / f"{TRAIN_IMAGES}.gz").is_file()

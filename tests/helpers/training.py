@@ -130,4 +130,4 @@ def problem_of(runs_dir: Path, *overrides: str) -> problem.Problem:
     """The problem of a configuration, on the CPU."""
     config = configure(runs_dir, *overrides)
     dtype = device.DTYPES[config.precision]
-    return problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
+    return problem.build(config, device=torch.device("cpu"), dtype=dtype, log=print)

@@ -7,17 +7,23 @@ import pytest
 import torch
 from helpers.training import composed
 
+from sgdlab import problem
 from sgdlab.base.errors import UsageError
 from sgdlab.config.reader import read
-from sgdlab.problem import spec
 from sgdlab.problem.data import datasets
 from sgdlab.problem.data.image_sets import EMBEDDED
 
 
 def load(*overrides, dtype=torch.float32):
-    config = read(composed(*overrides))
+    loss = ("loss=mse",) if "dataset=linear_regression" in overrides else ()
+    config = read(composed(*overrides, *loss))
     return datasets.load(
-        config.dataset, spec.spec(config), data_dir=None, device=torch.device("cpu"), dtype=dtype, say=print
+        config.dataset,
+        problem.check(config),
+        data_dir=None,
+        device=torch.device("cpu"),
+        dtype=dtype,
+        log=print,
     )
 
 
@@ -120,7 +126,7 @@ def test_limit_takes_the_first_and_leaves_the_test_set(pixels):
 def test_a_limit_above_the_size_is_refused():
     config = read(composed("dataset=fashion_mnist_small", "dataset.limit=6001"))
     with pytest.raises(UsageError, match=r"dataset\.limit=6001: fashion_mnist_small has 6000 training"):
-        spec.spec(config)
+        problem.check(config)
 
 
 def generated(name, *more, dtype=torch.float64):
@@ -189,4 +195,4 @@ def test_generated_data_leaves_the_random_state_alone():
 def test_a_noise_that_is_no_fraction_is_refused():
     config = read(composed("dataset=logistic_regression", "dataset.noise=0.6"))
     with pytest.raises(UsageError, match=r"dataset\.noise=0\.6: .* must be <= 0\.5"):
-        spec.spec(config)
+        problem.check(config)

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def build(*overrides, dtype=torch.float64):
-    return problem.build(read(composed(*overrides)), device=CPU, dtype=dtype, say=print)
+    return problem.build(read(composed(*overrides)), device=CPU, dtype=dtype, log=print)
 
 
 def last(run):

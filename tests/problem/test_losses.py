@@ -167,7 +167,7 @@ def test_value_is_the_mean_of_the_outputs():
 def test_the_accuracy_of_a_single_output_is_its_sign(tmp_path):
     settings = [*TINY, "loss=logistic", "dataset.test_samples=50"]
     config = configure(tmp_path, *settings)
-    made = problem.build(config, device=torch.device("cpu"), dtype=torch.float32, say=print)
+    made = problem.build(config, device=torch.device("cpu"), dtype=torch.float32, log=print)
     positive = made.model(made.data.test_x)[:, 0] > 0
     share = (positive == (made.data.test_y == 1)).double().mean().item()
     assert 0 < share < 1

@@ -7,13 +7,14 @@ import torch
 from helpers.training import composed
 from torch import nn
 
+from sgdlab import problem
 from sgdlab.config.reader import read
-from sgdlab.problem import models, spec
+from sgdlab.problem import models
 
 
 def build(*overrides, seed=0, dtype=torch.float32):
     config = read(composed(*overrides))
-    return models.build(config.model, spec.spec(config), seed=seed, dtype=dtype)
+    return models.build(config.model, problem.check(config), seed=seed, dtype=dtype)
 
 
 def count(model):
@@ -44,7 +45,7 @@ def count(model):
 )
 def test_the_number_of_weights(overrides, weights):
     assert count(build(*overrides)) == weights
-    assert spec.spec(read(composed(*overrides))).weights == weights  # known without a model
+    assert problem.check(read(composed(*overrides))).weights == weights  # known without a model
 
 
 @pytest.mark.parametrize(
@@ -150,10 +151,10 @@ def test_building_leaves_the_random_state_alone():
 
 
 def role(*overrides):
-    net = build(*overrides)
-    found = models.roles(net)
+    net, spec = build(*overrides), problem.check(read(composed(*overrides)))
+    found = models.roles(net, spec)
     assert list(found) == [name for name, _ in net.named_parameters()]
-    assert spec.spec(read(composed(*overrides))).roles == tuple(found.values())  # known before it is built
+    assert list(spec.roles) == list(found.values())
     return list(found.values())
 
 

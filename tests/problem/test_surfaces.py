@@ -1,4 +1,4 @@
-"""Surfaces: gradients against differences and by hand, exact minima, one formula for NumPy and torch."""
+"""Surfaces: gradients against autograd and differences, exact minima, one formula for all modules."""
 
 import doctest
 import math
@@ -10,52 +10,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgdlab.problem import duals, surfaces
-from sgdlab.problem.surfaces import SURFACES, quadratic, spectrum
+from sgdlab.problem import surfaces
+from sgdlab.problem.surfaces import FLOATS, SURFACES, quadratic, spectrum
 
 SEEDS = st.integers(0, 2**32 - 1)
 PLAIN = {name: each for name, each in SURFACES.items() if each.least is not None}
 
 
-def beale(x, y):
-    parts = [(1.5 - x + x * y, y - 1, x)]
-    parts += [(2.25 - x + x * y**2, y**2 - 1, 2 * x * y), (2.625 - x + x * y**3, y**3 - 1, 3 * x * y**2)]
-    return [sum(2 * value * dx for value, dx, _ in parts), sum(2 * value * dy for value, _, dy in parts)]
-
-
-def branin(x, y):
-    b, c = 5.1 / (4 * math.pi**2), 5 / math.pi
-    inner = y - b * x**2 + c * x - 6
-    return [2 * inner * (c - 2 * b * x) - 10 * (1 - 1 / (8 * math.pi)) * math.sin(x), 2 * inner]
-
-
-# By hand; that of lessard is the one that the paper gives, of which the function is the integral.
-GRADIENTS = {
-    "rosenbrock": lambda x, y: [-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2)],
-    "beale": beale,
-    "branin": branin,
-    "himmelblau": lambda x, y: [
-        4 * x * (x**2 + y - 11) + 2 * (x + y**2 - 7),
-        2 * (x**2 + y - 11) + 4 * y * (x + y**2 - 7),
-    ],
-    "rastrigin": lambda *w: [2 * each + 20 * math.pi * math.sin(2 * math.pi * each) for each in w],
-    "distill": lambda x, y: [-2 * (1 - x) - 80 * x * (3 * y - x**2), 120 * (3 * y - x**2)],
-    "newton": lambda x, y: [0.8 * (x - 0.4) ** 3 + 8 * x + 1.5 * y, 1.6 * (y + 1) ** 3 + 2 * y + 1.5 * x],
-    "valley": lambda x, y: [0.2 * x, 4 * y],
-    "lessard": lambda x: [25 * x if x < 1 else x + 24 if x < 2 else 25 * x - 24],
-    "tilt": lambda x: [0.0],
-    "ad_example": lambda x, y: [y + math.cos(x), x],
-}
-
-
 def value(surface, w):
-    return float(surface.formula([np.float64(each) for each in w], np))
+    return float(surface.formula(np, *map(np.float64, w)))
+
+
+def torch_value(surface, w):
+    return surface.formula(torch, *torch.tensor(w, dtype=torch.float64)).item()
 
 
 def gradient(surface, w):
     """By torch, from the formula."""
     point = torch.tensor(w, dtype=torch.float64, requires_grad=True)
-    (found,) = torch.autograd.grad(surface.formula(point.unbind(), torch), point)
+    (found,) = torch.autograd.grad(surface.formula(torch, *point), point)
     return found.numpy()
 
 
@@ -69,22 +42,54 @@ def points(surface, seed, count=5):
     return np.random.default_rng(seed).uniform(low, high, (count, len(low)))
 
 
-def test_every_surface_has_a_gradient_by_hand():
-    assert set(GRADIENTS) == set(SURFACES)
+def agree(surface, w):
+    """Value and stated gradient at w in Python's floats and in numpy are those of torch and autograd."""
+    by_torch, by_autograd = torch_value(surface, w), gradient(surface, w)
+    scale = max(1, *np.abs(by_autograd))
+    for xp, coordinates in ((FLOATS, list(map(float, w))), (np, list(np.array(w)))):
+        assert surface.formula(xp, *coordinates) == pytest.approx(by_torch, rel=1e-12, abs=1e-13)
+        stated = surface.gradient(xp, *coordinates)
+        assert stated == pytest.approx(by_autograd, rel=1e-12, abs=1e-12 * scale)
 
 
 @pytest.mark.parametrize("name", SURFACES)
-@settings(max_examples=20)
-@given(SEEDS)
-def test_the_gradient_is_the_one_by_hand(name, seed):
+@given(st.data())
+def test_the_stated_gradient_is_autograd_s(name, data):
     surface = SURFACES[name]
-    for w in [*points(surface, seed), *surface.minima, surface.start]:
-        expected = GRADIENTS[name](*map(float, w))
-        scale = max(1, *np.abs(expected))
-        dual = duals.of(surface.formula, w)
-        assert dual.value == pytest.approx(value(surface, w), rel=1e-13, abs=1e-13)
-        for found in (gradient(surface, w), dual.slopes):
-            assert found == pytest.approx(expected, rel=1e-11, abs=1e-11 * scale)
+    agree(surface, [data.draw(st.floats(low, high)) for low, high in surface.domain])
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_the_stated_gradient_is_autograd_s_at_minima_and_start(name):
+    surface = SURFACES[name]
+    for w in (surface.start, *surface.minima):
+        agree(surface, w)
+    for w in surface.minima:
+        assert surface.gradient(FLOATS, *w) == pytest.approx(np.zeros(len(w)), abs=5e-14)
+
+
+def test_the_gradient_of_lessard_is_the_paper_s_which_is_continuous():
+    stated = SURFACES["lessard"].gradient
+    points = {-1.0: -25.0, 1.0: 25.0, 1.5: 25.5, 2.0: 26.0, 4.0: 76.0}
+    assert {x: stated(FLOATS, x)[0] for x in points} == points
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 4), st.floats(1, 1e4), st.floats(-400, 400), SEEDS)
+def test_the_stated_gradient_of_a_rotated_quadratic_is_autograd_s(dimension, condition, rotation, seed):
+    surface = quadratic(spectrum(dimension, condition), rotation)
+    for w in np.random.default_rng(seed).normal(size=(3, dimension)).tolist():
+        agree(surface, w)
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_gradients_work_on_arrays(name):
+    surface = SURFACES[name]
+    coordinates = points(surface, 0, count=6).T
+    stated = np.array(surface.gradient(np, *coordinates))
+    assert stated.shape == (surface.dimension, 6)
+    for column, w in zip(stated.T, coordinates.T, strict=True):
+        assert column == pytest.approx(surface.gradient(FLOATS, *w.tolist()), rel=1e-13, abs=1e-13)
 
 
 @pytest.mark.parametrize("name", SURFACES)
@@ -105,11 +110,11 @@ def test_the_gradient_agrees_with_differences(name, seed):
 def test_numpy_and_torch_compute_the_same(name):
     surface = SURFACES[name]
     coordinates = points(surface, 0, count=60).T.reshape(surface.dimension, 4, 15)
-    by_numpy = surface.formula(list(coordinates), np)
-    by_torch = surface.formula(list(torch.from_numpy(coordinates)), torch)
+    by_numpy = surface.formula(np, *coordinates)
+    by_torch = surface.formula(torch, *torch.from_numpy(coordinates))
     assert by_numpy.shape == by_torch.shape == (4, 15) and by_torch.dtype == torch.float64
     np.testing.assert_allclose(by_torch.numpy(), by_numpy, rtol=1e-13, atol=1e-13)
-    one = surface.formula([each[1, 2] for each in coordinates], np)
+    one = surface.formula(np, *coordinates[:, 1, 2])
     assert one == pytest.approx(by_numpy[1, 2], rel=1e-13)
 
 
@@ -127,7 +132,7 @@ def test_nothing_in_the_domain_is_lower(name):
     surface = PLAIN[name]
     axes = [np.linspace(low, high, 301) for low, high in surface.domain]
     grid = np.meshgrid(*axes, indexing="ij")
-    values = surface.formula(grid, np)
+    values = surface.formula(np, *grid)
     assert values.min() >= surface.least - 1e-15
     # and where it is nearly least, a minimum of the table is near
     low = np.stack([each[values < surface.least + 0.02] for each in grid], axis=-1)
@@ -211,7 +216,7 @@ def test_a_quadratic_has_its_spectrum_however_it_is_turned(dimension, condition,
     for w in np.random.default_rng(seed).normal(size=(3, dimension)):
         assert value(surface, w) == pytest.approx(w @ hessian @ w / 2, rel=1e-11)
         np.testing.assert_allclose(gradient(surface, w), hessian @ w, rtol=1e-9, atol=1e-11 * condition)
-        by_torch = surface.formula(torch.from_numpy(w).unbind(), torch).item()
+        by_torch = surface.formula(torch, *torch.from_numpy(w)).item()
         assert by_torch == pytest.approx(value(surface, w), rel=1e-13)
 
 
@@ -233,10 +238,8 @@ def test_without_rotation_the_axes_are_the_eigenvectors():
 def test_given_eigenvalues_come_before_dimension_and_condition():
     settings = {"name": "quadratic", "dimension": 7, "condition": 9.0, "rotation": 0.0}
     assert surfaces.surface({**settings, "eigenvalues": [1, 4]}).dimension == 2
-    assert surfaces.function({**settings, "eigenvalues": [1, 4]})([np.ones(2), np.ones(2)], np).tolist() == [
-        2.5,
-        2.5,
-    ]
+    surface = surfaces.surface({**settings, "eigenvalues": [1, 4]})
+    assert surface.formula(np, np.ones(2), np.ones(2)).tolist() == [2.5, 2.5]
 
 
 def test_the_example_in_the_text_is_right():

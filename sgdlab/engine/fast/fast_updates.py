@@ -32,10 +32,10 @@ from sgdlab.engine.fast import fused_step
 from sgdlab.engine.sampling import Index
 from sgdlab.engine.updates import Updates
 from sgdlab.optim.settings import Optimizer
-from sgdlab.problem import Problem, duals, surfaces
+from sgdlab.problem import Problem, surfaces
 from sgdlab.problem.settings import SurfaceModel
 
-FEW = 4  # weights of a surface, of which forward differentiation costs as many times the function
+FEW = 4  # weights of a surface, up to which Python's floats are faster than tensors
 VECTOR = 8  # numbers: rows of weights are so many or a multiple
 
 _RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
@@ -102,10 +102,10 @@ class _Lean(ABC):
 
 
 class PointUpdates(_Lean):
-    """`Updates` of a surface that is `plain`: the gradient and the step, and nothing else.
+    """Updates of a surface: its gradient and the optimizer's step, nothing else.
 
-    The gradient along few weights in float64 is computed with Python's floats, along others by autograd.
-    curve: the factor on `lr` by the scheduler's units, None for 1.
+    For few weights in float64 the gradient is the stated one (`Surface.gradient`), computed with Python's
+    floats, as autograd's graph costs many times the arithmetic. Other gradients are autograd's.
     """
 
     def __init__(
@@ -114,14 +114,13 @@ class PointUpdates(_Lean):
         self._problem = problem
         (self._point,) = problem.model.parameters()
         self._w = self._point.detach()
-        self._formula = surfaces.function(asdict(problem.config.model))
-        self._gradient = self._by_autograd
-        if self._w.dtype == torch.float64 and len(self._w) <= FEW:
-            self._gradient = self._by_duals
-        # Where there is but one example, every batch has the same slopes.
-        self._slopes = None
+        self._surface = surfaces.surface(asdict(problem.config.model))
+        stated = self._w.dtype == torch.float64 and len(self._w) <= FEW
+        self._gradient = self._by_formula if stated else self._by_autograd
+        # With a single example, every batch has the same linear coefficients xi.
+        self._xi = None
         if problem.spec.train_size == 1:
-            self._slopes = problem.data.train_x[0].tolist()
+            self._xi = problem.data.train_x[0].tolist()
             self.objective = self._objective
         super().__init__(optimizer, lr, curve, self._w, [self._w])
 
@@ -141,13 +140,17 @@ class PointUpdates(_Lean):
         (gradient,) = torch.autograd.grad(loss, self._point)
         return loss.detach(), gradient
 
-    def _by_duals(self, index: Index) -> tuple[Tensor, Tensor]:
-        """Of f(w) + xi . w + ridge/2 w . w, where xi is the mean of the batch's."""
+    def _by_formula(self, index: Index) -> tuple[Tensor, Tensor]:
+        """Value and gradient of f(w) + xi . w + ridge/2 |w|^2, where xi is the mean over the batch."""
         w = self._w.tolist()
-        xi = self._slopes or self._problem.data.train_x[index].mean(0).tolist()
-        f = duals.of(self._formula, w)
-        loss = f.value + sum(map(mul, xi, w))
-        gradient = [a + b for a, b in zip(f.slopes, xi, strict=True)]
+        try:
+            loss = self._surface.formula(surfaces.FLOATS, *w)
+            gradient = self._surface.gradient(surfaces.FLOATS, *w)
+        except (OverflowError, ValueError):  # a diverged run: torch gives inf or NaN where Python raises
+            return self._by_autograd(index)
+        xi = self._xi or self._problem.data.train_x[index].mean(0).tolist()
+        loss += sum(map(mul, xi, w))
+        gradient = [a + b for a, b in zip(gradient, xi, strict=True)]
         if ridge := self._problem.config.ridge:
             loss += ridge / 2 * sum(map(mul, w, w))
             gradient = [a + ridge * b for a, b in zip(gradient, w, strict=True)]

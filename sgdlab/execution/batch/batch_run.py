@@ -62,7 +62,7 @@ def prepare(configs: Sequence[Config], say: Callable[[str], None]) -> tuple[prob
     """
     first, where = configs[0], torch.device(configs[0].device)
     dtype = device.DTYPES[first.precision]
-    made = problem.build(first, device=where, dtype=dtype, say=say)
+    made = problem.build(first, device=where, dtype=dtype, log=say)
     optim.refuse_incompatible(first.optimizer, list(made.roles.values()), made.spec.weights)
     batches = [setup.batches(config, made.spec.train_size) for config in configs]
     per_epoch = batches[0].per_epoch

@@ -49,7 +49,7 @@ def run(config: Config, show: Display, *, experiment: str | None = None) -> Resu
     settings = device.settings(config.device, threads=config.threads, seed=config.seed)
     with settings, disk_errors(folder), device.memory_errors():
         dtype = device.DTYPES[config.precision]
-        made = problem.build(config, device=torch.device(config.device), dtype=dtype, say=show.say)
+        made = problem.build(config, device=torch.device(config.device), dtype=dtype, log=show.say)
         with _locked(folder):
             done = finished(folder)
             if done is not None and not config.force:  # by another process, since the look above

@@ -10,14 +10,23 @@ from torch import Tensor
 
 from sgdlab.problem.data.generated import generate
 from sgdlab.problem.data.image_data import load_images
-from sgdlab.problem.settings import Data, GeneratedData, ImageData
+from sgdlab.problem.settings import Data, ImageData
 from sgdlab.problem.spec import Spec
 
 
 class Prepare(Protocol):
-    """See `Dataset.prepare`."""
+    """Turns inputs as the data set has them into inputs of the model, in the run's dtype."""
 
-    def __call__(self, x: Tensor, into: Tensor | None = None) -> Tensor: ...
+    def __call__(self, x: Tensor, into: Tensor | None = None) -> Tensor:
+        """Scale a batch.
+
+        Args:
+            x: (batch, *features).
+            into: a tensor of x's shape for the result; None makes a new one.
+
+        Returns:
+            `into`, or the new tensor, which may be x itself.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +34,10 @@ class Dataset:
     """Examples on one device.
 
     train_x, test_x: (n, *features), uint8 for images, else of the run's dtype.
-    train_y, test_y: class indices (n,) int64, or real targets (n, outputs).
-    prepare: a batch of x as the model's input, in the run's dtype; in a tensor of x's shape that is given,
-        or in a new one, which may be x itself.
+    train_y, test_y: class indices (n,), int64, or real targets (n, outputs).
+    prepare: turns a batch of x into inputs of the model.
     sha256: of the unpacked files or the generated numbers, before any limit.
+    source: where the data came from, for people.
     """
 
     train_x: Tensor
@@ -47,13 +56,28 @@ def load(
     data_dir: Path | None,
     device: torch.device,
     dtype: torch.dtype,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Dataset:
-    """The data set on `device`. Raises UserError when no source of it can be reached."""
+    """Load or generate a data set.
+
+    Args:
+        data: its settings.
+        spec: the sizes of the problem.
+        data_dir: the folder of image data sets; None is the default one.
+        device: where the examples lie.
+        dtype: of prepared inputs, and of real targets.
+        log: called with a line when something slow begins.
+
+    Returns:
+        The data set on `device`.
+
+    Raises:
+        UserError: it is not on this computer and cannot be downloaded.
+    """
     if isinstance(data, ImageData):
-        images = load_images(data.name, data_dir, say=say)
+        images = load_images(data.name, data_dir, log)
         arrays = (images.train_x, images.train_y, images.test_x, images.test_y)
-        train_x, train_y, test_x, test_y = (torch.from_numpy(array) for array in arrays)
+        train_x, train_y, test_x, test_y = map(torch.from_numpy, arrays)
         sha256, source = images.sha256, images.source
     else:
         train_x, train_y, test_x, test_y, sha256 = generate(data, spec)
@@ -61,8 +85,7 @@ def load(
         train_x, test_x = train_x.to(dtype), test_x.to(dtype)
         if train_y.is_floating_point():
             train_y, test_y = train_y.to(dtype), test_y.to(dtype)
-    if isinstance(data, ImageData | GeneratedData):
-        train_x, train_y = train_x[: data.limit], train_y[: data.limit]
+    train_x, train_y = train_x[: spec.train_size], train_y[: spec.train_size]
     return Dataset(
         train_x=train_x.to(device),
         train_y=train_y.to(device),
@@ -90,8 +113,8 @@ def _scaling(data: Data, train_x: Tensor, device: torch.device, dtype: torch.dty
 def channel_moments(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel of uint8 images (n, c, h, w), in units of 255.
 
-    Exact sums from the histogram of the 256 levels; both of shape (c, 1, 1), float64. A channel that never
-    varies gets standard deviation 1.
+    Both are float64 of shape (c, 1, 1); the sums are exact, from the histogram of the 256 levels. A constant
+    channel gets standard deviation 1.
     """
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []

@@ -1,4 +1,4 @@
-"""Files whose content is known beforehand: finding them, verifying them, storing them whole."""
+"""Files whose content is known beforehand: find and verify them, unpacked or as .gz."""
 
 import gzip
 import hashlib
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-PIECE = 2**20  # bytes unpacked at once
+PIECE = 2**20  # bytes that are unpacked in one call
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class KnownFile:
-    """What a file must be: `size` in bytes and `sha256` in hex, both of the unpacked content."""
+    """A file's name, its size in bytes and its SHA-256 in hex, both of the unpacked content."""
 
     name: str
     size: int
@@ -21,9 +21,9 @@ class KnownFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A verified file: its unpacked content and where it lies (unpacked, or packed with the ending .gz).
+    """A verified file: its unpacked content, and its path (ending in .gz where it is packed).
 
-    The content may become an array without a copy of it, and so changes with that.
+    An array may share the memory of `content`: whoever writes to one changes the other.
     """
 
     content: bytearray
@@ -31,22 +31,29 @@ class Found:
 
 
 class BadFile(Exception):
-    """A file that is there but must not be used; `sha256` is that of its content where it got so far."""
+    """A file whose content is not the expected one; sha256: of its content, empty if it could not be read."""
 
     def __init__(self, path: Path, problem: str, sha256: str = "") -> None:
         super().__init__(f"{path} {problem}")
         self.path = path
-        self.problem = problem
         self.sha256 = sha256
 
 
 def find(known: KnownFile, folders: Iterable[Path]) -> tuple[Found | None, list[BadFile]]:
-    """The first good copy of a file in `folders`, unpacked or .gz, and the bad copies met before it."""
+    """Look for a file in folders, unpacked before packed.
+
+    Args:
+        known: the expected file.
+        folders: where to look, in this order; they need not exist.
+
+    Returns:
+        The first good copy (None if there is none), and the bad copies met before it.
+    """
     bad: list[BadFile] = []
     for folder in folders:
         for path in (folder / known.name, folder / f"{known.name}.gz"):
             try:
-                return Found(content=read_known(path, known), path=path), bad
+                return Found(content=read_verified(path, known), path=path), bad
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except BadFile as error:
@@ -54,36 +61,42 @@ def find(known: KnownFile, folders: Iterable[Path]) -> tuple[Found | None, list[
     return None, bad
 
 
-def read_known(path: Path, known: KnownFile) -> bytearray:
-    """The unpacked content of `path` (packed if it ends in .gz), verified by size and SHA-256.
+def read_verified(path: Path, known: KnownFile) -> bytearray:
+    """Read a file and compare its size and SHA-256 with the expected ones.
 
-    Raises FileNotFoundError or NotADirectoryError if nothing is there, BadFile if it is not what is expected.
+    Args:
+        path: the file; packed if its name ends in .gz.
+        known: the expected file.
+
+    Returns:
+        The unpacked content.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such file.
+        BadFile: it cannot be read, or its content is another one.
     """
-    content = _read(path, known.size + 1)  # one more than expected tells a longer file, even one of terabytes
+    content = _read(path, known.size + 1)  # one byte more reveals a longer file, even one of terabytes
     packed = path.suffix == ".gz"
     if len(content) < known.size:
-        does = "unpacks to" if packed else "has"
-        raise BadFile(path, f"is truncated: it {does} {len(content):,} bytes, expected {known.size:,}")
+        verb = "unpacks to" if packed else "has"
+        raise BadFile(path, f"is truncated: it {verb} {len(content):,} bytes, expected {known.size:,}")
     if len(content) > known.size:
-        does = "unpacks to more than the" if packed else f"has {path.stat().st_size:,} bytes,"
-        raise BadFile(path, f"is not the right file: it {does} expected {known.size:,}")
+        verb = "unpacks to more than the" if packed else f"has {path.stat().st_size:,} bytes,"
+        raise BadFile(path, f"is not the right file: it {verb} expected {known.size:,}")
     digest = hashlib.sha256(content).hexdigest()
     if digest != known.sha256:
-        raise BadFile(
-            path,
-            f"is altered: its sha256 is {digest[:16]}..., expected {known.sha256[:16]}...",
-            sha256=digest,
-        )
+        problem = f"is altered: its sha256 is {digest[:16]}..., expected {known.sha256[:16]}..."
+        raise BadFile(path, problem, sha256=digest)
     return content
 
 
-def _read(path: Path, most: int) -> bytearray:
-    """At most `most` unpacked bytes of a file, in one place from the start. Raises as `read_known` does."""
+def _read(path: Path, limit: int) -> bytearray:
+    """At most `limit` unpacked bytes, without a second copy in memory; raises as `read_verified` does."""
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-            content, length = bytearray(most), 0
-            with memoryview(content) as places:
-                while size := file.readinto(places[length : length + PIECE]):
+            content, length = bytearray(limit), 0
+            with memoryview(content) as view:
+                while size := file.readinto(view[length : length + PIECE]):
                     length += size
             del content[length:]
             return content

@@ -1,4 +1,5 @@
-"""Data generated from a seed, in float64 on the CPU: regression, two classes, the noise of a surface."""
+"""Data generated from a seed, in float64 on the CPU: regression, two classes, the linear terms of a
+surface."""
 
 import hashlib
 
@@ -6,32 +7,40 @@ import torch
 from torch import Tensor
 
 from sgdlab.problem.settings import Data, GeneratedData, LeastSquaresData, NoiseData, SequenceData
-from sgdlab.problem.spec import Spec, slopes
+from sgdlab.problem.spec import Spec, linear_coefficients
 
 Split = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def generate(data: Data, spec: Spec) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
-    """Inputs and targets for training and test, and a SHA-256 of them."""
+    """Generate a data set from its seed.
+
+    Args:
+        data: its settings.
+        spec: the sizes of the problem.
+
+    Returns:
+        train_x, train_y, test_x, test_y (shapes as in `sgdlab.problem.data.datasets.Dataset`), and the
+        SHA-256 of their bytes.
+    """
     if isinstance(data, GeneratedData):
-        made = _gaussian(data)
+        split = _gaussian(data)
     elif isinstance(data, LeastSquaresData):
-        made = _least_squares(data)
+        split = _least_squares(data)
     else:
-        made = _perturbations(data, spec.features[0])
-    train_x, train_y, test_x, test_y = made
+        split = _linear_terms(data, spec.features[0])
+    train_x, train_y, test_x, test_y = split
     x, y = torch.cat([train_x, test_x]), torch.cat([train_y, test_y])
     digest = hashlib.sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
     return train_x, train_y, test_x, test_y, digest
 
 
 def _gaussian(data: GeneratedData) -> Split:
-    """Inputs x ~ N(0, Q diag(s) Q^T), shape (n, features), where Q is a random rotation and the eigenvalues
-    s fall geometrically from 1 to 1/condition.
+    """Inputs x ~ N(0, Q diag(s) Q^T), shape (n, features), with a random rotation Q and eigenvalues s that
+    fall geometrically from 1 to 1/condition.
 
-    With w ~ N(0, I), fixed for the data set: linear_regression has targets x.w + noise * N(0, 1), shape
-    (n, 1); logistic_regression has labels [x.w > 0], shape (n,), of which the fraction `noise` (each
-    independently) is flipped.
+    With w ~ N(0, I), fixed for the data set: targets of linear_regression are x.w + noise * N(0, 1), shape
+    (n, 1); labels of logistic_regression are [x.w > 0], shape (n,), each flipped with probability `noise`.
     """
     random = torch.Generator().manual_seed(data.seed)
 
@@ -54,8 +63,8 @@ def _gaussian(data: GeneratedData) -> Split:
 
 
 def _least_squares(data: LeastSquaresData) -> Split:
-    """Inputs x ~ U(-.5, .5), shape (n, features); targets x.w + b + noise * N(0, 1), shape (n, 1), where
-    w and then b are the `solution`."""
+    """Inputs x ~ U(-.5, .5), shape (n, features); targets x.w + b + noise * N(0, 1), shape (n, 1), where the
+    `solution` is w, then b."""
     random = torch.Generator().manual_seed(data.seed)
     n, cut = data.samples + data.test_samples, data.samples
     *weights, bias = data.solution
@@ -65,11 +74,11 @@ def _least_squares(data: LeastSquaresData) -> Split:
     return x[:cut], y[:cut], x[cut:], y[cut:]
 
 
-def _perturbations(data: Data, dimension: int) -> Split:
-    """The xi of f_i(w) = f(w) + xi_i . w, shape (n, dimension), and targets that no loss looks at.
+def _linear_terms(data: Data, dimension: int) -> Split:
+    """The xi of f_i(w) = f(w) + xi_i . w, shape (n, dimension), and targets that no loss reads.
 
-    Noise is normal and shifted to mean 0, so that the mean of the f_i is f but for rounding. The one test
-    example is the mean of the others: the test loss is the function that is minimised.
+    Noise is normal and shifted to mean 0, so that the mean of the f_i is f up to rounding. The only test
+    example is the mean of the training examples: the test loss is the function that is minimised.
     """
     xi = torch.zeros((1, dimension), dtype=torch.float64)
     mean = xi
@@ -78,6 +87,6 @@ def _perturbations(data: Data, dimension: int) -> Split:
         drawn = torch.randn((data.samples, dimension), generator=random, dtype=torch.float64)
         xi = data.std * (drawn - drawn.mean(0))
     elif isinstance(data, SequenceData):
-        xi = torch.tensor(slopes(data), dtype=torch.float64)[:, None]
+        xi = torch.tensor(linear_coefficients(data), dtype=torch.float64)[:, None]
         mean = xi.mean(0, keepdim=True)
     return xi, torch.zeros(len(xi), 1, dtype=torch.float64), mean, torch.zeros(1, 1, dtype=torch.float64)

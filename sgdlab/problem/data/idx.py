@@ -1,49 +1,32 @@
 """The IDX format of the MNIST family: a big-endian header, then the values in C order.
 
 Header (http://yann.lecun.com/exdb/mnist/): two zero bytes, the type of the values, the number of axes, then
-the length of each axis as a 32-bit unsigned integer. Only unsigned bytes are read.
+the length of each axis as a 32-bit unsigned integer. Only unsigned bytes are supported.
 """
 
-import math
 import struct
 
 import numpy as np
 import numpy.typing as npt
 
-from sgdlab.base.errors import UserError
-
 UNSIGNED_BYTE = 0x08  # the type code of IDX for uint8
 
 
-def parse_idx(content: bytes | bytearray, name: str) -> npt.NDArray[np.uint8]:
-    """The array that an unpacked IDX file holds: uint8, of the shape in its header, writable.
+def parse_idx(content: bytes | bytearray) -> npt.NDArray[np.uint8]:
+    """The writable uint8 array of an unpacked IDX file; it shares the memory of a bytearray.
 
-    That of a bytearray is a view of it. `name` is what an error calls the file. Raises UserError if the
-    header or the length is wrong.
+    Raises ValueError or struct.error for other bytes; data sets are verified before they come here.
     """
-    if len(content) < 4:
-        raise UserError(f"{name} is no IDX file: {len(content)} bytes are too short for a header")
     zeros, kind, axes = struct.unpack_from(">HBB", content)
-    if zeros != 0 or kind != UNSIGNED_BYTE or axes == 0:
-        raise UserError(
-            f"{name} is no IDX file of unsigned bytes: it begins with {content[:4].hex(' ')},"
-            f" expected 00 00 08 and a number of axes"
-        )
-    start = 4 + 4 * axes
-    if len(content) < start:
-        raise UserError(f"{name} is truncated: {len(content)} bytes, its header alone takes {start}")
+    if (zeros, kind) != (0, UNSIGNED_BYTE):
+        raise ValueError(f"no IDX file of unsigned bytes: it begins with {content[:4].hex(' ')}")
     shape = struct.unpack_from(f">{axes}I", content, 4)
-    if len(content) != start + math.prod(shape):
-        raise UserError(
-            f"{name} is damaged: {len(content):,} bytes, but its header says {start + math.prod(shape):,}"
-            f" (shape {' x '.join(map(str, shape))})"
-        )
-    array = np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    array = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
     return array if array.flags.writeable else array.copy()
 
 
 def idx_bytes(array: npt.NDArray[np.uint8]) -> bytes:
-    """The unpacked IDX file of a uint8 array with 1 to 255 axes (the inverse of `parse_idx`)."""
+    """Encode a uint8 array of 1 to 255 axes as an unpacked IDX file: the inverse of `parse_idx`."""
     assert array.dtype == np.uint8 and array.ndim >= 1, (array.dtype, array.shape)
     header = struct.pack(f">HBB{array.ndim}I", 0, UNSIGNED_BYTE, array.ndim, *array.shape)
     return header + array.tobytes(order="C")

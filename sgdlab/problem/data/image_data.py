@@ -1,51 +1,65 @@
-"""Image data sets as arrays: `load_images`, and what `sgdlab data` lists.
+"""Image data sets as arrays: `load_images`, and the view of `sgdlab data`.
 
-A file counts only if its unpacked size and SHA-256 are the known ones, at every load. What the data folder
-lacks is fetched from the sources of the table (`image_sets.DATASETS`), in order, and kept unpacked in
-`<data_dir>/<name>/`, the only folder that is ever written to. torch is imported for a download only.
+Every load compares each file's unpacked size and SHA-256 with the known ones. A file that no folder has is
+downloaded and kept unpacked in `<data_dir>/<name>/`, the only folder that is ever written to.
 """
 
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import platformdirs
 
-from sgdlab.base.errors import UsageError, did_you_mean
-from sgdlab.problem.data.cache import Search, obtain, search_folders
-from sgdlab.problem.data.download import SourceFailed
-from sgdlab.problem.data.files import find
-from sgdlab.problem.data.image_sets import DATASETS, ImageSet, Labels, Pixels
+from sgdlab.base.errors import UsageError, UserError, did_you_mean
+from sgdlab.base.files import atomic_write
+from sgdlab.problem.data.files import BadFile, Found, find
+from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, ImageSet, Labels, Pixels
+from sgdlab.problem.settings import IMAGE_SETS
+
+EMBEDDED_SOURCE = "part of sgdlab"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """A data set in memory. Images: uint8, (N, channels, height, width); labels: int64, (N,), from 0."""
+    """A data set in memory.
+
+    train_x, test_x: uint8, (N, channels, height, width).
+    train_y, test_y: int64, (N,), from 0.
+    sha256: of the unpacked files, the same wherever they came from.
+    source: where they came from, for people.
+    """
 
     name: str
     train_x: Pixels
     train_y: Labels
     test_x: Pixels
     test_y: Labels
-    sha256: str  # over the SHA-256 of the unpacked files: the same wherever they came from
-    source: str  # where they came from, for people
-    notes: tuple[str, ...]  # what the user should be told: files that were refused, and what was done
+    sha256: str
+    source: str
 
 
-# What `provide` was given, by name and data folder; in the processes of a sweep only.
+# The data sets given to `provide`, by name and data folder; filled in the worker processes of a sweep only.
 _PROVIDED: dict[tuple[str, Path], Images] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What is on this computer of one data set. `size`: bytes on disk; `problems`: one line a bad file."""
+    """The files of one data set on this computer.
+
+    folder: below the data folder by the path from there, else absolute.
+    size: bytes on disk.
+    train, test: numbers of examples.
+    source: where the missing files would come from.
+    problems: one line for each bad file.
+    """
 
     name: str
     state: Literal["present", "absent", "incomplete", "corrupt"]
-    folder: str  # below `data_dir` by the path from there, else absolute
+    folder: str
     size: int
     train: int
     test: int
@@ -53,10 +67,15 @@ class Status:
     problems: tuple[str, ...]
 
 
-def default_data_dir() -> Path:
-    """The folder that the variable SGDLAB_DATA names, else the user's cache folder for sgdlab."""
-    chosen = os.environ.get("SGDLAB_DATA")
-    return _absolute(Path(chosen)) if chosen else Path(platformdirs.user_cache_dir("sgdlab", appauthor=False))
+def data_folder(data_dir: Path | None = None) -> Path:
+    """The data folder: `data_dir`, else the variable SGDLAB_DATA, else the user's cache folder for sgdlab.
+
+    It is absolute, with ~ as the home folder: the record of a run must not depend on where it was started.
+    """
+    chosen = data_dir or os.environ.get("SGDLAB_DATA")
+    if not chosen:
+        return Path(platformdirs.user_cache_dir("sgdlab", appauthor=False))
+    return Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -67,21 +86,29 @@ def dataset_names() -> tuple[str, ...]:
 def load_images(
     name: str,
     data_dir: Path | None = None,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    log: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Images:
-    """A data set by name, every file of it verified, fetched into `data_dir` if it is not on this computer.
+    """Load a data set, every file verified; download what is not on this computer.
 
-    `say` gets a line whenever something slow begins (a download, waiting for another process), and every line
-    of `notes`. Raises UsageError for an unknown name, UserError if the data cannot be had or kept.
+    Args:
+        name: of the data set.
+        data_dir: the data folder; None is the default one.
+        log: called with a line when something slow begins, and for every bad file.
+
+    Returns:
+        The data set in memory.
+
+    Raises:
+        UsageError: there is no such data set.
+        UserError: it cannot be downloaded or kept.
     """
-    dataset = _image_set(name)
-    provided = _PROVIDED.get((name, data_folder(data_dir)))
-    if provided is not None:
-        return provided
-    search = obtain(name, dataset, data_folder(data_dir), say)
-    for note in search.notes():
-        say(f"{name}: {note}")
-    train_x, train_y, test_x, test_y = dataset.decode([search.found[file.name] for file in dataset.files])
+    dataset, folder = _image_set(name), data_folder(data_dir)
+    if (name, folder) in _PROVIDED:
+        return _PROVIDED[name, folder]
+    found = _obtain(name, dataset, folder, log)
+    files = [found[known.name] for known in dataset.files]
+    train_x, train_y, test_x, test_y = dataset.decode(files)
+    places = dict.fromkeys(str(file.path.parent) for file in files)
     return Images(
         name=name,
         train_x=train_x,
@@ -89,74 +116,97 @@ def load_images(
         test_x=test_x,
         test_y=test_y,
         sha256=dataset.sha256,
-        source=search.source() if dataset.folders else "part of sgdlab",
-        notes=search.notes(),
+        source="; ".join(places) if dataset.mirrors else EMBEDDED_SOURCE,
     )
 
 
 def provide(folder: Path, images: Images) -> None:
-    """Give these whenever this process loads their data set from this folder: they were verified already."""
+    """Have `load_images` return a verified data set in this process without reading it again.
+
+    Args:
+        folder: the absolute data folder with which it will be asked for.
+        images: the data set.
+    """
     _PROVIDED[images.name, folder] = images
 
 
 def dataset_status(name: str, data_dir: Path | None = None) -> Status:
-    """Look at a data set without changing or downloading anything. Raises UsageError for an unknown name."""
+    """Look at a data set on this computer; change and download nothing.
+
+    Args:
+        name: of the data set.
+        data_dir: the data folder; None is the default one.
+
+    Returns:
+        Its state, with one line for each bad file.
+
+    Raises:
+        UsageError: there is no such data set.
+    """
     dataset, folder = _image_set(name), data_folder(data_dir)
-    search = search_folders(dataset, folder)
-    _look_at_local_sources(dataset, search)
-    places = [found.path.parent for found in search.found.values()] or dataset.places(folder)[:1]
+    _, _, train, test = IMAGE_SETS[name]
+    found, bad = _search(dataset, folder)
+    partly: Literal["incomplete", "absent"] = "incomplete" if found else "absent"
+    places = [file.path.parent for file in found.values()] or [folder / dataset.folders[0]]
+    shown = (path.relative_to(folder) if path.is_relative_to(folder) else path for path in places)
+    hosts = [mirror.split("/")[2] for mirror in dataset.mirrors]
     return Status(
         name=name,
-        state=_state(search),
-        folder="; ".join(dict.fromkeys(_from_here(path, folder) for path in places)),
-        size=sum(found.path.stat().st_size for found in search.found.values()),
-        train=dataset.train,
-        test=dataset.test,
-        source=", ".join(source.title for source in dataset.sources) or "part of sgdlab",
-        problems=tuple(map(str, search.bad)),
+        state="corrupt" if bad else partly if len(found) < len(dataset.files) else "present",
+        folder="; ".join(dict.fromkeys(map(str, shown))),
+        size=sum(file.path.stat().st_size for file in found.values()),
+        train=train,
+        test=test,
+        source=", ".join(hosts) or EMBEDDED_SOURCE,
+        problems=tuple(map(str, bad)),
     )
 
 
-def _state(search: Search) -> Literal["present", "absent", "incomplete", "corrupt"]:
-    if search.bad:
-        return "corrupt"
-    if not search.missing():
-        return "present"
-    return "incomplete" if search.found else "absent"
+def _obtain(name: str, dataset: ImageSet, folder: Path, log: Callable[[str], None]) -> dict[str, Found]:
+    """All files of a set; raises as `load_images` does."""
+    found, bad = _search(dataset, folder)
+    missing = [known for known in dataset.files if known.name not in found]
+    if missing and not dataset.mirrors:
+        problem = bad[0] if bad else f"{missing[0].name}.gz is not in the package"
+        raise UserError(f"{problem}; install sgdlab again: {name} is part of it")
+    for file in bad:
+        log(f"{name}: {file}; it is not used")
+    own = folder / dataset.folders[0]
+    _keep_unpacked(found, own)
+    if not missing:
+        return found
+    from sgdlab.problem.data.download import download
+
+    return found | download(name, dataset, missing, own, log)
 
 
-def _from_here(path: Path, folder: Path) -> str:
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+def _keep_unpacked(found: dict[str, Found], own: Path) -> None:
+    """Copy the packed files of Debian's package to our own folder, as unpacking slows every load down.
+
+    Without room or permission for a copy, the data set still loads.
+    """
+    with suppress(OSError):
+        for name, file in found.items():
+            if file.path.parent == DEBIAN_FOLDER:
+                own.mkdir(parents=True, exist_ok=True)
+                atomic_write(own / name, file.content)
 
 
-def _look_at_local_sources(dataset: ImageSet, search: Search) -> None:
-    """Add to `search` what those sources have that need no download."""
-    for source in dataset.sources:
-        missing = search.missing()
-        if not source.local or not missing:
-            continue
-        try:
-            folder = source.get(Path(), [known.name for known in missing], print)
-        except SourceFailed:
-            continue
-        for known in missing:
-            found, bad = find(known, [folder])
-            search.bad += bad
-            if found:
-                search.found[known.name] = found
+def _search(dataset: ImageSet, folder: Path) -> tuple[dict[str, Found], list[BadFile]]:
+    """The good files of a set by name, and the bad copies met on the way."""
+    good: dict[str, Found] = {}
+    bad: list[BadFile] = []
+    others = {file.sha256 for row in DATASETS.values() for file in row.files}
+    for known in dataset.files:
+        found, wrong = find(known, [folder / place for place in dataset.folders])
+        # MNIST and Fashion-MNIST have the same file names: directly in the data folder, one is no bad other.
+        bad += [file for file in wrong if not (file.path.parent == folder and file.sha256 in others)]
+        if found:
+            good[known.name] = found
+    return good, bad
 
 
 def _image_set(name: str) -> ImageSet:
     if name not in DATASETS:
         raise UsageError(f"unknown image data set {name!r}: {did_you_mean(name, DATASETS)}")
     return DATASETS[name]
-
-
-def data_folder(data_dir: Path | None) -> Path:
-    """The data folder that is meant: `data_dir`, made absolute, or the default one."""
-    return default_data_dir() if data_dir is None else _absolute(data_dir)
-
-
-def _absolute(path: Path) -> Path:
-    """Absolute, with ~ meaning the home folder: a run's file must not depend on where it was started."""
-    return Path(os.path.abspath(os.path.expanduser(path)))

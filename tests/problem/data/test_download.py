@@ -1,160 +1,154 @@
-"""The sources of data sets, against servers and programs of the tests' own; nothing here needs a network."""
+"""Downloads from local servers: mirrors in order, what they do wrong, archives, Debian's folder."""
 
-import contextlib
-import errno
-import functools
 import gzip
-import hashlib
-import http.server
-import os
+import re
 import socket
+import sys
 import threading
 import urllib.error
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers.tiny_sets import (
+    CLOSED,
+    TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
+    Quiet,
     cifar_archive,
     cifar_contents,
-    debian_is_installed,
     idx_contents,
-    tiny,
+    serving,
     write,
 )
 
 from sgdlab.base.errors import UserError
 from sgdlab.problem.data import download
-from sgdlab.problem.data.download import (
-    IN_PACKAGE,
-    SourceFailed,
-    apt_get,
-    debian_folder,
-    torchvision_cifar10,
-)
 from sgdlab.problem.data.image_data import load_images
 from sgdlab.problem.data.image_sets import DATASETS
 
 CONTENTS = idx_contents()
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def silent(line: str) -> None:
     pass
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
-        pass
+def inside(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
-@contextlib.contextmanager
-def serving(folder: Path, handler=Quiet):
-    """The address of a web server for `folder`, with a slash at its end."""
-    make = functools.partial(handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.fixture
-def closed_port() -> int:
-    """A port of this machine at which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-@pytest.fixture
-def mirrors(monkeypatch, tmp_path):
-    """mirrors(contents, *addresses): make torchvision's FashionMNIST fetch these files from there."""
-    from torchvision.datasets import FashionMNIST
-
-    def patch(contents, *addresses):
-        folder = write(tmp_path / "www", contents, packed=True)
-        resources = [
-            (f"{name}.gz", hashlib.md5((folder / f"{name}.gz").read_bytes()).hexdigest()) for name in contents
-        ]
-        monkeypatch.setattr(FashionMNIST, "resources", resources)
-        monkeypatch.setattr(FashionMNIST, "mirrors", list(addresses))
-        return folder
-
-    monkeypatch.setattr(download, "DEBIAN_FOLDER", tmp_path / "no Debian")
-    monkeypatch.setenv("PATH", str(tmp_path / "no programs"))
-    monkeypatch.setitem(DATASETS, "fashion_mnist", tiny("fashion_mnist", CONTENTS))
-    return patch
-
-
-# torchvision
-
-
-def test_torchvision_downloads_with_a_bar_and_leaves_only_the_unpacked_files(tmp_path, mirrors, capfd):
-    said = []
-    folder = mirrors(CONTENTS)
-    with serving(folder) as address:
-        mirrors(CONTENTS, address)
-        images = load_images("fashion_mnist", tmp_path / "data", said.append)
-    assert images.source == "torchvision" and images.train_x.shape == (6, 1, 28, 28)
-    assert {path.name for path in (tmp_path / "data/fashion_mnist").iterdir()} == {*CONTENTS, ".lock"}
-    assert said == [f"downloading {address}{name}.gz" for name in CONTENTS]
+def test_files_are_downloaded_with_a_bar_and_kept_unpacked(tmp_path, use, mirror, capfd):
+    use("fashion_mnist", CONTENTS, mirror)
+    log = []
+    images = load_images("fashion_mnist", tmp_path / "new/data", log.append)
+    own = tmp_path / "new/data/fashion_mnist"
+    assert images.source == str(own) and images.train_x.shape == (6, 1, 28, 28)
+    assert inside(own) == {*CONTENTS, ".lock"}
+    assert {name: (own / name).read_bytes() for name in CONTENTS} == CONTENTS
+    assert log == [f"downloading {mirror}{name}.gz" for name in CONTENTS]
     assert "100" in capfd.readouterr().err
     assert socket.getdefaulttimeout() is None
+    use("fashion_mnist", CONTENTS)  # from here on no mirror answers
+    assert load_images("fashion_mnist", tmp_path / "new/data", pytest.fail).sha256 == images.sha256
 
 
-def test_torchvision_downloads_only_what_is_missing(tmp_path, mirrors):
-    write(
-        tmp_path / "data/fashion_mnist", {name: CONTENTS[name] for name in CONTENTS if name != TRAIN_LABELS}
-    )
-    said = []
-    folder = mirrors(CONTENTS)
-    with serving(folder) as address:
-        mirrors(CONTENTS, address)
-        load_images("fashion_mnist", tmp_path / "data", said.append)
-    assert said == [f"downloading {address}{TRAIN_LABELS}.gz"]
+def test_only_what_is_missing_is_downloaded(tmp_path, use, mirror):
+    use("fashion_mnist", CONTENTS, mirror)
+    present = {name: CONTENTS[name] for name in CONTENTS if name != TRAIN_LABELS}
+    write(tmp_path / "data/FashionMNIST/raw", present)
+    log = []
+    images = load_images("fashion_mnist", tmp_path / "data", log.append)
+    assert log == [f"downloading {mirror}{TRAIN_LABELS}.gz"]
+    assert inside(tmp_path / "data/fashion_mnist") == {TRAIN_LABELS, ".lock"}
+    assert images.source == f"{tmp_path}/data/FashionMNIST/raw; {tmp_path}/data/fashion_mnist"
 
 
-def test_the_next_mirror_is_tried_when_one_is_closed_or_gives_wrong_bytes(tmp_path, mirrors, closed_port):
-    folder = mirrors(CONTENTS)
-    wrong = write(tmp_path / "wrong", {name: b"maintenance" for name in CONTENTS}, packed=True)
-    with serving(folder) as right, serving(wrong) as altered, serving(write(tmp_path / "empty", {})) as empty:
-        mirrors(CONTENTS, f"http://127.0.0.1:{closed_port}/", empty, altered, right)
-        assert load_images("fashion_mnist", tmp_path / "data", silent).source == "torchvision"
-
-
-def test_every_mirror_s_failure_is_told(tmp_path, mirrors, closed_port):
+def test_the_next_mirror_is_asked_when_one_is_closed_or_gives_wrong_bytes(tmp_path, use, mirror):
     wrong = write(tmp_path / "wrong", {name: b"maintenance" for name in CONTENTS}, packed=True)
     with serving(wrong) as altered, serving(write(tmp_path / "empty", {})) as empty:
-        mirrors(CONTENTS, altered, empty)
+        use("fashion_mnist", CONTENTS, CLOSED, empty, altered, mirror)
+        load_images("fashion_mnist", tmp_path / "data", silent)
+    own = tmp_path / "data/fashion_mnist"
+    assert {name: (own / name).read_bytes() for name in CONTENTS} == CONTENTS
+
+
+def test_good_files_of_a_mirror_with_a_bad_one_are_kept(tmp_path, use, mirror):
+    partly = write(tmp_path / "partly", CONTENTS | {TEST_LABELS: b"altered"}, packed=True)
+    with serving(partly) as first:
+        use("fashion_mnist", CONTENTS, first, mirror)
+        log = []
+        load_images("fashion_mnist", tmp_path / "data", log.append)
+    assert log == [
+        *(f"downloading {first}{name}.gz" for name in CONTENTS),
+        f"downloading {mirror}{TEST_LABELS}.gz",
+    ]
+
+
+@pytest.mark.parametrize("change", ["truncated", "altered", "longer"])
+def test_a_bad_file_in_our_own_folder_is_named_and_replaced(tmp_path, use, mirror, change):
+    use("fashion_mnist", CONTENTS, mirror)
+    own = write(tmp_path / "fashion_mnist", CONTENTS)
+    good = CONTENTS[TRAIN_IMAGES]
+    changes = {"truncated": good[:1000], "altered": good[:-1] + bytes([good[-1] ^ 1]), "longer": good + b"x"}
+    (own / TRAIN_IMAGES).write_bytes(changes[change])
+    log = []
+    load_images("fashion_mnist", tmp_path, log.append)
+    assert len(log) == 2 and log[0].startswith(f"fashion_mnist: {own / TRAIN_IMAGES} is ")
+    assert log[0].endswith("; it is not used")
+    assert (own / TRAIN_IMAGES).read_bytes() == good
+    load_images("fashion_mnist", tmp_path, pytest.fail)
+
+
+def test_a_bad_file_in_a_folder_of_the_user_is_left_alone(tmp_path, use, mirror):
+    use("fashion_mnist", CONTENTS, mirror)
+    raw = write(tmp_path / "FashionMNIST/raw", CONTENTS)
+    (raw / TRAIN_LABELS).write_bytes(b"broken")
+    load_images("fashion_mnist", tmp_path, silent)
+    assert (raw / TRAIN_LABELS).read_bytes() == b"broken"
+    assert inside(tmp_path / "fashion_mnist") == {TRAIN_LABELS, ".lock"}  # the other three were there already
+
+
+# Errors
+
+
+def host(address: str) -> str:
+    return address[len("http://") : -1]
+
+
+def test_the_error_names_each_mirror_s_failure_and_what_to_do(tmp_path, use):
+    wrong = write(tmp_path / "wrong", {name: b"maintenance" for name in CONTENTS}, packed=True)
+    with serving(wrong) as altered, serving(write(tmp_path / "empty", {})) as empty:
+        use("fashion_mnist", CONTENTS, CLOSED, empty, altered)
         with pytest.raises(UserError) as caught:
             load_images("fashion_mnist", tmp_path / "data", silent)
-    line = next(line for line in str(caught.value).splitlines() if "torchvision" in line)
-    assert f"{TRAIN_IMAGES}.gz from {altered[7:-1]}: File not found or corrupted." in line
-    assert f"{TRAIN_IMAGES}.gz from {empty[7:-1]}: HTTP Error 404: File not found" in line
-    mirrors(CONTENTS, f"http://127.0.0.1:{closed_port}/")
-    with pytest.raises(UserError) as caught:
-        load_images("fashion_mnist", tmp_path / "data", silent)
+    assert caught.value.exit_code == 1
     assert str(caught.value).splitlines() == [
-        "fashion_mnist is not on this computer and could not be fetched. Tried:",
-        f"  data folder {tmp_path}/data: fashion_mnist is not there",
-        f"  Debian's package: {tmp_path}/no Debian is not there",
-        f"  torchvision: 127.0.0.1:{closed_port}: Connection refused",
-        "  apt-get: there is no apt-get and no dpkg-deb here",
-        "This works offline: sgdlab train dataset=fashion_mnist_small",
+        f"fashion_mnist is not on this computer and could not be downloaded: {host(CLOSED)}: Connection"
+        f" refused; {host(empty)}: HTTP Error 404: File not found; {host(altered)}: {TRAIN_IMAGES}.gz is"
+        f" truncated: it unpacks to 11 bytes, expected {len(CONTENTS[TRAIN_IMAGES]):,}",
+        f"Put its files into {tmp_path}/data/fashion_mnist, or: apt-get install dataset-fashion-mnist;"
+        f" without a network: dataset=fashion_mnist_small",
     ]
-    assert {path.name for path in (tmp_path / "data/fashion_mnist").iterdir()} == {".lock"}
+    assert inside(tmp_path / "data/fashion_mnist") == {".lock"}
 
 
-def test_a_server_that_says_nothing_is_given_up_soon(tmp_path, mirrors, monkeypatch):
-    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.2)
+def test_an_incomplete_set_is_called_so_and_only_debian_s_has_a_package(tmp_path, use):
+    use("mnist", CONTENTS)
+    write(tmp_path / "mnist", {TRAIN_LABELS: CONTENTS[TRAIN_LABELS]})
+    with pytest.raises(UserError, match=r"^mnist is not complete on this computer") as caught:
+        load_images("mnist", tmp_path, silent)
+    assert "apt-get" not in str(caught.value)
+
+
+def test_a_server_that_says_nothing_is_given_up_soon(tmp_path, use, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent_server:
         port = silent_server.getsockname()[1]
-        mirrors(CONTENTS, f"http://127.0.0.1:{port}/")
-        with pytest.raises(UserError, match=f"torchvision: 127.0.0.1:{port}: (no answer in|timed out)"):
+        use("fashion_mnist", CONTENTS, f"http://127.0.0.1:{port}/")
+        with pytest.raises(UserError, match=f"127.0.0.1:{port}: timed out"):
             load_images("fashion_mnist", tmp_path / "data", silent)
     assert socket.getdefaulttimeout() is None
 
@@ -170,170 +164,82 @@ class Stalling(Quiet):
         self.over.wait(30)
 
 
-def test_a_download_that_stalls_is_given_up(tmp_path, mirrors, monkeypatch):
-    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.5)
-    folder = mirrors(CONTENTS)
-    with serving(folder, Stalling) as address:
-        mirrors(CONTENTS, address)
+def test_a_download_that_stalls_is_given_up(tmp_path, use, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+    with serving(write(tmp_path / "www", CONTENTS, packed=True), Stalling) as address:
+        use("fashion_mnist", CONTENTS, address)
         try:
-            with pytest.raises(UserError, match=f"{TRAIN_IMAGES}.gz from .*: timed out"):
+            with pytest.raises(UserError, match="timed out"):
                 load_images("fashion_mnist", tmp_path / "data", silent)
         finally:
             Stalling.over.set()
 
 
-def test_a_disk_that_fills_up_during_a_download_ends_the_search(tmp_path, mirrors, monkeypatch):
-    from torchvision.datasets import utils
-
-    def full(url, root, filename, md5):
-        (Path(root) / filename).write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    folder = mirrors(CONTENTS)
-    monkeypatch.setattr(utils, "download_url", full)
-    with serving(folder) as address:
-        mirrors(CONTENTS, address)
-        with pytest.raises(UserError, match=r"^no room for fashion_mnist in .*: it takes"):
-            load_images("fashion_mnist", tmp_path / "data", silent)
-    assert {path.name for path in (tmp_path / "data/fashion_mnist").iterdir()} == {".lock"}
-
-
-def test_cifar10_comes_out_of_its_archive(tmp_path, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
-    contents = cifar_contents()
-    archive = cifar_archive(contents)
-    www = tmp_path / "www"
-    www.mkdir()
-    (www / CIFAR10.filename).write_bytes(archive)
-    monkeypatch.setitem(DATASETS, "cifar10", tiny("cifar10", contents))
-    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(archive).hexdigest())
-    with serving(www) as address:
-        monkeypatch.setattr(CIFAR10, "url", address + CIFAR10.filename)
-        images = load_images("cifar10", tmp_path / "data", silent)
-    assert images.train_x.shape == (15, 3, 32, 32) and images.source == "torchvision"
-    assert {path.name for path in (tmp_path / "data/cifar10").iterdir()} == {*contents, ".lock"}
-
-
-def test_a_broken_cifar10_archive_is_a_source_that_failed(tmp_path, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
-    www = tmp_path / "www"
-    www.mkdir()
-    broken = gzip.compress(b"no archive")
-    (www / CIFAR10.filename).write_bytes(broken)
-    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(broken).hexdigest())
-    with serving(www) as address:
-        monkeypatch.setattr(CIFAR10, "url", address + CIFAR10.filename)
-        with pytest.raises(SourceFailed, match="truncated header"):
-            torchvision_cifar10(tmp_path, ["data_batch_1"], silent)
-
-
-# Debian's folder and apt-get
-
-
-def test_debian_s_folder_is_used_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "DEBIAN_FOLDER", tmp_path / "fashion-mnist")
-    monkeypatch.setitem(DATASETS, "fashion_mnist", tiny("fashion_mnist", CONTENTS))
-    write(tmp_path / "fashion-mnist", CONTENTS, packed=True)
-    images = load_images("fashion_mnist", tmp_path / "data", silent)
-    assert images.source == "Debian's package"
-    assert {path.name for path in (tmp_path / "data/fashion_mnist").iterdir()} == {*CONTENTS, ".lock"}
-    assert {path.name for path in (tmp_path / "fashion-mnist").iterdir()} == {
-        f"{name}.gz" for name in CONTENTS
-    }
-
-
-def test_without_debian_s_folder_the_source_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "DEBIAN_FOLDER", tmp_path / "none")
-    with pytest.raises(SourceFailed, match="none is not there"):
-        debian_folder(tmp_path, [], silent)
-
-
-@pytest.fixture
-def programs(tmp_path, monkeypatch):
-    """programs(apt_get=..., dpkg_deb=...): shell scripts of these names come first on PATH."""
-
-    def install(**scripts):
-        folder = tmp_path / "bin"
-        folder.mkdir(exist_ok=True)
-        for name, script in scripts.items():
-            path = folder / name.replace("_", "-")
-            path.write_text(f"#!/bin/sh\n{script}\n")
-            path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
-        return folder
-
-    return install
-
-
-def test_apt_get_downloads_the_package_and_dpkg_deb_unpacks_it(tmp_path, programs):
-    source = write(tmp_path / "inside", CONTENTS, packed=True)
-    into = f"$3/{IN_PACKAGE}"
-    programs(
-        apt_get=f'echo "$@" > {tmp_path}/asked; touch dataset-fashion-mnist_1_all.deb',
-        dpkg_deb=f'echo "$@" > {tmp_path}/unpacked; mkdir -p {into}; cp {source}/* {into}',
-    )
-    work = tmp_path / "work"
-    work.mkdir()
-    said = []
-    folder = apt_get(work, list(CONTENTS), said.append)
-    assert {path.name for path in folder.iterdir()} == {f"{name}.gz" for name in CONTENTS}
-    assert (tmp_path / "asked").read_text().endswith("download dataset-fashion-mnist\n")
-    assert (tmp_path / "unpacked").read_text() == "-x dataset-fashion-mnist_1_all.deb unpacked\n"
-    assert said == ["apt-get download dataset-fashion-mnist (31 MB)"]
-
-
-@pytest.mark.parametrize(
-    ("apt", "dpkg", "why"),
-    [
-        (
-            "echo 'W: old' >&2; echo 'E: Unable to locate package x' >&2; exit 100",
-            "",
-            "apt-get ended with 100: Unable to",
-        ),
-        ("exit 1", "", "apt-get ended with 1: it said nothing"),
-        ("true", "", "apt-get brought no package"),
-        (
-            "touch dataset-fashion-mnist_1.deb",
-            "echo 'not a Debian archive' >&2; exit 2",
-            "dpkg-deb ended with 2: not a Deb",
-        ),
-    ],
-)
-def test_what_apt_get_or_dpkg_deb_says_is_the_reason(tmp_path, programs, apt, dpkg, why):
-    programs(apt_get=apt, dpkg_deb=dpkg)
-    with pytest.raises(SourceFailed, match=why):
-        apt_get(tmp_path, [], silent)
-
-
-def test_programs_that_are_not_there_or_never_end_are_told(tmp_path, programs, monkeypatch):
-    folder = programs(apt_get="exec sleep 30", dpkg_deb="true")
-    monkeypatch.setattr(download, "APT_SECONDS", 0.2)
-    with pytest.raises(SourceFailed, match="apt-get was not done after"):
-        apt_get(tmp_path, [], silent)
-    (folder / "dpkg-deb").unlink()
-    monkeypatch.setenv("PATH", str(folder))
-    with pytest.raises(SourceFailed, match="there is no dpkg-deb here"):
-        apt_get(tmp_path, [], silent)
-
-
-def test_apt_get_on_a_full_disk_is_a_full_disk(tmp_path, programs):
-    programs(apt_get="echo 'E: write (28: No space left on device)' >&2; exit 100", dpkg_deb="true")
-    with pytest.raises(OSError) as caught:
-        apt_get(tmp_path, [], silent)
-    assert caught.value.errno == errno.ENOSPC
+def test_a_torchvision_that_does_not_import_is_told(tmp_path, use, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision.datasets.utils", None)
+    use("fashion_mnist", CONTENTS)
+    with pytest.raises(UserError, match=r"could not be downloaded: 127.0.0.1:1: .*torchvision"):
+        load_images("fashion_mnist", tmp_path, silent)
 
 
 def test_the_reasons_of_urllib_are_unwrapped():
     inner = socket.gaierror(-2, "Name or service not known")
-    assert download.reason(urllib.error.URLError(inner)) == "Name or service not known"
-    assert download.reason(urllib.error.URLError("unknown url type")) == "<urlopen error unknown url type>"
-    assert download.reason(RuntimeError("two\n  lines")) == "two lines"
-    assert download.reason(TimeoutError()) == "TimeoutError"
+    assert download._reason(urllib.error.URLError(inner)) == "Name or service not known"
+    assert download._reason(urllib.error.URLError("unknown url type")) == "<urlopen error unknown url type>"
+    assert download._reason(RuntimeError("two\n  lines")) == "two lines"
+    assert download._reason(TimeoutError()) == "TimeoutError"
 
 
-@pytest.mark.skipif(not debian_is_installed(), reason="needs Debian's dataset-fashion-mnist")
-def test_debian_s_folder_has_the_names_that_are_looked_for():
-    names = {path.name for path in debian_folder(Path(), [], silent).iterdir()}
-    assert names == {f"{known.name}.gz" for known in DATASETS["fashion_mnist"].files}
+# CIFAR-10
+
+
+def test_cifar10_comes_out_of_its_archive(tmp_path, use):
+    contents = cifar_contents()
+    www = tmp_path / "www"
+    www.mkdir()
+    (www / "cifar-10-python.tar.gz").write_bytes(cifar_archive(contents))
+    with serving(www) as address:
+        use("cifar10", contents, address)
+        images = load_images("cifar10", tmp_path / "data", silent)
+    assert images.train_x.shape == (15, 3, 32, 32)
+    assert inside(tmp_path / "data/cifar10") == {*contents, ".lock"}
+
+
+@pytest.mark.parametrize("damage", ["no archive", "half of it", "another archive"])
+def test_a_broken_archive_is_a_mirror_that_failed(tmp_path, use, damage):
+    contents = cifar_contents()
+    good = cifar_archive(contents)
+    other = cifar_archive({"readme": b"moved"})
+    archive = {"no archive": gzip.compress(b"nothing"), "half of it": good[: len(good) // 2]}.get(
+        damage, other
+    )
+    www = tmp_path / "www"
+    www.mkdir()
+    (www / "cifar-10-python.tar.gz").write_bytes(archive)
+    with serving(www) as address:
+        use("cifar10", contents, address)
+        with pytest.raises(UserError, match=rf"could not be downloaded: {host(address)}: \w"):
+            load_images("cifar10", tmp_path / "data", silent)
+    assert inside(tmp_path / "data/cifar10") == {".lock"}
+
+
+# Debian's folder
+
+
+def test_debian_s_files_are_found_and_kept_unpacked(tmp_path, use, monkeypatch):
+    folder = write(tmp_path / "fashion-mnist", CONTENTS, packed=True)
+    monkeypatch.setattr("sgdlab.problem.data.image_data.DEBIAN_FOLDER", folder)
+    use("fashion_mnist", CONTENTS)
+    row = DATASETS["fashion_mnist"]
+    monkeypatch.setitem(DATASETS, "fashion_mnist", replace(row, folders=(*row.folders, folder)))
+    assert load_images("fashion_mnist", tmp_path / "data", pytest.fail).source == str(folder)
+    assert inside(tmp_path / "data/fashion_mnist") == set(CONTENTS)
+    assert load_images("fashion_mnist", tmp_path / "data").source == str(tmp_path / "data/fashion_mnist")
+    (tmp_path / "file").write_text("in the way")
+    assert load_images("fashion_mnist", tmp_path / "file/data").source == str(folder)  # no place for a copy
+    assert inside(folder) == {f"{name}.gz" for name in CONTENTS}
+
+
+def test_the_addresses_of_the_table_end_in_a_slash_and_name_no_file():
+    for row in DATASETS.values():
+        assert all(re.fullmatch(r"https?://[^ ]+/", mirror) for mirror in row.mirrors)

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +15,18 @@ from helpers.tiny_sets import (
     TRAIN_LABELS,
     cifar_contents,
     debian_is_installed,
-    failing,
-    giving,
     idx_contents,
-    tiny,
     write,
 )
 
 from sgdlab.base.errors import UsageError, UserError
-from sgdlab.problem.data import image_sets
-from sgdlab.problem.data.files import read_known
+from sgdlab.problem.data.files import read_verified
 from sgdlab.problem.data.idx import parse_idx
-from sgdlab.problem.data.image_data import Images, dataset_status, default_data_dir, load_images
-from sgdlab.problem.data.image_sets import DATASETS, EMBEDDED
+from sgdlab.problem.data.image_data import Images, data_folder, dataset_status, load_images
+from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, EMBEDDED
 
 NEEDS_DEBIAN = pytest.mark.skipif(not debian_is_installed(), reason="needs Debian's dataset-fashion-mnist")
 CONTENTS = idx_contents()
-
-
-@pytest.fixture
-def use(monkeypatch):
-    """use("mnist", contents, *sources): replace a row of the table by a tiny one."""
-
-    def replace_row(name, contents, *sources):
-        monkeypatch.setitem(DATASETS, name, tiny(name, contents, *sources))
-
-    return replace_row
 
 
 def silent(line: str) -> None:
@@ -49,7 +36,7 @@ def silent(line: str) -> None:
 def same_as(images: Images, contents: dict[str, bytes]) -> bool:
     arrays = (images.train_x[:, 0], images.train_y, images.test_x[:, 0], images.test_y)
     return all(
-        np.array_equal(array, parse_idx(content, ""))
+        np.array_equal(array, parse_idx(content))
         for array, content in zip(arrays, contents.values(), strict=True)
     )
 
@@ -64,12 +51,12 @@ def inside(folder: Path) -> set[str]:
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("folder", ["fashion_mnist", ".", "FashionMNIST/raw"])
 def test_files_are_found_in_every_layout_and_nothing_is_written(tmp_path, use, folder, packed):
-    use("fashion_mnist", CONTENTS, failing("nobody", "must not be asked"))
+    use("fashion_mnist", CONTENTS)
     write(tmp_path / folder, CONTENTS, packed)
     before = sorted(tmp_path.rglob("*"))
-    images = load_images("fashion_mnist", tmp_path)
+    images = load_images("fashion_mnist", tmp_path, pytest.fail)
     assert same_as(images, CONTENTS)
-    assert images.notes == () and images.source == str(tmp_path / folder)
+    assert images.source == str(tmp_path / folder)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -85,32 +72,33 @@ def test_arrays_have_the_promised_shapes_and_types(tmp_path, use):
     assert images.sha256 == hashlib.sha256(digests.encode()).hexdigest()
 
 
-def test_mnist_lying_directly_in_the_folder_is_no_altered_fashion_mnist(tmp_path, use):
+def test_mnist_lying_directly_in_the_folder_is_no_altered_fashion_mnist(tmp_path, use, mirror):
     other = idx_contents(seed=1)
     use("mnist", other)
-    use("fashion_mnist", CONTENTS, giving("a mirror", CONTENTS))
     write(tmp_path, other)
-    images = load_images("fashion_mnist", tmp_path, silent)
-    assert same_as(images, CONTENTS) and images.notes == ()
+    log = []
+    use("fashion_mnist", CONTENTS, mirror)
+    assert same_as(load_images("fashion_mnist", tmp_path, log.append), CONTENTS)
+    assert all(line.startswith("downloading") for line in log)
     assert same_as(load_images("mnist", tmp_path), other)
 
 
 def test_the_default_folder_is_the_variable_or_the_cache(monkeypatch, tmp_path, use):
     monkeypatch.setenv("SGDLAB_DATA", str(tmp_path / "a"))
-    assert default_data_dir() == tmp_path / "a"
-    use("fashion_mnist", CONTENTS, failing("nobody", "must not be asked"))
+    assert data_folder() == tmp_path / "a"
+    use("fashion_mnist", CONTENTS)
     write(tmp_path / "a", CONTENTS)
     assert same_as(load_images("fashion_mnist"), CONTENTS)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SGDLAB_DATA", "~/b")
-    assert default_data_dir() == tmp_path / "b"
+    assert data_folder() == tmp_path / "b"
     monkeypatch.setenv("SGDLAB_DATA", "")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert tmp_path in default_data_dir().parents and default_data_dir().name == "sgdlab"
+    assert tmp_path in data_folder().parents and data_folder().name == "sgdlab"
 
 
 def test_a_relative_folder_and_the_home_folder_are_understood(monkeypatch, tmp_path, use):
-    use("fashion_mnist", CONTENTS, failing("nobody", "must not be asked"))
+    use("fashion_mnist", CONTENTS)
     write(tmp_path / "here", CONTENTS)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -160,10 +148,12 @@ class Trap:
 
 def test_an_altered_cifar10_batch_is_never_unpickled(tmp_path, use):
     contents = cifar_contents()
-    use("cifar10", contents, failing("nobody", "closed"))
+    use("cifar10", contents)
     write(tmp_path, {**contents, "data_batch_1": pickle.dumps(Trap(tmp_path / "sprung"))})
-    with pytest.raises(UserError, match="data_batch_1 is truncated"):
-        load_images("cifar10", tmp_path, silent)
+    log = []
+    with pytest.raises(UserError, match="cifar10 is not complete on this computer"):
+        load_images("cifar10", tmp_path, log.append)
+    assert "data_batch_1 is truncated" in log[0]
     assert not (tmp_path / "sprung").exists()
 
 
@@ -192,7 +182,8 @@ def test_the_embedded_set_is_there_and_needs_neither_torch_nor_a_data_folder(tmp
 
 
 def test_an_altered_package_says_to_install_it_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_sets, "EMBEDDED", tmp_path)
+    row = replace(DATASETS["fashion_mnist_small"], folders=(tmp_path,))
+    monkeypatch.setitem(DATASETS, "fashion_mnist_small", row)
     with pytest.raises(
         UserError, match=r"train-images-idx3-ubyte.gz is not in the package; install sgdlab again"
     ):
@@ -221,7 +212,7 @@ def full(tmp_path_factory):
 @NEEDS_DEBIAN
 def test_the_full_set_comes_from_debian_and_has_the_published_content(full):
     folder, images = full
-    assert images.source == "Debian's package" and images.notes == ()
+    assert images.source == str(DEBIAN_FOLDER)
     assert images.train_x.shape == (60_000, 1, 28, 28) and images.test_x.shape == (10_000, 1, 28, 28)
     assert np.bincount(images.train_y).tolist() == [6000] * 10
     assert np.bincount(images.test_y).tolist() == [1000] * 10
@@ -254,20 +245,20 @@ def test_make_small_makes_the_embedded_files(full, tmp_path):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     for known in DATASETS["fashion_mnist_small"].files:
         assert f'"{known.name}": "{known.sha256}"' in done.stdout
-        read_known(tmp_path / f"{known.name}.gz", known)
+        read_verified(tmp_path / f"{known.name}.gz", known)
 
 
 # The listing's view
 
 
 def test_status_tells_present_absent_incomplete_and_corrupt(tmp_path, use):
-    use("mnist", CONTENTS, failing("a mirror", "must not be asked"))
+    use("mnist", CONTENTS)
     assert dataset_status("mnist", tmp_path).state == "absent"
     write(tmp_path, {TRAIN_LABELS: CONTENTS[TRAIN_LABELS]})
     assert dataset_status("mnist", tmp_path).state == "incomplete"
     write(tmp_path / "MNIST/raw", CONTENTS, packed=True)
     present = dataset_status("mnist", tmp_path)
-    assert (present.state, present.folder, present.source) == ("present", "MNIST/raw; .", "a mirror")
+    assert (present.state, present.folder, present.source) == ("present", "MNIST/raw; .", "127.0.0.1:1")
     on_disk = sum(
         path.stat().st_size for path in (tmp_path / "MNIST/raw").iterdir() if TRAIN_LABELS not in path.name
     )
