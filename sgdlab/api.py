@@ -15,10 +15,7 @@
 `sgdlab.records`.
 """
 
-import functools
 from collections.abc import Sequence
-
-from omegaconf import DictConfig
 
 from sgdlab.base.errors import UsageError
 from sgdlab.config.schema import Config
@@ -28,30 +25,26 @@ from sgdlab.engine.batched.trainer import Alone
 from sgdlab.execution import validate
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.execution.hydra import overrides
-from sgdlab.execution.hydra.compose import single
+from sgdlab.execution.hydra.compose import compose_run
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
 from sgdlab.execution.hydra.launcher import register
-from sgdlab.execution.validate import accept
 
 
 def configure(*words: str) -> Config:
-    """The configuration of `sgdlab train WORDS`, of one run, with every check made that needs no data.
+    """The configuration of one run, as `sgdlab train` makes it, with every check that needs no data.
 
-    Raises UsageError.
+    Args:
+        words: overrides, as on the command line: "optimizer=adam", "lr=0.01".
+
+    Raises:
+        UsageError: names an override, and what is legal.
     """
     overrides.check(words)
+    register()
     try:
-        return validate.prepare(accept(_composed(words).copy()))
+        return validate.prepare(validate.validate(compose_run(words)))
     except HYDRA_ERRORS as err:
         raise reword(err) from None
-
-
-@functools.lru_cache(maxsize=64)
-def _composed(words: tuple[str, ...]) -> DictConfig:
-    register()
-    composed = single(words)
-    del composed["cases"]
-    return composed
 
 
 def train_together(configs: Sequence[Config]) -> list[Curve]:

@@ -97,22 +97,16 @@ def _sweeps(
     chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path, failures: list[str]
 ) -> "Iterator[tuple[str, Sweep]]":
     """Each experiment's sweep, composed and checked; what could not be goes to `failures`."""
-    from sgdlab.cli import train
-    from sgdlab.execution.hydra.launcher import collected
+    from sgdlab.execution.hydra.launcher import plan_sweep
 
     places = [f"runs_dir={_quoted(runs_dir)}"]
     places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
     places += ["quiet=true"] if options.quiet else []
     for experiment in chosen:
         try:
-            with collected() as sweeps:
-                code = train.main([*_words(experiment, options.quick), *places])
+            yield experiment.name, plan_sweep([*_words(experiment, options.quick), *places])
         except UserError as err:
             failures.append(f"{experiment.name}: {err}")
-            continue
-        if code:
-            raise KeyboardInterrupt  # the only way in which it ends without a word of its own
-        yield from ((experiment.name, sweep) for sweep in sweeps)
 
 
 def _quoted(path: object) -> str:

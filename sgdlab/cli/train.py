@@ -3,9 +3,9 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.imports import without_gc
 from sgdlab.cli.train_flags import split
@@ -30,15 +30,15 @@ def main(argv: list[str]) -> int:
     overrides.check(line.overrides)
     register()
     try:
-        words = overrides.deferred(line.overrides)
+        words = overrides.defer(line.overrides)
         if "--multirun" in line.hydra:
-            words = overrides.shortened(words)
+            words = overrides.abbreviate(words)
         if line.hydra or any(word.lstrip("+~").startswith(("hydra", "experiment")) for word in words):
             _by_hydra([*line.hydra, *words])
         else:
-            from sgdlab.execution.hydra.compose import single
+            from sgdlab.execution.hydra.compose import compose_run
 
-            _job(single(words), experiment=None)
+            _job(compose_run(words), experiment=None)
     except HYDRA_ERRORS as err:
         raise reword(err) from None
     except KeyboardInterrupt as err:
@@ -54,8 +54,10 @@ def _by_hydra(words: Sequence[str]) -> None:
     def job(composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
 
+        from sgdlab.execution.hydra.compose import resolve
+
         try:
-            return _job(composed, experiment=HydraConfig.get().runtime.choices.get("experiment"))
+            return _job(resolve(composed), experiment=HydraConfig.get().runtime.choices.get("experiment"))
         except Exception as err:  # Hydra would print a line of its own about it
             failures.append(err)
             return None
@@ -102,15 +104,14 @@ def _hydra_process(words: Sequence[str]) -> Iterator[None]:
             GlobalHydra.instance().clear()
 
 
-def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
+def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None:
     """One run; its test loss is what Hydra's sweepers for optimisation minimise."""
     from sgdlab.execution import validate
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
-    from sgdlab.execution.validate import accept, without_effect
 
-    config = validate.prepare(accept(composed))
-    for line in without_effect(config).values():
+    config = validate.prepare(validate.validate(settings))
+    for line in validate.without_effect(config).values():
         print(f"sgdlab: {line}", file=sys.stderr)
     run = run_cache.answer(config)
     cached = run is not None

@@ -8,6 +8,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from sgdlab.base.errors import UsageError, did_you_mean, nearest
 from sgdlab.config import options
+from sgdlab.execution.hydra.overrides import RENAMED
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
 
@@ -49,7 +50,10 @@ def _missing_config(err: MissingConfigException) -> UsageError:
         return UsageError(f"{group}={name}: no such {group}; {did_you_mean(name, options.experiments())}")
     if not group:
         return UsageError(f"{name}: no such configuration")
-    return UsageError(f"{group}={name}: no such {group}; {did_you_mean(name, err.options or [])}")
+    choice = f"{group}={name}"
+    if choice in RENAMED:
+        return UsageError(f"{choice} is now {RENAMED[choice]}")
+    return UsageError(f"{choice}: no such {group}; {did_you_mean(name, err.options or [])}")
 
 
 def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
@@ -57,8 +61,6 @@ def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
     prefix, _, last = key.rpartition(".")
     inner = ("hydra", "_target_")
     names = [str(name) for name in parent if name not in inner] if isinstance(parent, DictConfig) else []
-    if not names and prefix == "hydra.launcher":
-        return UsageError(f"{key}: no such setting; there are none of {prefix} here")
     if not names:  # the parent holds a number, a text or null
         add = f"; write +{key}=VALUE" if prefix == "figure" else ""
         return UsageError(f"{key}: {prefix} is one value and holds no settings{add}")
