@@ -13,9 +13,9 @@ GOALS = {"local": 0.020, "batched": 0.001}  # seconds a run
 # By launcher: its words, and how many runs, so that they take longer than the start of the command varies.
 VARIANTS: dict[str, tuple[tuple[str, ...], int]] = {
     "serial": (("hydra/launcher=serial",), 100),
-    "local": (("hydra/launcher=local",), 200),
-    "local, 1 at once": (("hydra/launcher=local", "hydra.launcher.jobs=1"), 100),
-    "batched": (("hydra/launcher=batched",), 2_000),
+    "local": (("hydra.launcher.batch=never",), 200),
+    "local, 1 at once": (("hydra.launcher.batch=never", "hydra.launcher.jobs=1"), 100),
+    "batched": (("hydra.launcher.batch=always",), 2_000),
 }
 _TINY = ("problem=rosenbrock", "optimizer=sgd", "steps=100", "lr=1e-4", "quiet=true")
 

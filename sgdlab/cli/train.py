@@ -30,9 +30,7 @@ def main(argv: list[str]) -> int:
     overrides.check(line.overrides)
     register()
     try:
-        words = overrides.defer(line.overrides)
-        if "--multirun" in line.hydra:
-            words = overrides.abbreviate(words)
+        words = overrides.for_hydra(line.overrides, multirun="--multirun" in line.hydra)
         if line.hydra or any(word.lstrip("+~").startswith(("hydra", "experiment")) for word in words):
             _by_hydra([*line.hydra, *words])
         else:

@@ -7,7 +7,7 @@
 What settings have to do with each other is checked by `sgdlab.execution.validate`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -32,7 +32,8 @@ def read(settings: Mapping[str, Any]) -> Config:
     rest = {key: value for key, value in settings.items() if key not in values}
     for key in rest:
         refuse_renamed(key, rest[key])
-    return _read_section(Config, rest, "", values)
+    config: Config = _read_section(Config, rest, "", values)
+    return config
 
 
 def refuse_renamed(key: str, value: object) -> None:
@@ -46,9 +47,7 @@ def refuse_renamed(key: str, value: object) -> None:
         UsageError: the setting has another name now; names it.
     """
     if key in RENAMED:
-        raise UsageError(
-            f"{key}: now called {RENAMED[key]}; write {RENAMED[key]}={format_value(value)}"
-        )
+        raise UsageError(f"{key}: now called {RENAMED[key]}; write {RENAMED[key]}={format_value(value)}")
 
 
 def read_optimizer(raw: Any) -> Optimizer:
@@ -113,18 +112,18 @@ def setting_checks() -> dict[str, Check]:
 
     Settings of one name in several options of a group, such as model.outputs, have the same check.
     """
-    checks = {key: check for key, check in _fields(Config).items() if key not in (*GROUPS, "optimizer")}
-    for group, kinds in GROUPS.items():
-        for kind in kinds.values():
-            checks |= _nested_checks(kind, f"{group}.")
-    return checks
+    sections = [(Config, ""), *((kind, f"{group}.") for group in GROUPS for kind in GROUPS[group].values())]
+    return {key: check for kind, prefix in sections for key, check in _nested_checks(kind, prefix)}
 
 
-def _nested_checks(kind: type, prefix: str) -> dict[str, Check]:
-    checks: dict[str, Check] = {}
+def _nested_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:
     for key, field in _fields(kind).items():
-        checks |= _nested_checks(field, f"{prefix}{key}.") if isinstance(field, type) else {prefix + key: field}
-    return checks
+        if key in (*GROUPS, "optimizer"):  # the groups of a Config
+            continue
+        if isinstance(field, type):
+            yield from _nested_checks(field, f"{prefix}{key}.")
+        else:
+            yield prefix + key, field
 
 
 def _checked(check: Check, key: str, value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Checks the settings of a run before anything is read or trained. Does not import torch.
 
-    validate        settings -> Config, every check made
-    prepare         the device, and an external optimizer's class, on this machine
-    without_effect  settings that were given but change nothing
+validate        settings -> Config, every check made
+prepare         the device, and an external optimizer's class, on this machine
+without_effect  settings that were given but change nothing
 """
 
 import ctypes
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from sgdlab import optim, problem
-from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.config import options
 from sgdlab.config.reader import read

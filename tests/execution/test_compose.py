@@ -150,7 +150,12 @@ def test_files_are_read_once_for_jobs_that_differ_in_values(loader, monkeypatch)
     monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
     composer = Composer(*loader)
     for seed in range(30):
-        job = [f"seed={seed}", f"optimizer={('sgd', 'adam')[seed % 2]}", f"lr={seed / 10}", "model.hidden=[7]"]
+        job = [
+            f"seed={seed}",
+            f"optimizer={('sgd', 'adam')[seed % 2]}",
+            f"lr={seed / 10}",
+            "model.hidden=[7]",
+        ]
         composed = composer.compose(job)
         assert (composed["seed"], composed["lr"], composed["model"]["hidden"]) == (seed, seed / 10, [7])
     custom = ["optimizer=custom", "+optimizer.eps=1e-3"]
@@ -170,20 +175,29 @@ def test_plain_numbers_are_read_as_hydra_reads_them(texts):
         assert list(found.sweep_string_iterator()) == list(expected.sweep_string_iterator())
 
 
-def test_long_sweeps_are_abbreviated_for_hydra_and_spelled_out():
+def test_long_sweeps_are_short_for_hydra_and_come_back():
     numbers = ",".join(f"{k}e-3" for k in range(1, 301))
     typed = [f"lr={numbers}", "seed=1,2", f"optimizer={','.join(['sgd'] * 30)}"]
-    short = overrides.abbreviate(typed)
+    short = overrides.for_hydra(typed, multirun=True)
     assert short[1:] == typed[1:] and len(short[0]) < 50
-    assert [overrides.spell_out(text) for text in short] == typed
-    assert [overrides.as_typed(text) for text in short] == typed
     assert overrides.parse(short[0]).is_sweep_override()
-    assert overrides.abbreviate([f"lr={numbers}1"])[0] != short[0]
+    assert [overrides.as_typed(text) for text in short] == typed
+    assert overrides.for_hydra([f"lr={numbers}1"], multirun=True)[0] != short[0]
+    assert overrides.for_hydra(typed, multirun=False) == typed
 
 
-def test_settings_of_swept_groups_are_deferred_until_the_group_is_chosen():
-    typed = ["optimizer=adam,rmsprop", "optimizer.eps=1e-6", "lr=0.1", "model.hidden=[3]", "optimizer.betas=1,2"]
-    deferred = overrides.defer(typed)
-    assert deferred == [typed[0], "optimizer.eps=choice(1e-6)", *typed[2:]]
-    assert [overrides.as_typed(text) for text in deferred] == typed
-    assert overrides.defer(["problem=valley,beale", "model.start=[1,2]"])[1] == "model.start=choice([1,2])"
+@pytest.mark.parametrize("multirun", [True, False])
+def test_settings_of_swept_groups_wait_until_the_group_is_chosen(multirun):
+    typed = [
+        "optimizer=adam,rmsprop",
+        "optimizer.eps=1e-6",
+        "lr=0.1",
+        "model.hidden=[3]",
+        "optimizer.betas=1,2",
+    ]
+    typed += ["+optimizer.x=1", "optimizer.eps=choice(1e-6)"]
+    rewritten = overrides.for_hydra(typed, multirun=multirun)
+    assert rewritten == [typed[0], "optimizer.eps=choice(1e-6)", *typed[2:]]
+    assert [overrides.as_typed(text) for text in rewritten[:-1]] == typed[:-1]
+    model = overrides.for_hydra(["problem=valley,beale", "model.start=[1,2]"], multirun=multirun)[1]
+    assert model == "model.start=choice([1,2])"

@@ -26,7 +26,8 @@ CUSTOM = (*TINY, "optimizer=custom", "optimizer.target=helpers.odd_optimizers:Pl
 
 
 def sweep(runs_dir, *words):
-    return main(["-m", *words, f"runs_dir={runs_dir}", "device=cpu", "hydra.launcher.jobs=2"])
+    more = (f"runs_dir={runs_dir}", "device=cpu", "hydra.launcher.jobs=2", "hydra.launcher.batch=never")
+    return main(["-m", *words, *more])
 
 
 def alive(pid):
@@ -222,7 +223,7 @@ def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
         ),
         (
             "hydra/launcher=serial hydra.launcher.jobs=2",
-            "hydra.launcher.jobs: no such setting; there are none of hydra.launcher here",
+            "hydra.launcher.jobs: no such setting; One of: batch",
         ),
     ],
 )

@@ -92,6 +92,8 @@ def expand(job: Sequence[str], cases: Mapping[str, Case]) -> tuple[list[str], st
         return rest, None
     name = str(value)
     if name not in cases:
-        raise UsageError(f"case={name}: " + (f"no such case; {did_you_mean(name, cases)}" if cases else NO_CASES))
+        raise UsageError(
+            f"case={name}: " + (f"no such case; {did_you_mean(name, cases)}" if cases else NO_CASES)
+        )
     given = {key_of(text) for text in rest}
     return [*(text for text in cases[name].overrides if key_of(text) not in given), *rest], cases[name].label

@@ -1,9 +1,9 @@
 """Hydra's sweeper and launchers: from the overrides of a command to the jobs of a sweep. Does not import torch.
 
-    register      makes them, and the models that are surfaces, known to Hydra
-    plan_sweep    the sweep of a command, composed and checked, not run
-    GridSweeper   every combination of the swept values
-    launchers     local, in processes and batches; serial, one after another in this process
+register      makes them, and the models that are surfaces, known to Hydra
+plan_sweep    the sweep of a command, composed and checked, not run
+GridSweeper   every combination of the swept values
+launchers     local, in processes and batches; serial, one after another in this process
 """
 
 import importlib
@@ -26,15 +26,18 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from sgdlab import problem
 from sgdlab.base.checks import Check, Choice, Int, Optional
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.config.options import conf_dir, option_text
 from sgdlab.execution import validate
+from sgdlab.execution.batch.speed_up import may_pay
 from sgdlab.execution.hydra import overrides
 from sgdlab.execution.hydra.cases import expand, read_cases
 from sgdlab.execution.hydra.compose import Composer, version_base
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
+from sgdlab.execution.processes.slots import at_once
 from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
@@ -81,7 +84,7 @@ class SweepLauncher(Launcher):
     def plan(self, job_overrides: Sequence[Sequence[str]]) -> "Sweep":
         """Compose and check the jobs. Raises UsageError."""
         assert self._context is not None and self._config is not None
-        settings = self._settings()
+        self._check_settings()
         composer = Composer(self._context.config_loader, self._config)
         raw = OmegaConf.to_container(self._config, resolve=False)
         cases = read_cases(raw.get("cases") if isinstance(raw, dict) else None)
@@ -100,11 +103,15 @@ class SweepLauncher(Launcher):
                 jobs.append(Job(overrides=_own(job), config=validate.prepare(config), label=label))
         command = [overrides.as_typed(str(text)) for text in self._config.hydra.overrides.task]
         experiment = self._config.hydra.runtime.choices.get("experiment")
-        return Sweep(jobs, command, experiment, SweepSettings(**settings))
+        return Sweep(jobs, command, experiment, SweepSettings(**self._settings(configs)))
 
     @abstractmethod
-    def _settings(self) -> dict[str, Any]:
-        """The fields of `sgdlab.execution.sweep.sweep.SweepSettings`. Raises UsageError."""
+    def _check_settings(self) -> None:
+        """Check the launcher's own settings. Raises UsageError."""
+
+    @abstractmethod
+    def _settings(self, configs: "Sequence[Config]") -> dict[str, Any]:
+        """The fields of `sgdlab.execution.sweep.sweep.SweepSettings`, for a sweep of these runs."""
 
 
 class SerialLauncher(SweepLauncher):
@@ -116,7 +123,10 @@ class SerialLauncher(SweepLauncher):
         """Ignore `batch`, which an experiment may set for the default launcher."""
         super().__init__()
 
-    def _settings(self) -> dict[str, Any]:
+    def _check_settings(self) -> None:
+        return
+
+    def _settings(self, configs: "Sequence[Config]") -> dict[str, Any]:
         return {"parallel": False}
 
 
@@ -132,7 +142,7 @@ class LocalLauncher(SweepLauncher):
         super().__init__()
         self._given = {"batch": batch, "jobs": jobs, "jobs_per_gpu": jobs_per_gpu}
 
-    def _settings(self) -> dict[str, Any]:
+    def _check_settings(self) -> None:
         count = Int(low=1, high=MAX_JOBS)
         checks: dict[str, Check] = {
             "batch": Choice(("auto", "never", "always")),
@@ -144,7 +154,15 @@ class LocalLauncher(SweepLauncher):
                 check(self._given[key])
             except ValueError as err:
                 raise UsageError(f"hydra.launcher.{key}={format_value(self._given[key])}: {err}") from None
-        return {"parallel": True, **self._given}
+
+    def _settings(self, configs: "Sequence[Config]") -> dict[str, Any]:
+        settings = {"parallel": True, **self._given}
+        weights = (problem.check(config).weights for config in configs)
+        if self._given["batch"] == "auto" and not may_pay(
+            weights, at_once(self._given["jobs"], configs[0].threads)
+        ):
+            settings["batch"] = "never"  # then the sweep's process needs no torch
+        return settings
 
 
 class GridSweeper(Sweeper):
@@ -184,7 +202,7 @@ class GridSweeper(Sweeper):
         """
         assert self._context is not None
         swept = [f"{key}={value}" for key, value in self._params.items()]
-        texts = [*swept, *map(overrides.spell_out, arguments)]
+        texts = [*swept, *map(overrides.as_typed, arguments)]
         parsed = overrides.parse_with_globs(texts, self._context.config_loader)
         return BasicSweeper.split_arguments(parsed, self._max_batch_size)
 

@@ -1,8 +1,8 @@
 """Overrides such as lr=0.1: read, checked, and rewritten where Hydra would take them wrongly or slowly.
 
-    parse, parse_with_globs       text -> Hydra's Override, plain numbers without Hydra's slow parser
-    check                         refuses what Hydra would misread, or answer with bad advice
-    defer, abbreviate, as_typed   texts that Hydra takes in place of some overrides, and the way back
+parse, parse_with_globs       text -> Hydra's Override, plain numbers without Hydra's slow parser
+check                         refuses what Hydra would misread, or answer with bad advice
+defer, abbreviate, as_typed   texts that Hydra takes in place of some overrides, and the way back
 """
 
 import hashlib
@@ -42,7 +42,7 @@ _NUMBER = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _NUMBERS = re.compile(rf"([a-zA-Z_][a-zA-Z0-9_]*(?:\.[a-zA-Z_][a-zA-Z0-9_]*)*)=({_NUMBER}(?:,{_NUMBER})*)")
 
 _LONG_SWEEP = 20  # numbers: Hydra parses fewer in a few milliseconds
-_ABBREVIATED: dict[str, str] = {}  # what `abbreviate` returned -> what it was given
+_TYPED: dict[str, str] = {}  # what `for_hydra` returned -> what it was given
 
 
 @cache  # the jobs of a sweep share most of their overrides
@@ -196,62 +196,45 @@ def _refuse(condition: bool, message: str) -> None:
         raise UsageError(message)
 
 
-def defer(texts: Iterable[str]) -> list[str]:
-    """Write the settings of a swept group as sweeps over one value; `as_typed` undoes it.
+def for_hydra(texts: Iterable[str], *, multirun: bool) -> list[str]:
+    """Rewrite overrides that Hydra would refuse or read slowly before its sweeper gets them.
 
-    Hydra sets a plain value in the option that the group has before the sweep chooses others: it refuses
-    optimizer.eps in `-m optimizer=adam,rmsprop optimizer.eps=1e-6`, since the default optimizer has none.
+    A setting of a swept group becomes a sweep over its one value: Hydra sets plain values in the option that
+    the group has before the sweep, and would refuse optimizer.eps in `-m optimizer=adam,rmsprop
+    optimizer.eps=1e-6`, since the default optimizer has none. A long sweep over numbers becomes a short one:
+    Hydra parses the command line twice before its sweeper does, and only the sweeper needs the numbers.
+
+    Args:
+        texts: the overrides.
+        multirun: whether the command is certainly a sweep.
+
+    Returns:
+        An override for each; `as_typed` gives the original.
     """
     texts = list(texts)
-    overrides = [_parse_or_refuse(text) for text in texts]
-    swept = {override.key_or_group for override in overrides if override.is_sweep_override()}
+    parsed = [_parse_or_refuse(text) for text in texts]
+    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
     if "problem" in swept:
         swept |= {"dataset", "model", "loss"}
-    return [
-        _deferred(text) if _is_of(override, swept) else text
-        for text, override in zip(texts, overrides, strict=True)
-    ]
+    return [_for_hydra(override, swept, multirun) for override in parsed]
 
 
-def _is_of(override: Override, groups: set[str]) -> bool:
-    """Whether an override gives a plain value to a setting of these groups."""
-    group, dot, _ = override.key_or_group.partition(".")
-    plain = override.type == OverrideType.CHANGE and not override.is_sweep_override()
-    return bool(dot) and group in groups and plain
-
-
-def _deferred(text: str) -> str:
+def _for_hydra(override: Override, swept: set[str], multirun: bool) -> str:
+    text = override.input_line or ""
     key, _, value = text.partition("=")
-    return f"{key}=choice({value})" if value else text
-
-
-def abbreviate(texts: Iterable[str]) -> list[str]:
-    """Write long sweeps over numbers short; `as_typed` undoes it.
-
-    Hydra parses a command line twice before its sweeper does, and only the sweeper needs the numbers.
-    """
-    return [
-        _abbreviated(text) if text.count(",") > _LONG_SWEEP and _NUMBERS.fullmatch(text) else text
-        for text in texts
-    ]
-
-
-def _abbreviated(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    short = f"{text.partition('=')[0]}=choice(sha256-{digest})"
-    _ABBREVIATED[short] = text
-    return short
-
-
-def spell_out(text: str) -> str:
-    """Undo `abbreviate`."""
-    return _ABBREVIATED.get(text, text)
+    group, dot, _ = key.partition(".")
+    if override.is_sweep_override():
+        rewrite = multirun and text.count(",") > _LONG_SWEEP and bool(_NUMBERS.fullmatch(text))
+        value = f"sha256-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    else:
+        rewrite = bool(value and dot) and group in swept  # not +key, whose group begins with +
+    if not rewrite:
+        return text
+    rewritten = f"{key}=choice({value})"
+    _TYPED[rewritten] = text
+    return rewritten
 
 
 def as_typed(text: str) -> str:
-    """Undo `abbreviate` and `defer`: a sweep over one value is written as the value."""
-    text = spell_out(text)
-    key, _, value = text.partition("=choice(")
-    sweep = parse(text).value() if value else None
-    single = isinstance(sweep, ChoiceSweep) and len(sweep.list) == 1
-    return f"{key}={value[:-1]}" if single else text
+    """The override of which `for_hydra` made `text`."""
+    return _TYPED.get(text, text)
