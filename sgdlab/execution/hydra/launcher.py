@@ -1,17 +1,20 @@
-"""Hydra's sweeper and launchers: from the overrides of a command to the jobs of a sweep. Does not import torch.
+"""Hydra's sweeper and launchers: from a command's overrides to the jobs of a sweep. Does not import torch.
 
-register      makes them, and the models that are surfaces, known to Hydra
-plan_sweep    the sweep of a command, composed and checked, not run
-GridSweeper   every combination of the swept values
-launchers     local, in processes and batches; serial, one after another in this process
+    GridSweeper    overrides -> those of each job: every combination of the swept values
+    SweepLauncher  those -> checked jobs, which it runs
+    plan_sweep     overrides -> the sweep, not run
+    LAUNCHERS      what hydra/launcher= chooses, with their settings
+    register       makes all of them known to Hydra, and the models that are surfaces
+
+Hydra calls the first two; the launchers differ in settings only.
 """
 
 import importlib
 import sys
 import types
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -27,7 +30,7 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sgdlab import problem
-from sgdlab.base.checks import Check, Choice, Int, Optional
+from sgdlab.base.checks import Bool, Check, Choice, Int, Optional
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.config.options import conf_dir, option_text
@@ -46,7 +49,14 @@ if TYPE_CHECKING:
 
 # Hydra instantiates only classes whose module is in this package, so `register` puts them there.
 PLUGINS = "hydra_plugins.sgdlab"
-MAX_JOBS = 10_000  # in parallel; more than any machine has room for
+
+_COUNT = Int(low=1, high=10_000)  # more than any machine has room for
+_CHECKS: dict[str, Check] = {
+    "parallel": Bool(),
+    "batch": Choice(("auto", "never", "always")),
+    "jobs": Optional(_COUNT),
+    "jobs_per_gpu": _COUNT,
+}
 
 
 class SweepLauncher(Launcher):
@@ -56,7 +66,11 @@ class SweepLauncher(Launcher):
     that fails does not stop the others; at the end a failed job makes the sweep fail.
     """
 
-    def __init__(self) -> None:
+    __module__ = PLUGINS
+
+    def __init__(self, **settings: Any) -> None:
+        """Keep the settings of the node `hydra.launcher`; the fields of `SweepSettings`."""
+        self._settings = settings
         self._context: HydraContext | None = None
         self._config: DictConfig | None = None
 
@@ -83,8 +97,24 @@ class SweepLauncher(Launcher):
 
     def plan(self, job_overrides: Sequence[Sequence[str]]) -> "Sweep":
         """Compose and check the jobs. Raises UsageError."""
+        assert self._config is not None
+        for key, value in self._settings.items():
+            try:
+                _CHECKS[key](value)
+            except ValueError as err:
+                raise UsageError(f"hydra.launcher.{key}={format_value(value)}: {err}") from None
+        jobs = self._jobs(job_overrides)
+        from sgdlab.execution.sweep.sweep import Sweep, SweepSettings
+
+        settings = SweepSettings(**self._settings)
+        weights = (problem.check(job.config).weights for job in jobs)
+        if settings.batch == "auto" and not may_pay(weights, at_once(settings.jobs, jobs[0].config.threads)):
+            settings = replace(settings, batch="never")  # then this process needs no torch
+        command = [overrides.as_typed(str(text)) for text in self._config.hydra.overrides.task]
+        return Sweep(jobs, command, self._config.hydra.runtime.choices.get("experiment"), settings)
+
+    def _jobs(self, job_overrides: Sequence[Sequence[str]]) -> "list[Job]":
         assert self._context is not None and self._config is not None
-        self._check_settings()
         composer = Composer(self._context.config_loader, self._config)
         raw = OmegaConf.to_container(self._config, resolve=False)
         cases = read_cases(raw.get("cases") if isinstance(raw, dict) else None)
@@ -95,74 +125,13 @@ class SweepLauncher(Launcher):
                 configs.append(validate.validate(composer.compose(expanded)))
                 labels.append(label)
         _print_without_effect(configs)
-        from sgdlab.execution.sweep.sweep import Job, Sweep, SweepSettings
+        from sgdlab.execution.sweep.sweep import Job
 
         jobs = []
         for job, config, label in zip(job_overrides, configs, labels, strict=True):
-            with _named(job):
+            with _named(job):  # `prepare` may import torch, so it comes after all checks
                 jobs.append(Job(overrides=_own(job), config=validate.prepare(config), label=label))
-        command = [overrides.as_typed(str(text)) for text in self._config.hydra.overrides.task]
-        experiment = self._config.hydra.runtime.choices.get("experiment")
-        return Sweep(jobs, command, experiment, SweepSettings(**self._settings(configs)))
-
-    @abstractmethod
-    def _check_settings(self) -> None:
-        """Check the launcher's own settings. Raises UsageError."""
-
-    @abstractmethod
-    def _settings(self, configs: "Sequence[Config]") -> dict[str, Any]:
-        """The fields of `sgdlab.execution.sweep.sweep.SweepSettings`, for a sweep of these runs."""
-
-
-class SerialLauncher(SweepLauncher):
-    """Runs the jobs one after another in this process."""
-
-    __module__ = PLUGINS
-
-    def __init__(self, batch: Any) -> None:
-        """Ignore `batch`, which an experiment may set for the default launcher."""
-        super().__init__()
-
-    def _check_settings(self) -> None:
-        return
-
-    def _settings(self, configs: "Sequence[Config]") -> dict[str, Any]:
-        return {"parallel": False}
-
-
-class LocalLauncher(SweepLauncher):
-    """Runs the jobs in processes, and before that in batches those that can share one.
-
-    The settings are those of `sgdlab.execution.sweep.sweep.SweepSettings`.
-    """
-
-    __module__ = PLUGINS
-
-    def __init__(self, batch: Any, jobs: Any, jobs_per_gpu: Any) -> None:
-        super().__init__()
-        self._given = {"batch": batch, "jobs": jobs, "jobs_per_gpu": jobs_per_gpu}
-
-    def _check_settings(self) -> None:
-        count = Int(low=1, high=MAX_JOBS)
-        checks: dict[str, Check] = {
-            "batch": Choice(("auto", "never", "always")),
-            "jobs": Optional(count),
-            "jobs_per_gpu": count,
-        }
-        for key, check in checks.items():
-            try:
-                check(self._given[key])
-            except ValueError as err:
-                raise UsageError(f"hydra.launcher.{key}={format_value(self._given[key])}: {err}") from None
-
-    def _settings(self, configs: "Sequence[Config]") -> dict[str, Any]:
-        settings = {"parallel": True, **self._given}
-        weights = (problem.check(config).weights for config in configs)
-        if self._given["batch"] == "auto" and not may_pay(
-            weights, at_once(self._given["jobs"], configs[0].threads)
-        ):
-            settings["batch"] = "never"  # then the sweep's process needs no torch
-        return settings
+        return jobs
 
 
 class GridSweeper(Sweeper):
@@ -221,7 +190,8 @@ def plan_sweep(texts: Sequence[str]) -> "Sweep":
     try:
         with hydra.initialize_config_dir(str(conf_dir()), **version_base()):
             loader = GlobalHydra.instance().config_loader()
-            config = loader.load_configuration("config", list(texts), run_mode=RunMode.MULTIRUN)
+            for_hydra = overrides.for_hydra(texts, multirun=True)
+            config = loader.load_configuration("config", for_hydra, run_mode=RunMode.MULTIRUN)
             sweeper = Plugins.instance().instantiate_sweeper(
                 hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
                 task_function=lambda config: None,
@@ -263,11 +233,12 @@ def _returned(job: "Job") -> JobReturn:
     return result
 
 
-_LOCAL = {"_target_": f"{PLUGINS}.LocalLauncher", "batch": "auto", "jobs": None, "jobs_per_gpu": 1}
+_LAUNCHER = {"_target_": f"{PLUGINS}.SweepLauncher", "parallel": True, "batch": "auto"}
+_LOCAL = {**_LAUNCHER, "jobs": None, "jobs_per_gpu": 1}
 LAUNCHERS: dict[str, dict[str, Any]] = {
     "basic": _LOCAL,  # Hydra's default; another one in config.yaml would win over that of an experiment
     "local": _LOCAL,
-    "serial": {"_target_": f"{PLUGINS}.SerialLauncher", "batch": "never"},
+    "serial": {**_LAUNCHER, "parallel": False},  # batch has no effect, but an experiment may set it
 }
 
 
@@ -285,7 +256,7 @@ def register() -> None:
         parent.__path__ = []
     module = sys.modules[PLUGINS] = types.ModuleType(PLUGINS)
     setattr(parent, name, module)
-    for plugin in (LocalLauncher, SerialLauncher, GridSweeper):
+    for plugin in (SweepLauncher, GridSweeper):
         setattr(module, plugin.__name__, plugin)
         Plugins.instance().register(plugin)
     store = ConfigStore.instance()
