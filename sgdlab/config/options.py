@@ -1,8 +1,8 @@
 """What conf/ offers: groups, their options and settings, each with the meaning that its comment gives.
 
-Read from file names and lines of text alone, without a YAML parser or Hydra: `sgdlab train --help`, tab completion
-and error messages must answer immediately. The models that are surfaces have no files: they all have the same
-settings, so `option_text` writes them from the table `SURFACES`.
+Read from file names and lines of text alone, without a YAML parser or Hydra: `sgdlab train --help`, tab
+completion and error messages must answer immediately. The models that are surfaces have no files: they all
+have the same settings, so `option_text` writes them from the table `SURFACES`.
 """
 
 import re
@@ -63,6 +63,9 @@ def option_text(group: str, option: str) -> str:
         group: the name of a folder in conf/.
         option: a file in it, without its ending, or a surface of the group "model".
 
+    Returns:
+        The text of a mapping, with a comment for each setting.
+
     Raises:
         FileNotFoundError: there is no such option.
     """
@@ -76,9 +79,13 @@ def option_text(group: str, option: str) -> str:
 
 
 def settings(group: str, option: str) -> list[Setting]:
-    """The settings of a group's option, with keys as on the command line: `model.init.std`.
+    """The settings of a group's option, with their comments.
 
-    Args and Raises: as `option_text`.
+    Args:
+        group, option: as of `option_text`.
+
+    Returns:
+        The settings in the order of the text, with keys as on the command line: `model.init.std`.
     """
     return list(_settings(option_text(group, option), group))
 
@@ -111,9 +118,13 @@ def _choices(group: str, option: str) -> dict[str, str]:
 
 
 def meaning(group: str, option: str) -> str:
-    """What an option is: the comment of its `name:`; of a preset, its first comment in words.
+    """What an option is.
 
-    Args and Raises: as `option_text`.
+    Args:
+        group, option: as of `option_text`.
+
+    Returns:
+        The comment of its `name:`; of a preset, its first comment in words.
     """
     if group not in PRESETS:
         return next(setting.meaning for setting in settings(group, option) if setting.key == f"{group}.name")

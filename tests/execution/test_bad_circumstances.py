@@ -118,7 +118,7 @@ def test_more_than_fits_into_memory(capsys: pytest.CaptureFixture[str]):
 
 
 def test_a_failing_job_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]):
-    words = [*TINY, "-m", f"model.hidden=[{10**11}],[]", "--quiet"]
+    words = [*TINY, "-m", f"model.hidden=[{10**11}],[]", "hydra.launcher.batch=never", "--quiet"]
     code, said = failed(words, capsys)
     assert code == 1
     assert said.startswith("1 of 2 runs failed")

@@ -90,6 +90,7 @@ def test_the_command_says_it_in_two_lines(disk):
 
 def test_a_sweep_on_a_full_disk(disk):
     words = ["-m", *WORDS, "seed=0,1", f"runs_dir={disk / 'runs'}", "device=cpu", "quiet=true"]
+    words.append("hydra.launcher.batch=never")
     filler = fill(disk, 0)
     with pytest.raises(UserError, match="no space left on the disk of"):
         main(words)
@@ -122,7 +123,8 @@ def test_a_folder_that_cannot_be_written(tmp_path):
             finish(config)
         assert caught.value.exit_code == 1
         with pytest.raises(UserError, match=r"^cannot write to .*; choose another runs_dir="):
-            main(["-m", *TINY, "seed=0,1", f"runs_dir={runs_dir}", "device=cpu", "quiet=true"])
+            words = ["-m", *TINY, "seed=0,1", f"runs_dir={runs_dir}", "device=cpu", "quiet=true"]
+            main([*words, "hydra.launcher.batch=never"])
     assert (tmp_path / "file").read_text() == "not a folder"
 
 

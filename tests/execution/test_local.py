@@ -118,7 +118,7 @@ def test_a_job_that_is_killed_fails_alone_and_goes_on_when_asked_again(tmp_path,
 
 
 def test_a_process_gets_another_job_after_a_short_one_of_ours(tmp_path, monkeypatch):
-    words = (*TINY, "seed=0,1,2", "hydra.launcher.jobs=1", "quiet=true")
+    words = (*TINY, "seed=0,1,2", "hydra.launcher.jobs=1", "hydra.launcher.batch=never", "quiet=true")
     assert main(["-m", *words, f"runs_dir={tmp_path / 'ours'}", "device=cpu"]) == 0
     assert len({run.info["pid"] for run in find_runs(tmp_path / "ours")}) == 1
     others = ("optimizer=custom", "optimizer.target=helpers.odd_optimizers:Plain")

@@ -154,6 +154,7 @@ def test_a_job_of_a_sweep_that_is_in_use_fails_and_the_others_run(tmp_path, caps
     folder = run_cache.folder_of(config)
     folder.mkdir(parents=True)
     line = ["-m", *TINY, "seed=0,1,2", f"runs_dir={tmp_path}", "device=cpu", "quiet=true"]
+    line.append("hydra.launcher.batch=never")
     with filelock.FileLock(folder / ".lock"), pytest.raises(UserError, match="1 of 3 runs failed"):
         main(line)
     assert "seed=1: failed: " in capsys.readouterr().out

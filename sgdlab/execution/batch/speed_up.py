@@ -24,11 +24,14 @@ def speed_up(runs: int, weights: int) -> float:
 
 
 def may_pay(weights: Iterable[int], parallel: int) -> bool:
-    """Whether a batch of some runs may be faster than processes; if not, planning can be left out.
+    """Decide whether to plan batches at all.
 
     Args:
         weights: of the model of each run.
         parallel: the number of processes.
+
+    Returns:
+        Whether a batch of some of the runs may be faster than the processes.
     """
     few = sum(count <= FEW_WEIGHTS for count in weights)
     return parallel == 1 or speed_up(few, FEW_WEIGHTS) > parallel

@@ -75,7 +75,13 @@ class SweepLauncher(Launcher):
         self._config: DictConfig | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what `launch` needs; Hydra calls this. `config` is the sweep's own configuration."""
+        """Keep what `launch` needs; Hydra calls this.
+
+        Args:
+            hydra_context: has the loader of conf/.
+            task_function: runs one job; unused, as the jobs run in other ways.
+            config: the sweep's own configuration.
+        """
         self._context, self._config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -84,6 +90,9 @@ class SweepLauncher(Launcher):
         Args:
             job_overrides: of each job.
             initial_job_idx: the number of the first one in the sweep.
+
+        Returns:
+            Each job's test loss, which a sweeper may minimise.
 
         Raises:
             UsageError: a job cannot be run; none has been.
@@ -149,7 +158,11 @@ class GridSweeper(Sweeper):
         self.launcher: Launcher | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Make the launcher; Hydra calls this. `config` is the sweep's own configuration."""
+        """Make the launcher; Hydra calls this.
+
+        Args:
+            hydra_context, task_function, config: as of `SweepLauncher.setup`.
+        """
         self._context = hydra_context
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config

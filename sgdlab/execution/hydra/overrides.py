@@ -66,6 +66,9 @@ def parse_with_globs(texts: Iterable[str], loader: ConfigLoader) -> list[Overrid
         texts: the overrides.
         loader: finds the options of a group, among which glob(...) chooses.
 
+    Returns:
+        Hydra's overrides, in order.
+
     Raises:
         HydraException: one of them cannot be parsed.
     """
