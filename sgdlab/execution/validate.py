@@ -65,27 +65,34 @@ def prepare(config: Config) -> Config:
 
 
 def without_effect(config: Config) -> dict[str, str]:
-    """The settings that were given a value and that nothing in this run looks at, each with a line on why."""
-    found = {}
+    """Find settings that were given but change nothing in this run.
+
+    Args:
+        config: from `validate`.
+
+    Returns:
+        Dotted key -> a line that says why.
+    """
+    reasons: dict[str, tuple[float, str]] = {}
     hypers, model = config.optimizer.hypers, config.model
     if config.optimizer.name == "sgd" and hypers["dampening"] and not hypers["momentum"]:
-        key = "optimizer.dampening"
-        found[key] = f"{key}={format_value(hypers['dampening'])}: dampens momentum, and optimizer.momentum=0"
+        reasons["optimizer.dampening"] = hypers["dampening"], "dampens momentum, and optimizer.momentum=0"
     if isinstance(model, Network) and model.init.name != "truncated_normal":
-        for key, usual in _truncated_normal(model.name).items():
-            value = getattr(model.init, key.rpartition(".")[2])
-            if value != usual:
-                found[key] = (
-                    f"{key}={format_value(value)}: is of truncated_normal, not init {model.init.name}"
-                )
-    return {key: f"{line}; it changes nothing here" for key, line in found.items()}
+        for name, default in _truncated_normal_defaults(model.name).items():
+            value = getattr(model.init, name)
+            if value != default:
+                why = f"is a setting of init truncated_normal, and model.init.name={model.init.name}"
+                reasons[f"model.init.{name}"] = value, why
+    return {
+        key: f"{key}={format_value(value)}: {why}; it changes nothing here"
+        for key, (value, why) in reasons.items()
+    }
 
 
 @functools.cache
-def _truncated_normal(model: str) -> dict[str, float]:
-    """The settings of that initialization, with the values that they have in conf/."""
-    keys = ("model.init.std", "model.init.bias")
-    return {each.key: float(each.value) for each in options.settings("model", model) if each.key in keys}
+def _truncated_normal_defaults(model: str) -> dict[str, float]:
+    values = {setting.key: setting.value for setting in options.settings("model", model)}
+    return {name: float(values[f"model.init.{name}"]) for name in ("std", "bias")}
 
 
 def _resolved(device_name: str) -> str:
@@ -99,9 +106,9 @@ def _resolved(device_name: str) -> str:
 
 @functools.cache
 def _may_have_gpu() -> bool:
-    """False when torch would certainly find none: it is built without, or the driver of CUDA is missing."""
-    found = importlib.util.find_spec("torch")
-    version = Path(found.origin).with_name("version.py") if found is not None and found.origin else None
+    """Whether torch may find a GPU: not if it is built without support, or the driver of CUDA is missing."""
+    spec = importlib.util.find_spec("torch")
+    version = Path(spec.origin).with_name("version.py") if spec is not None and spec.origin else None
     if version is None or not version.is_file():
         return True
     built = runpy.run_path(str(version))
