@@ -1,4 +1,4 @@
-"""sgdlab from Python: configurations from the words of a command, and runs without folders.
+"""sgdlab from Python: configurations from overrides, as on the command line, and runs without folders.
 
 >>> from dataclasses import replace
 >>> from sgdlab.api import configure, train_together
@@ -11,14 +11,11 @@
 >>> steps, visits.shape, visits[-1].round(3).tolist()
 ([0, 100, 200], (3, 5), [3.462, 3.462, 1.876, -0.859, 0.746])
 
-`sgdlab.execution.run.runner.run` makes one run with its folder, `sgdlab.execution.batch.batch_run.run` a batch of them; reading them back is
-`sgdlab.records`.
+`sgdlab.execution.run.runner.run` trains one run in its folder, `sgdlab.execution.batch.batch_run.run` a
+batch; `sgdlab.records` reads them.
 """
 
-import functools
 from collections.abc import Sequence
-
-from omegaconf import DictConfig
 
 from sgdlab.base.errors import UsageError
 from sgdlab.config.schema import Config
@@ -27,37 +24,41 @@ from sgdlab.engine.batched.curves import Curve
 from sgdlab.engine.batched.trainer import Alone
 from sgdlab.execution import validate
 from sgdlab.execution.batch import batch_run, planning
-from sgdlab.execution.hydra import overrides
-from sgdlab.execution.hydra.compose import single
+from sgdlab.execution.hydra.compose import compose_run
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
 from sgdlab.execution.hydra.launcher import register
-from sgdlab.execution.validate import accept
+from sgdlab.execution.hydra.overrides import check
 
 
-def configure(*words: str) -> Config:
-    """The configuration of `sgdlab train WORDS`, of one run, with every check made that needs no data.
+def configure(*overrides: str) -> Config:
+    """Compose and check the configuration of one run, as `sgdlab train` does.
 
-    Raises UsageError.
+    Args:
+        overrides: as on the command line, like "optimizer=adam", "lr=0.01".
+
+    Raises:
+        UsageError: an override is refused; says what is legal.
     """
-    overrides.check(words)
+    check(overrides)
+    register()
     try:
-        return validate.prepare(accept(_composed(words).copy()))
+        return validate.prepare(validate.validate(compose_run(overrides)))
     except HYDRA_ERRORS as err:
         raise reword(err) from None
 
 
-@functools.lru_cache(maxsize=64)
-def _composed(words: tuple[str, ...]) -> DictConfig:
-    register()
-    composed = single(words)
-    del composed["cases"]
-    return composed
-
-
 def train_together(configs: Sequence[Config]) -> list[Curve]:
-    """Train runs that can share a batch (`sgdlab.execution.batch.planning.plan` says which), in order; nothing is recorded.
+    """Train runs as one batch; nothing is recorded.
 
-    Raises UsageError when they cannot share one, and UserError when the data cannot be had.
+    Args:
+        configs: of runs that can share a batch; `sgdlab.execution.batch.planning.plan` says which can.
+
+    Returns:
+        The curves of each run.
+
+    Raises:
+        UsageError: the runs cannot share a batch.
+        UserError: the data cannot be read.
     """
     groups = planning.plan(configs)
     reasons = [group.reason for group in groups if not group.batched]

@@ -90,22 +90,16 @@ def _sweeps(
     chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path, failures: list[str]
 ) -> "Iterator[tuple[str, Sweep]]":
     """The sweep of each experiment, composed and checked; errors are appended to `failures`."""
-    from sgdlab.cli import train
-    from sgdlab.execution.hydra.launcher import collected
+    from sgdlab.execution.hydra.launcher import plan_sweep
 
     places = [f"runs_dir={_quoted(runs_dir)}"]
     places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
     places += ["quiet=true"] if options.quiet else []
     for experiment in chosen:
         try:
-            with collected() as sweeps:
-                code = train.main([*_overrides(experiment, options.quick), *places])
+            yield experiment.name, plan_sweep([*_overrides(experiment, options.quick), *places])
         except UserError as err:
             failures.append(f"{experiment.name}: {err}")
-            continue
-        if code:
-            raise KeyboardInterrupt  # every other failure of train.main is a UserError
-        yield from ((experiment.name, sweep) for sweep in sweeps)
 
 
 def _quoted(path: object) -> str:

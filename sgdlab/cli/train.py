@@ -1,8 +1,8 @@
 """`sgdlab train`: one run, or a sweep, configured by Hydra."""
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.imports import without_gc
 from sgdlab.cli.train_flags import parser, split
@@ -29,15 +29,13 @@ def main(argv: list[str]) -> int:
     overrides.check(line.overrides)
     register()
     try:
-        words = overrides.deferred(line.overrides)
-        if "--multirun" in line.hydra:
-            words = overrides.shortened(words)
+        words = overrides.for_hydra(line.overrides, multirun="--multirun" in line.hydra)
         if line.hydra or any(word.lstrip("+~").startswith(("hydra", "experiment")) for word in words):
             _by_hydra([*line.hydra, *words])
         else:
-            from sgdlab.execution.hydra.compose import single
+            from sgdlab.execution.hydra.compose import compose_run
 
-            _job(single(words), experiment=None)
+            _job(compose_run(words), experiment=None)
     except HYDRA_ERRORS as err:
         raise reword(err) from None
     except KeyboardInterrupt as err:
@@ -55,8 +53,10 @@ def _by_hydra(words: Sequence[str]) -> None:
     def job(composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
 
+        from sgdlab.execution.hydra.compose import resolve
+
         try:
-            return _job(composed, experiment=HydraConfig.get().runtime.choices.get("experiment"))
+            return _job(resolve(composed), experiment=HydraConfig.get().runtime.choices.get("experiment"))
         except Exception as err:  # raised below, as Hydra would add a message of its own
             failures.append(err)
             return None
@@ -66,7 +66,7 @@ def _by_hydra(words: Sequence[str]) -> None:
         raise failure
 
 
-def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
+def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None:
     """Run one configuration, or read it from disk where it is done; returns its test loss.
 
     Hydra's sweepers that optimise minimise the number that is returned.
@@ -74,10 +74,9 @@ def _job(composed: "DictConfig", *, experiment: str | None) -> float | None:
     from sgdlab.execution import validate
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
-    from sgdlab.execution.validate import accept, without_effect
 
-    config = validate.prepare(accept(composed))
-    for line in without_effect(config).values():
+    config = validate.prepare(validate.validate(settings))
+    for line in validate.without_effect(config).values():
         print(f"sgdlab: {line}", file=sys.stderr)
     run = run_cache.answer(config)
     cached = run is not None

@@ -1,7 +1,8 @@
-"""What the folder conf/ offers: groups, their options and settings, each with the meaning its comment gives.
+"""What conf/ offers: groups, their options and settings, each with the meaning that its comment gives.
 
-Read from file names and lines of text alone, without a YAML parser or Hydra: for `sgdlab train --help`,
-tab completion and error messages, which must answer at once.
+Read from file names and lines of text alone, without a YAML parser or Hydra: `sgdlab train --help`, tab
+completion and error messages must answer immediately. The models that are surfaces have no files: they all
+have the same settings, so `option_text` writes them from the table `SURFACES`.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgdlab.base.errors import UsageError
+from sgdlab.problem.surfaces import SURFACES
 
 # Groups whose options choose among the others, by `- override /GROUP: OPTION`, and set what they need.
 PRESETS = ("problem", "experiment")
@@ -41,11 +43,12 @@ class Setting:
 
 def groups() -> dict[str, list[str]]:
     """The options of each config group by name; an option in a folder is `folder/name`."""
-    found = {}
+    names: dict[str, list[str]] = {}
     for folder in sorted(path for path in conf_dir().iterdir() if path.is_dir()):
-        files = sorted(folder.rglob("*.yaml"))
-        found[folder.name] = [file.relative_to(folder).with_suffix("").as_posix() for file in files]
-    return found
+        files = folder.rglob("*.yaml")
+        names[folder.name] = sorted(file.relative_to(folder).with_suffix("").as_posix() for file in files)
+    names["model"] = sorted([*names["model"], *SURFACES])
+    return names
 
 
 def experiments() -> list[str]:
@@ -53,49 +56,85 @@ def experiments() -> list[str]:
     return groups()["experiment"]
 
 
+def option_text(group: str, option: str) -> str:
+    """The YAML text of a group's option; the group "" has one, "config".
+
+    Args:
+        group: the name of a folder in conf/.
+        option: a file in it, without its ending, or a surface of the group "model".
+
+    Returns:
+        The text of a mapping, with a comment for each setting.
+
+    Raises:
+        FileNotFoundError: there is no such option.
+    """
+    if group == "model" and option in SURFACES:
+        surface = SURFACES[option]
+        return (
+            f"name: {option}  # the surface {surface.text}\n"
+            f"start: null  # the starting point; null: {list(surface.start)}\n"
+        )
+    return (conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8")
+
+
 def settings(group: str, option: str) -> list[Setting]:
-    """The settings of a group's option, with keys as on the command line: `model.init.std`."""
-    return list(_settings((conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8"), group))
+    """The settings of a group's option, with their comments.
+
+    Args:
+        group, option: as of `option_text`.
+
+    Returns:
+        The settings in the order of the text, with keys as on the command line: `model.init.std`.
+    """
+    return list(_settings(option_text(group, option), group))
 
 
 def top_settings() -> list[Setting]:
     """The settings of a run that belong to no group, from conf/config.yaml."""
-    return list(_settings((conf_dir() / "config.yaml").read_text(encoding="utf-8"), ""))
+    return settings("", "config")
 
 
-def chosen(words: Iterable[str] = ()) -> dict[str, str]:
-    """The option of each group that a run has: the default, what a problem or experiment chooses, or one of
-    `words`. Neither of the two is among them."""
-    found = _choices("config.yaml", r"^ +- (\w+): (\w+)$")
+def chosen(overrides: Iterable[str] = ()) -> dict[str, str]:
+    """The option that a run has of each group, other than problem and experiment.
+
+    An override wins over the choice of an experiment, that over the choice of a problem, and that over the
+    default.
+    """
     known = groups()
-    pairs = (word.partition("=")[::2] for word in words)
+    pairs = (override.partition("=")[::2] for override in overrides)
     given = {group: name for group, name in pairs if name in known.get(group, ())}
-    choices = {}
-    if "experiment" in given:
-        choices = _choices(f"experiment/{given['experiment']}.yaml", r"^ +- override /(\w+): (\w+)$")
+    choices = _choices("experiment", given["experiment"]) if "experiment" in given else {}
     problem = given.get("problem", choices.pop("problem", None))
-    if problem in known["problem"]:
-        found |= _choices(f"problem/{problem}.yaml", r"^ +- override /(\w+): (\w+)$")
-    return found | choices | {group: name for group, name in given.items() if group not in PRESETS}
+    preset = _choices("problem", problem) if problem in known["problem"] else {}
+    own = {group: name for group, name in given.items() if group not in PRESETS}
+    return _choices("", "config") | preset | choices | own
 
 
-def _choices(file: str, pattern: str) -> dict[str, str]:
-    pairs = re.findall(pattern, (conf_dir() / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+def _choices(group: str, option: str) -> dict[str, str]:
+    """What the `defaults` of an option choose in other groups."""
+    pairs = re.findall(r"^ +- (?:override /)?(\w+): (\w+)$", option_text(group, option), flags=re.MULTILINE)
     return {group: option for group, option in pairs if option != "null"}
 
 
 def meaning(group: str, option: str) -> str:
-    """What an option is: the comment of its `name:`; of a preset, its first comment of words."""
+    """What an option is.
+
+    Args:
+        group, option: as of `option_text`.
+
+    Returns:
+        The comment of its `name:`; of a preset, its first comment in words.
+    """
     if group not in PRESETS:
         return next(setting.meaning for setting in settings(group, option) if setting.key == f"{group}.name")
-    lines = (conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
-    comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
-    return next(comment for comment in comments if not comment.startswith("@"))
+    comments = re.findall(r"^# *([^@ ].*)$", option_text(group, option), flags=re.MULTILINE)
+    return str(comments[0])
 
 
 def _settings(text: str, prefix: str) -> Iterator[Setting]:
-    """The leaves of a YAML text that is nested by indentation; `defaults` and `hydra` are not settings."""
-    path: list[tuple[int, str]] = []  # indentation and key: the line's own and the mappings around it
+    """The leaves of a YAML text nested by indentation; `defaults` and `hydra` are not settings."""
+    path: list[tuple[int, str]] = []  # indentation and key, of the line and of the mappings around it
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is None:

@@ -1,11 +1,13 @@
-"""From a composed mapping to a `Config`: every setting is checked by name, value and legal range.
+"""Reads plain nested mappings, as YAML gives them, into a `Config`: each setting is checked by itself.
 
-Hyperparameters of an optimizer are checked by `sgdlab.optim`, combinations of data, model and loss by
-`sgdlab.problem`, all else that settings have to do with each other by `sgdlab.execution.validate`.
+    read            the settings of a run -> Config; hyperparameters of the optimizer stay as given
+    setting_checks  what each setting may hold, for completion and the documentation
+    RENAMED         former names of settings, which are answered with the present ones
+
+What settings have to do with each other is checked by `sgdlab.execution.validate`.
 """
 
-import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -15,38 +17,37 @@ from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import GROUPS, Config
 from sgdlab.optim.settings import IMPL, LIBRARY, ZOO, Optimizer
 
-# Of an experiment's sweep, not of a run: sgdlab.execution.hydra.cases replaces them by the settings that they stand for.
-OF_SWEEPS = ("case", "cases")
+# Former names of settings -> present names. Add a line when you rename a setting.
+RENAMED = {"lean": "fast_path", "products": "matmul_backend"}
 
 
-def read(raw: Mapping[str, Any]) -> Config:
-    """A composed mapping as a `Config`. Raises UsageError naming the first setting that is not legal."""
-    groups = {group: _read_group(group, raw.get(group)) for group in GROUPS}
-    optimizer = read_optimizer(raw.get("optimizer"))
-    known = {field.name for field in dataclasses.fields(Config)}
-    rest = {key: value for key, value in raw.items() if key not in (*groups, "optimizer", *OF_SWEEPS)}
-    _refuse_unknown(rest, known, "")
-    checks = _checks(Config)
-    values = {key: _checked(checks[key], key, value) for key, value in rest.items()}
-    return Config(optimizer=optimizer, **groups, **_complete(values, checks, ""))
+def read(settings: Mapping[str, Any]) -> Config:
+    """Read the settings of a run, nested like the files of conf/.
 
-
-def reread(raw: Mapping[str, Any], before: Mapping[str, Any], config: Config) -> Config:
-    """`read(raw)`, where `config` is `read(before)` and both have the same keys.
-
-    What stands in `raw` as the very object that stands in `before` is not read again. Raises UsageError.
+    Raises:
+        UsageError: a setting is unknown, missing or not legal; names the first one.
     """
-    changed: dict[str, Any] = {}
-    for key, value in raw.items():
-        if value is before[key]:
-            continue
-        if key in GROUPS:
-            changed[key] = _read_group(key, value)
-        elif key == "optimizer":
-            changed[key] = read_optimizer(value)
-        elif key not in OF_SWEEPS:
-            changed[key] = _checked(_checks(Config)[key], key, value)
-    return dataclasses.replace(config, **changed)
+    values = {group: _read_group(group, settings.get(group)) for group in GROUPS}
+    values["optimizer"] = read_optimizer(settings.get("optimizer"))
+    rest = {key: value for key, value in settings.items() if key not in values}
+    for key in rest:
+        refuse_renamed(key, rest[key])
+    config: Config = _read_section(Config, rest, "", values)
+    return config
+
+
+def refuse_renamed(key: str, value: object) -> None:
+    """Refuse a former name of a setting.
+
+    Args:
+        key: the dotted key of a setting.
+        value: its value, repeated in the message.
+
+    Raises:
+        UsageError: the setting has another name now; names it.
+    """
+    if key in RENAMED:
+        raise UsageError(f"{key}: now called {RENAMED[key]}; write {RENAMED[key]}={format_value(value)}")
 
 
 def read_optimizer(raw: Any) -> Optimizer:
@@ -69,7 +70,7 @@ def _read_group(group: str, raw: Any) -> Any:
     name = section["name"]
     if name not in kinds:
         raise UsageError(f"{group}={name}: no such {group}; {did_you_mean(str(name), kinds)}")
-    return _read_section(kinds[name], section, f"{group}.")
+    return _read_section(kinds[name], section, f"{group}.", {})
 
 
 def _section(group: str, raw: Any) -> Mapping[str, Any]:
@@ -78,40 +79,32 @@ def _section(group: str, raw: Any) -> Mapping[str, Any]:
     return raw
 
 
-def _read_section(kind: type, raw: Mapping[str, Any], prefix: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    _refuse_unknown(raw, fields, prefix)
-    checks = _checks(kind)
-    values = {}
+def _read_section(kind: type, raw: Mapping[str, Any], prefix: str, known: Mapping[str, Any]) -> Any:
+    """Read the fields of a settings class; those in `known` are read already."""
+    fields = _fields(kind)
+    values = dict(known)
+    for key in raw:
+        if key not in fields:
+            raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(str(key), fields)}")
     for key, value in raw.items():
-        inner = fields[key].type
-        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
-            if not isinstance(value, Mapping):
-                raise UsageError(f"{prefix}{key}={value}: set {prefix}{key}.{next(iter(_checks(inner)))}")
-            values[key] = _read_section(inner, value, f"{prefix}{key}.")
+        field = fields[key]
+        if not isinstance(field, type):
+            values[key] = _checked(field, prefix + key, value)
+        elif isinstance(value, Mapping):
+            values[key] = _read_section(field, value, f"{prefix}{key}.", {})
         else:
-            values[key] = _checked(checks[key], prefix + key, value)
-    return kind(**_complete(values, fields, prefix))
-
-
-def _complete(values: dict[str, Any], keys: Iterable[str], prefix: str) -> dict[str, Any]:
-    """The values, once every one of `keys` has one. Raises UsageError."""
-    for key in keys:
+            raise UsageError(f"{prefix}{key}={value}: set {prefix}{key}.{next(iter(_fields(field)))}")
+    for key in fields:
         if key not in values:
             raise UsageError(f"{prefix}{key} is not set; give it a value")
-    return values
-
-
-def _refuse_unknown(raw: Mapping[str, Any], known: Any, prefix: str) -> None:
-    for key in raw:
-        if key not in known:
-            raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(str(key), known)}")
+    return kind(**values)
 
 
 @cache
-def _checks(kind: type) -> dict[str, Check]:
+def _fields(kind: type) -> dict[str, Check | type]:
+    """The check of each field of a settings class; for a nested section its class."""
     hints = get_type_hints(kind, include_extras=True)
-    return {key: hint.__metadata__[0] for key, hint in hints.items() if "__metadata__" in dir(hint)}
+    return {key: getattr(hint, "__metadata__", (hint,))[0] for key, hint in hints.items()}
 
 
 def setting_checks() -> dict[str, Check]:
@@ -119,19 +112,18 @@ def setting_checks() -> dict[str, Check]:
 
     Settings of one name in several options of a group, such as model.outputs, have the same check.
     """
-    found = dict(_checks(Config))
-    for group, kinds in GROUPS.items():
-        for kind in kinds.values():
-            found |= _nested_checks(kind, f"{group}.")
-    return found
+    sections = [(Config, ""), *((kind, f"{group}.") for group in GROUPS for kind in GROUPS[group].values())]
+    return {key: check for kind, prefix in sections for key, check in _nested_checks(kind, prefix)}
 
 
-def _nested_checks(kind: type, prefix: str) -> dict[str, Check]:
-    found = {prefix + key: check for key, check in _checks(kind).items()}
-    for field in dataclasses.fields(kind):
-        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
-            found |= _nested_checks(field.type, f"{prefix}{field.name}.")
-    return found
+def _nested_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:
+    for key, field in _fields(kind).items():
+        if key in (*GROUPS, "optimizer"):  # the groups of a Config
+            continue
+        if isinstance(field, type):
+            yield from _nested_checks(field, f"{prefix}{key}.")
+        else:
+            yield prefix + key, field
 
 
 def _checked(check: Check, key: str, value: Any) -> Any:

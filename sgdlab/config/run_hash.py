@@ -1,4 +1,10 @@
-"""What names a run's folder: a hash of all that can change its numbers, and a slug for people."""
+"""What names a run's folder: a hash of all settings that can change its numbers, and a slug for people.
+
+A new setting changes the hash of every run, and so its folder: finished runs would be trained again. To avoid
+that, add the setting to `UNHASHED_AT` with the value at which a run computes what it computed before. At that
+value the setting is left out of the hash; at any other it makes another run. A setting that cannot change the
+numbers goes into `HASH_EXCLUDED`.
+"""
 
 import hashlib
 import json
@@ -9,12 +15,10 @@ from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import Config
 from sgdlab.optim.settings import ZOO
 
-# Settings added after runs were recorded, by dotted key, each with the value that changes nothing. At that value
-# a setting is not hashed, so that earlier runs keep their folders.
+# Settings that came later: dotted key -> the value that changes nothing, such as {"ridge": 0.0}.
 UNHASHED_AT: dict[str, Any] = {}
 
-
-# What cannot change a run's numbers, and so is no part of its identity.
+# Settings that cannot change a run's numbers.
 HASH_EXCLUDED = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
 
 
@@ -26,23 +30,24 @@ def as_mapping(config: Config) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As dataclasses.asdict, with tuples as lists, at a twentieth of its time: sweeps have
+    """Convert like dataclasses.asdict, with tuples as lists, in a twentieth of its time: a sweep may have
     thousands of runs."""
     if isinstance(value, tuple | list):
         return [member if type(member) in _SCALARS else _plain(member) for member in value]
     if value is None or isinstance(value, str | int | float):
         return value
     members = value if isinstance(value, dict) else vars(value)
-    return {key: each if type(each) in _SCALARS else _plain(each) for key, each in members.items()}
+    return {key: member if type(member) in _SCALARS else _plain(member) for key, member in members.items()}
 
 
 _SCALARS = frozenset((type(None), bool, int, float, str))
 
 
 def run_hash(config: Config) -> str:
-    """The run's identity: eight hex digits of a SHA-256 over all that can change its numbers.
+    """Hash all settings that can change a run's numbers: eight hex digits of a SHA-256.
 
-    `config.device` must be resolved already (no `auto`): a GPU's numbers differ in the last bits.
+    The device must be resolved (`sgdlab.execution.validate.prepare`), since a GPU's numbers differ in the
+    last bits; which GPU does not matter. epochs do not matter where steps are given.
     """
     raw = {key: value for key, value in as_mapping(config).items() if key not in HASH_EXCLUDED}
     raw["optimizer"].pop("default_lr")
@@ -67,7 +72,7 @@ def _drop_at(raw: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def slug(config: Config) -> str:
-    """What a person wants to read in a run folder's name: `sgd-lr0.1-mt0.9-bs64-s0`."""
+    """The readable part of a run folder's name: `sgd-lr0.1-mt0.9-bs64-s0`."""
     momentum = config.optimizer.hypers.get("momentum")
     parts = [
         config.optimizer.name,

@@ -1,8 +1,7 @@
 """The typed configuration of one run, put together from the settings of its parts.
 
-Each part owns its settings: `sgdlab.problem.settings`, `sgdlab.optim.settings`, `sgdlab.engine.settings`. Values
-come from the YAML files in conf/; this file holds no default. `sgdlab.config.reader` turns a composed mapping into
-a `Config`.
+Each part owns its settings: `sgdlab.problem.settings`, `sgdlab.optim.settings`, `sgdlab.engine.settings`.
+Values come from the YAML files in conf/; this file holds no default. `sgdlab.config.reader` reads a `Config`.
 """
 
 import dataclasses
@@ -24,7 +23,7 @@ GROUPS: dict[str, dict[str, type]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingSettings):
-    """All settings of one run; conf/config.yaml says in a word what each means."""
+    """All settings of one run; the comments in conf/ say what each means."""
 
     name: Annotated[str, Folder(reserved=("sweeps",))]
     runs_dir: Annotated[str, Text()]

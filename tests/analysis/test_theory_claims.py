@@ -43,7 +43,7 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def made(name: str, runs_dir: Path) -> list[Run]:
     if name not in RUNS:
         words = [f"experiment=notes/{name}", f"runs_dir={runs_dir}", "quiet=true"]
-        if "/launcher" not in (conf_dir() / f"experiment/notes/{name}.yaml").read_text(encoding="utf-8"):
+        if "batch: always" not in (conf_dir() / f"experiment/notes/{name}.yaml").read_text(encoding="utf-8"):
             words.append("hydra/launcher=serial")  # a few runs, for which no processes need be started
         assert main(["train", *words]) == 0
         selection = select([f"notes/{name}"], runs_dir)

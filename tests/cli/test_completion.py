@@ -65,7 +65,7 @@ CANDIDATES: list[tuple[str, list[str] | None]] = [
     ("sgdlab train nonsense=", []),
     (
         "sgdlab train hydra/launcher=",
-        [f"hydra/launcher={name}" for name in ("auto", "basic", "batched", "local", "serial")],
+        [f"hydra/launcher={name}" for name in ("basic", "local", "serial")],
     ),
     ("sgdlab train lr=[1 hydra.mo", ["hydra.mode="]),
     ("sgdlab plot --lo", ["--logx", "--logy"]),

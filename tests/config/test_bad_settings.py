@@ -17,7 +17,7 @@ def test_settings_are_refused(words: list[str], message: str):
     assert command == "train"
     with pytest.raises((UsageError, *HYDRA_ERRORS)) as caught:
         overrides.check(settings)
-        validate.prepare(composer(conf_dir()).accept(settings))
+        validate.prepare(validate.validate(composer(conf_dir()).compose(settings)))
     said = str(caught.value if isinstance(caught.value, UsageError) else reword(caught.value))
     assert message in said
     assert said.count("\n") <= 1

@@ -15,8 +15,9 @@ import sgdlab
 from sgdlab import optim, problem
 from sgdlab.config import options
 from sgdlab.config.options import conf_dir
-from sgdlab.config.reader import OF_SWEEPS, read, setting_checks
+from sgdlab.config.reader import read, setting_checks
 from sgdlab.config.schema import GROUPS
+from sgdlab.execution.hydra import cases
 from sgdlab.figures import read_spec
 from sgdlab.optim import OPTIMIZERS
 from sgdlab.problem import surfaces
@@ -44,7 +45,7 @@ WITH = {
 
 
 def load(group: str, name: str) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    return OmegaConf.to_container(OmegaConf.create(options.option_text(group, name)))
 
 
 def leaves(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -65,7 +66,9 @@ def read_back(settings: list[options.Setting]) -> dict[str, Any]:
 
 def test_every_file_is_an_option():
     files = {path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml")}
-    assert files == {"config", *(f"{group}/{name}" for group, name in EVERY)}
+    generated = {f"model/{name}" for name in surfaces.SURFACES}
+    assert not files & generated
+    assert files | generated == {"config", *(f"{group}/{name}" for group, name in EVERY)}
 
 
 @pytest.mark.parametrize(("group", "name"), PLAIN)
@@ -209,7 +212,7 @@ def test_every_setting_has_a_check():
     keys |= {setting.key for setting in options.top_settings()}
     hypers = {f"optimizer.{key}" for entry in OPTIMIZERS.values() for key in entry.hypers}
     special = {f"optimizer.{key}" for key in ("name", "default_lr", "impl", "target", "library")}
-    assert keys == set(setting_checks()) | hypers | special | {*OF_SWEEPS}
+    assert keys == set(setting_checks()) | hypers | special | {*cases.KEYS}
 
 
 def test_values_stand_in_one_place():

@@ -6,7 +6,6 @@ from helpers.training import SMALL, TINY, composed, configure, curves, finish, i
 
 from sgdlab.base.errors import UsageError
 from sgdlab.cli.main import main
-from sgdlab.config.reader import read
 from sgdlab.config.run_hash import run_hash
 from sgdlab.engine import device
 from sgdlab.execution import validate
@@ -72,12 +71,12 @@ def test_the_identity_knows_the_kind_of_device_and_not_its_number(gpus):
     gpus(2)
     raw = composed(*TINY)
     ids = {
-        name: run_hash(validate.prepare(read(raw | {"device": name})))
+        name: run_hash(validate.prepare(validate.validate(raw | {"device": name})))
         for name in ("auto", "cpu", "cuda", "cuda:0", "cuda:1")
     }
     assert ids["auto"] == ids["cuda"] == ids["cuda:0"] == ids["cuda:1"] != ids["cpu"]
     gpus(0)
-    assert run_hash(validate.prepare(read(raw | {"device": "auto"}))) == ids["cpu"]
+    assert run_hash(validate.prepare(validate.validate(raw | {"device": "auto"}))) == ids["cpu"]
 
 
 @NEEDS_CUDA

@@ -192,11 +192,10 @@ def test_nothing_is_written_outside_the_runs_folder(tmp_path, monkeypatch):
 def test_the_resolved_configuration_is_kept_and_makes_the_same_run(tmp_path):
     from omegaconf import OmegaConf
 
-    from sgdlab.config.reader import read
     from sgdlab.config.run_hash import run_hash
 
     run = finish(configure(tmp_path, *TINY, "optimizer=adam", "lr=0.02"))
     raw = OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml"))
-    config = validate.prepare(read(raw))
+    config = validate.prepare(validate.validate(raw))
     assert run_hash(config) == run.id and config.lr == 0.02
     assert runner.run(config, display(quiet=True)).cached

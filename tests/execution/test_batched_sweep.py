@@ -1,4 +1,4 @@
-"""hydra/launcher=batched: which jobs share a batch, what they leave on the disk, what stops them."""
+"""hydra.launcher.batch: which jobs share a batch, what they leave on the disk, what stops them."""
 
 import errno
 import json
@@ -25,9 +25,9 @@ RULE = (*TINY, "precision=float64", "optimizer.impl=rule")
 CUSTOM = ("optimizer=custom", "optimizer.target=helpers.odd_optimizers:Plain")
 
 
-def sweep(runs_dir, *words, launcher="batched"):
+def sweep(runs_dir, *words, launcher="hydra.launcher.batch=always"):
     where = (f"runs_dir={runs_dir}", "device=cpu", "quiet=true")
-    return main(["-m", f"hydra/launcher={launcher}", *words, *where])
+    return main(["-m", launcher, *words, *where])
 
 
 def optimizer(name, impl="auto", **hypers):
@@ -148,7 +148,7 @@ def assert_same_folder(one, other, *, trajectory):
     ],
 )
 def test_the_folders_are_those_of_serial_runs(tmp_path, words, capsys):
-    assert sweep(tmp_path / "serial", *words, launcher="serial") == 0
+    assert sweep(tmp_path / "serial", *words, launcher="hydra/launcher=serial") == 0
     capsys.readouterr()
     assert sweep(tmp_path / "batched", *words) == 0
     assert "batched: 3 runs in 1 batch" in capsys.readouterr().out
@@ -304,8 +304,8 @@ def test_a_batch_that_fails_is_trained_one_by_one(tmp_path, monkeypatch, capsys)
 
 
 def test_a_typo_trains_nothing(tmp_path):
-    with pytest.raises(UsageError, match=r"hydra/launcher=batcd: .*did you mean batched\?"):
-        sweep(tmp_path, *RULE, "lr=0.5,0.1", launcher="batcd")
+    with pytest.raises(UsageError, match=r"hydra\.launcher\.batch=alwys: did you mean always\?"):
+        sweep(tmp_path, *RULE, "lr=0.5,0.1", launcher="hydra.launcher.batch=alwys")
     with pytest.raises(UsageError, match=r"lr=-1: must be a number >= 0"):
         sweep(tmp_path, *RULE, "lr=0.5,-1")
     assert not list(tmp_path.iterdir())
@@ -319,13 +319,14 @@ defaults:
   - override /dataset: exact
   - override /model: rosenbrock
   - override /loss: value
-  - override /hydra/launcher: batched
 
 batch_size: full
 steps: 10
 
 hydra:
   mode: MULTIRUN
+  launcher:
+    batch: always
   sweeper:
     params:
       lr: 1e-3,1e-4
@@ -362,7 +363,7 @@ def test_auto_trains_together_what_is_known_to_be_faster_so(tmp_path):
 
 def test_auto_says_what_it_does(tmp_path, capsys):
     words = (*RULE, "lr=0.5,0.1", "seed=0,1,2", "hydra.launcher.jobs=2")
-    assert sweep(tmp_path, *words, launcher="auto") == 0
+    assert sweep(tmp_path, *words, launcher="hydra.launcher.batch=auto") == 0
     assert "batched: 6 runs in 1 batch" in capsys.readouterr().out
     assert [run.info["engine"] for run in find_runs(tmp_path)] == ["batched"] * 6
 

@@ -124,9 +124,9 @@ def test_one_case_may_be_chosen_on_the_command_line(tmp_path):
         ([], "{gd: sgd}", r"cases\.gd=sgd: must be a mapping"),
         ([], "{gd: {wiht: [lr=1]}}", r"cases\.gd\.wiht: no such key of a case; did you mean with\?"),
         ([], "{gd: {label: 3, with: [lr=1]}}", r"cases\.gd\.label=3: must be a text"),
-        ([], "{gd: {label: x}}", r"cases\.gd\.with=None: must be a list of words"),
-        ([], "{gd: {with: lr=1}}", r"cases\.gd\.with=lr=1: must be a list of words"),
-        ([], "{gd: {with: [3]}}", r"cases\.gd\.with=\[3\]: must be a list of words"),
+        ([], "{gd: {label: x}}", r"cases\.gd\.with=None: must be a list of overrides"),
+        ([], "{gd: {with: lr=1}}", r"cases\.gd\.with=lr=1: must be a list of overrides"),
+        ([], "{gd: {with: [3]}}", r"cases\.gd\.with=\[3\]: must be a list of overrides"),
         ([], '{gd: {with: ["lr=1,2"]}}', r"cases\.gd\.with: lr=1,2: a case is one job"),
         ([], "{gd: {with: [experiment=x]}}", r"cases\.gd\.with: experiment=x: a case gives settings"),
         ([], "{gd: {with: [case=adam]}}", r"cases\.gd\.with: case=adam: a case gives settings"),
@@ -150,7 +150,7 @@ def test_a_case_without_an_experiment_is_refused(tmp_path, words):
 
 
 def test_words_without_a_case_stay_as_they_are():
-    cases = {"a": Case(label="A", words=("lr=1", "optimizer=sgd"))}
+    cases = {"a": Case(label="A", overrides=("lr=1", "optimizer=sgd"))}
     assert expand(["lr=2", "seed=1"], cases) == (["lr=2", "seed=1"], None)
     assert expand(["case=null", "seed=1"], cases) == (["seed=1"], None)
     assert expand(["seed=1", "case=a"], cases) == (["lr=1", "optimizer=sgd", "seed=1"], "A")

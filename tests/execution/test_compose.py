@@ -1,7 +1,6 @@
-"""Jobs that share their groups are composed once; the configurations are those that Hydra would make."""
+"""Jobs that differ in values are composed once; their settings are those that Hydra composes."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import hydra
 import pytest
@@ -12,18 +11,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sgdlab.base.errors import UsageError
 from sgdlab.config.options import conf_dir
-from sgdlab.config.schema import Config
 from sgdlab.execution.hydra import overrides
 from sgdlab.execution.hydra.compose import Composer
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
 from sgdlab.execution.hydra.launcher import register
-from sgdlab.execution.validate import accept
+from sgdlab.execution.validate import validate
 
-# Kinds of words, each a job: what they mean together is Hydra's to say.
+# Kinds of overrides, each line a job: Hydra says what they mean together.
 JOBS = [
     "lr=0.5",
     "lr=1e-3 seed=3 batch_size=full",
@@ -57,6 +55,12 @@ JOBS = [
     "optimizer=muon model=linear",
     "model.init=null",
     "problem=rosenbrock model.start=null steps=7 lr=1",
+    "model=rosenbrock dataset=exact loss=value",
+    "optimizer=zoo optimizer.name=soap",
+    "dataset.name=a lr=1",
+    "lr=1 lr=${seed} seed=4",
+    "figure={title:x} figure=null",
+    "optimizer.target=x:Y optimizer=custom +optimizer.betas=[1,2] lr=2",
 ]
 
 # Texts that are numbers, or nearly.
@@ -94,32 +98,17 @@ def composer(loader: tuple[ConfigLoader, DictConfig]) -> Composer:
     return Composer(*loader)
 
 
-def plain(config: DictConfig, *, resolve: bool) -> object:
-    return OmegaConf.to_container(config, resolve=resolve)
-
-
-def read_from(how: Callable[[Any], Config], given: Any) -> str:
-    """The configuration to the last type, or the refusal."""
-    try:
-        return repr(how(given))
-    except UsageError as err:
-        return str(err)
-
-
 @pytest.mark.parametrize("job", JOBS)
-def test_both_ways_give_the_same_configuration(composer, job):
-    words = job.split(" ") if "'" not in job else ["name='a b, c'", 'runs_dir="/some where"']
-    fast, slow = composer.compose(words), composer.compose_anew(words)
-    assert plain(fast, resolve=False) == plain(slow, resolve=False)
-    assert plain(fast, resolve=True) == plain(slow, resolve=True)
-    assert list(fast) == list(slow)
-    assert read_from(composer.accept, words) == read_from(accept, slow)
+def test_both_ways_give_the_same_settings(composer, job):
+    overrides = job.split(" ") if "'" not in job else ["name='a b, c'", 'runs_dir="/some where"']
+    fast, slow = composer.compose(overrides), composer.compose_anew(overrides)
+    assert repr(fast) == repr(slow)  # to the last type, in the same order
 
 
 def test_a_job_does_not_show_in_the_next(composer):
-    before = plain(composer.compose(["seed=1"]), resolve=True)
+    before = composer.compose(["seed=1"])
     composer.compose(["seed=1", "model.hidden=[9]", "lr=3", "+figure.logy=true"])
-    assert plain(composer.compose(["seed=1"]), resolve=True) == before
+    assert composer.compose(["seed=1"]) == before
 
 
 @pytest.mark.parametrize(
@@ -135,15 +124,16 @@ def test_a_job_does_not_show_in_the_next(composer):
         "lr=${nowhere}",
         "seed=${oc.env:SGDLAB_NOT_THERE}",
         "optimizer=custom",
+        "case=gd",
         "lr=abc",
         "batch_size=0",
     ],
 )
 def test_both_ways_give_the_same_refusal(composer, job):
     said = []
-    for way in (composer.accept, lambda words: accept(composer.compose_anew(words))):
+    for compose in (composer.compose, composer.compose_anew):
         with pytest.raises((UsageError, *HYDRA_ERRORS)) as caught:
-            way(job.split())
+            validate(compose(job.split()))
         err = caught.value
         said.append(str(err if isinstance(err, UsageError) else reword(err)))
     assert said[0] == said[1]
@@ -160,29 +150,26 @@ def test_files_are_read_once_for_jobs_that_differ_in_values(loader, monkeypatch)
     monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
     composer = Composer(*loader)
     for seed in range(30):
-        config = composer.compose(
-            [f"seed={seed}", f"optimizer={('sgd', 'adam')[seed % 2]}", f"lr={seed / 10}"]
-        )
-        assert (config.seed, config.lr) == (seed, seed / 10)
-    assert read == [["optimizer=sgd"], ["optimizer=adam"]]
-
-
-def test_numbers_are_put_in_without_omegaconf(composer, monkeypatch):
-    words = ["problem=rosenbrock", "optimizer=adam"]
-    composer.accept([*words, "lr=1"])
-    monkeypatch.setattr(composer, "compose", None)
-    config = composer.accept([*words, "lr=2", "optimizer.betas=[0.5,0.25]", "seed=3", "model.start=[1,2]"])
-    assert (config.lr, config.seed, config.model.start) == (2.0, 3, (1.0, 2.0))
-    assert config.optimizer.hypers["betas"] == (0.5, 0.25)
-    before = composer.accept([*words, "lr=1"])
-    assert (before.lr, before.seed, before.model.start) == (1.0, 0, None)
+        job = [
+            f"seed={seed}",
+            f"optimizer={('sgd', 'adam')[seed % 2]}",
+            f"lr={seed / 10}",
+            "model.hidden=[7]",
+        ]
+        composed = composer.compose(job)
+        assert (composed["seed"], composed["lr"], composed["model"]["hidden"]) == (seed, seed / 10, [7])
+    custom = ["optimizer=custom", "+optimizer.eps=1e-3"]
+    for target in ("a:B", "c:D"):  # a setting without a default, and one that only this class has
+        composed = composer.compose([*custom, f"optimizer.target={target}"])
+        assert (composed["optimizer"]["target"], composed["optimizer"]["eps"]) == (target, 1e-3)
+    assert read == [["optimizer=sgd"], ["optimizer=adam"], custom]
 
 
 @settings(max_examples=60)
 @given(st.lists(NUMBERS, min_size=1, max_size=3))
 def test_plain_numbers_are_read_as_hydra_reads_them(texts):
     word = f"model.init.std={','.join(texts)}"
-    found, expected = overrides.parsed(word), OverridesParser.create().parse_override(word)
+    found, expected = overrides.parse(word), OverridesParser.create().parse_override(word)
     assert repr(found) == repr(expected)
     if found.is_sweep_override():
         assert list(found.sweep_string_iterator()) == list(expected.sweep_string_iterator())
@@ -190,9 +177,27 @@ def test_plain_numbers_are_read_as_hydra_reads_them(texts):
 
 def test_long_sweeps_are_short_for_hydra_and_come_back():
     numbers = ",".join(f"{k}e-3" for k in range(1, 301))
-    words = [f"lr={numbers}", "seed=1,2", f"optimizer={','.join(['sgd'] * 30)}"]
-    short = overrides.shortened(words)
-    assert short[1:] == words[1:] and len(short[0]) < 50
-    assert [overrides.long(word) for word in short] == [overrides.typed(word) for word in short] == words
-    assert overrides.parsed(short[0]).is_sweep_override()
-    assert overrides.shortened([f"lr={numbers}1"])[0] != short[0]
+    typed = [f"lr={numbers}", "seed=1,2", f"optimizer={','.join(['sgd'] * 30)}"]
+    short = overrides.for_hydra(typed, multirun=True)
+    assert short[1:] == typed[1:] and len(short[0]) < 50
+    assert overrides.parse(short[0]).is_sweep_override()
+    assert [overrides.as_typed(text) for text in short] == typed
+    assert overrides.for_hydra([f"lr={numbers}1"], multirun=True)[0] != short[0]
+    assert overrides.for_hydra(typed, multirun=False) == typed
+
+
+@pytest.mark.parametrize("multirun", [True, False])
+def test_settings_of_swept_groups_wait_until_the_group_is_chosen(multirun):
+    typed = [
+        "optimizer=adam,rmsprop",
+        "optimizer.eps=1e-6",
+        "lr=0.1",
+        "model.hidden=[3]",
+        "optimizer.betas=1,2",
+    ]
+    typed += ["+optimizer.x=1", "optimizer.eps=choice(1e-6)"]
+    rewritten = overrides.for_hydra(typed, multirun=multirun)
+    assert rewritten == [typed[0], "optimizer.eps=choice(1e-6)", *typed[2:]]
+    assert [overrides.as_typed(text) for text in rewritten[:-1]] == typed[:-1]
+    model = overrides.for_hydra(["problem=valley,beale", "model.start=[1,2]"], multirun=multirun)[1]
+    assert model == "model.start=choice([1,2])"

@@ -122,7 +122,8 @@ def test_a_folder_that_cannot_be_written(tmp_path):
             finish(config)
         assert caught.value.exit_code == 1
         with pytest.raises(UserError, match=r"^cannot write to .*; choose another runs_dir="):
-            main(["-m", *TINY, "seed=0,1", f"runs_dir={runs_dir}", "device=cpu", "quiet=true"])
+            words = ["-m", *TINY, "seed=0,1", f"runs_dir={runs_dir}", "device=cpu", "quiet=true"]
+            main([*words])
     assert (tmp_path / "file").read_text() == "not a folder"
 
 

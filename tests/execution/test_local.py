@@ -15,7 +15,7 @@ from test_sweep import record, statuses
 
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.cli.train import main
-from sgdlab.execution.hydra.launcher import collected
+from sgdlab.execution.hydra.launcher import plan_sweep
 from sgdlab.execution.processes import fork_server, pool, shared_data
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep import cost_model, run_sweeps
@@ -26,7 +26,8 @@ CUSTOM = (*TINY, "optimizer=custom", "optimizer.target=helpers.odd_optimizers:Pl
 
 
 def sweep(runs_dir, *words):
-    return main(["-m", *words, f"runs_dir={runs_dir}", "device=cpu", "hydra.launcher.jobs=2"])
+    more = (f"runs_dir={runs_dir}", "device=cpu", "hydra.launcher.jobs=2")
+    return main(["-m", *words, *more])
 
 
 def alive(pid):
@@ -222,7 +223,7 @@ def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
         ),
         (
             "hydra/launcher=serial hydra.launcher.jobs=2",
-            "hydra.launcher.jobs: no such setting; there are none of hydra.launcher here",
+            "hydra.launcher.jobs: no such setting; One of: batch, parallel",
         ),
     ],
 )
@@ -291,10 +292,10 @@ def test_without_room_for_another_process_a_job_waits_for_one_to_end(tmp_path, m
 
 def test_two_sweeps_are_one_pool_and_a_run_of_both_is_made_once(tmp_path, capsys):
     """As `sgdlab reproduce` runs its experiments."""
-    with collected() as sweeps:
-        for words in ("lr=0.1,0.2", "lr=0.2,1e9"):
-            assert sweep(tmp_path, *TINY, "dataset=linear_regression", "loss=mse", words) == 0
-    assert len(sweeps) == 2 and not find_runs(tmp_path)
+    words = [*TINY, "dataset=linear_regression", "loss=mse", f"runs_dir={tmp_path}", "device=cpu"]
+    words += ["hydra.launcher.jobs=2"]
+    sweeps = [plan_sweep([*words, lr]) for lr in ("lr=0.1,0.2", "lr=0.2,1e9")]
+    assert not find_runs(tmp_path)
     run_sweeps.run_sweeps(sweeps)
     out = capsys.readouterr().out
     assert "3 runs, 2 at once" in out and out.count("[3/3]") == 1

@@ -126,7 +126,7 @@ NAMES = [
     (train("optimizer@x=adam"), "optimizer@x=adam: a group has one place; write optimizer=adam"),
     (
         train("hydra/launcher=joblip"),
-        "hydra/launcher=joblip: no such hydra/launcher; One of: auto, basic, batched, local, serial",
+        "hydra/launcher=joblip: no such hydra/launcher; One of: basic, local, serial",
     ),
 ]
 

@@ -12,12 +12,10 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from omegaconf import OmegaConf
 
 from sgdlab import problem
 from sgdlab.base.signals import Interrupted
 from sgdlab.config.options import conf_dir
-from sgdlab.config.reader import read
 from sgdlab.config.schema import Config
 from sgdlab.engine import device
 from sgdlab.execution import validate
@@ -53,9 +51,7 @@ TINY = (
 
 def composed(*overrides: str) -> dict[str, Any]:
     """The plain mapping that Hydra composes from conf/ and the overrides, but for an experiment's cases."""
-    config = composer(conf_dir()).compose(overrides)
-    plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    return plain
+    return composer(conf_dir()).compose(overrides)
 
 
 @functools.cache  # reading a dozen files each time would take longer than a small run
@@ -71,7 +67,7 @@ def composer(conf: Path) -> Composer:
 def configure(runs_dir: Path, *overrides: str) -> Config:
     """A checked configuration, on the CPU unless the overrides say otherwise."""
     raw = composed("device=cpu", "quiet=true", *overrides)
-    return validate.prepare(read(raw | {"runs_dir": str(runs_dir)}))
+    return validate.prepare(validate.validate(raw | {"runs_dir": str(runs_dir)}))
 
 
 def train(runs_dir: Path, *overrides: str) -> Run:

@@ -14,9 +14,10 @@ from sgdlab.optim import batched_rule
 # Weights of a model up to which a batch is faster than its runs one after another, on a CPU. By scripts/bench
 # mlp_*: 1.6 times at 6,370 and 25,450 weights, 1.1 at 50,890, 0.6 at 101,770 (8 networks, batches of 64).
 MOST_WEIGHTS = 50_000
-# Batches of problems of 2 and 10 weights are so many times as fast as their runs one by one: 2.4 (4 runs),
-# 3.9 (8), 6.8 (16), 16 (64), 1600 (10,000); about runs**SPEED_UP, or more. Of networks they are hardly faster
-# than processes on two cores: 2.1 times at 7,850 weights and 1.2 at 25,450, with 64 runs.
+# Up to FEW_WEIGHTS, a batch is about runs**SPEED_UP times as fast as its runs one after another, or more:
+# measured on problems of 2 and 10 weights, 2.4 times (4 runs), 3.9 (8), 6.8 (16), 16 (64), 1600 (10,000). For
+# networks it is hardly faster than processes on two cores: 2.1 times at 7,850 weights and 1.2 at 25,450, with
+# 64 runs.
 FEW_WEIGHTS = 1000
 SPEED_UP = 2 / 3
 MEMORY = 2**30  # bytes that a batch may take; more runs than fit are several batches
@@ -69,7 +70,15 @@ def plan(configs: Sequence[Config], *, memory: int = MEMORY, at_once: int = 1) -
 
 
 def speed_up(runs: int, weights: int) -> float:
-    """How many times as fast a batch is, about, as its runs one after another on one core."""
+    """Estimate the speed of a batch.
+
+    Args:
+        runs: of the batch.
+        weights: of each run's model.
+
+    Returns:
+        How many times as fast it is as its runs one after another on one core.
+    """
     return float(runs**SPEED_UP) if weights <= FEW_WEIGHTS else 1.0
 
 

@@ -1,13 +1,12 @@
-"""Cases: named jobs of an experiment's sweep, each a list of words, so that one sweep may compare, say,
-gradient descent at one learning rate with Adam at another.
+"""Cases: named lists of overrides in an experiment, so that one sweep can compare unlike runs.
 
     cases:
       gd: {label: gradient descent, with: ["optimizer=sgd", "lr=0.02"]}
       adam: {with: ["optimizer=adam", "optimizer.betas=[0.9,0.99]"]}
     hydra.sweeper.params.case: gd,adam
 
-`case=adam` stands for the words of that case. The job's other words, from the command line or swept beside
-`case`, beat those of the case. A case is no part of a run, which is known by its settings alone.
+`case=adam` stands for the overrides of that case. Other overrides of the job, from the command line or swept
+beside `case`, win over those of the case. A case is no part of a run, which is known by its settings alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +15,29 @@ from typing import Any
 
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.execution.hydra import overrides
-from sgdlab.execution.hydra.overrides import parsed
-from sgdlab.execution.validate import NO_CASES
+from sgdlab.execution.hydra.overrides import parse
 
-_KEYS = ("label", "with")
+KEYS = ("case", "cases")  # settings of conf/config.yaml that belong to a sweep, not to a run
+NO_CASES = "there are no cases here; they belong to an experiment that is a sweep: experiment=NAME case=..."
+
+_FIELDS = ("label", "with")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One case: what a legend calls it, and its words."""
+    """One case: its label in legends, and its overrides."""
 
     label: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
 
 
-def key_of(word: str) -> str:
-    """The setting or group that a word is about."""
-    return word.lstrip("+~").partition("=")[0]
+def key_of(override: str) -> str:
+    """The setting or group that an override changes."""
+    return override.lstrip("+~").partition("=")[0]
 
 
 def read_cases(raw: Any) -> dict[str, Case]:
-    """The cases of an experiment's `cases:` (None: it has none). Raises UsageError."""
+    """Read the section `cases` of an experiment; None where it has none. Raises UsageError."""
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
@@ -48,43 +49,51 @@ def _read(name: str, raw: Any) -> Case:
     if not isinstance(raw, Mapping):
         raise UsageError(f"cases.{name}={raw}: must be a mapping, like {{with: [optimizer=sgd, lr=0.1]}}")
     for key in raw:
-        if key not in _KEYS:
-            raise UsageError(f"cases.{name}.{key}: no such key of a case; {did_you_mean(str(key), _KEYS)}")
-    label, words = raw.get("label"), raw.get("with")
+        if key not in _FIELDS:
+            raise UsageError(f"cases.{name}.{key}: no such key of a case; {did_you_mean(str(key), _FIELDS)}")
+    label, given = raw.get("label"), raw.get("with")
     if label is not None and (not isinstance(label, str) or not label):
         raise UsageError(f"cases.{name}.label={label}: must be a text of at least one character, or null")
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise UsageError(f'cases.{name}.with={words}: must be a list of words, like ["lr=0.1"]')
+    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+        raise UsageError(f'cases.{name}.with={given}: must be a list of overrides, like ["lr=0.1"]')
     try:
-        _check(words)
+        _check(given)
     except UsageError as err:
         raise UsageError(f"cases.{name}.with: {err}") from None
-    return Case(label=label or name, words=tuple(words))
+    return Case(label=label or name, overrides=tuple(given))
 
 
-def _check(words: Sequence[str]) -> None:
-    overrides.check(words)
-    for word in words:
-        top = key_of(word).partition(".")[0]
-        if top in ("case", "cases", "experiment", "hydra"):
-            raise UsageError(f"{word}: a case gives settings and groups of a run, not {top}")
-        if parsed(word).is_sweep_override():
-            raise UsageError(f"{word}: a case is one job; sweep over the setting beside case")
+def _check(texts: Sequence[str]) -> None:
+    overrides.check(texts)
+    for text in texts:
+        section = key_of(text).partition(".")[0]
+        if section in (*KEYS, "experiment", "hydra"):
+            raise UsageError(f"{text}: a case gives settings and groups of a run, not {section}")
+        if parse(text).is_sweep_override():
+            raise UsageError(f"{text}: a case is one job; sweep over the setting beside case")
 
 
-def expand(words: Sequence[str], cases: Mapping[str, Case]) -> tuple[list[str], str | None]:
-    """A job's words with `case=NAME` replaced by the words of that case, and the case's label.
+def expand(job: Sequence[str], cases: Mapping[str, Case]) -> tuple[list[str], str | None]:
+    """Replace `case=NAME` by the overrides of that case.
 
-    Without a `case=` the words are as they were and the label is None. Raises UsageError for a case that is
-    not there.
+    Args:
+        job: the overrides of a job.
+        cases: of the experiment, by name.
+
+    Returns:
+        The overrides, those of the case first, and the case's label; None for a job without a case.
+
+    Raises:
+        UsageError: there is no such case.
     """
-    chosen = [word for word in words if key_of(word) == "case"]
-    rest = [word for word in words if key_of(word) != "case"]
-    if not chosen or (value := parsed(chosen[-1]).value()) is None:
+    chosen = [text for text in job if key_of(text) == "case"]
+    rest = [text for text in job if key_of(text) != "case"]
+    if not chosen or (value := parse(chosen[-1]).value()) is None:
         return rest, None
     name = str(value)
     if name not in cases:
-        why = f"no such case; {did_you_mean(name, cases)}" if cases else NO_CASES
-        raise UsageError(f"case={name}: {why}")
-    taken = {key_of(word) for word in rest}
-    return [*(word for word in cases[name].words if key_of(word) not in taken), *rest], cases[name].label
+        raise UsageError(
+            f"case={name}: " + (f"no such case; {did_you_mean(name, cases)}" if cases else NO_CASES)
+        )
+    given = {key_of(text) for text in rest}
+    return [*(text for text in cases[name].overrides if key_of(text) not in given), *rest], cases[name].label

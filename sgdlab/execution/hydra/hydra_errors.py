@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors in sgdlab's words: the name, the value, the nearest legal one."""
+"""Rewords the errors of Hydra and OmegaConf: the setting, its value, the nearest legal one."""
 
 import re
 
@@ -8,25 +8,28 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from sgdlab.base.errors import UsageError, did_you_mean, nearest
 from sgdlab.config import options
+from sgdlab.execution.hydra.overrides import RENAMED
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
 
 
 def reword(err: Exception) -> UsageError:
-    """The refusal that a person can act on, for an error of HYDRA_ERRORS while a configuration is made."""
+    """Turn an error of HYDRA_ERRORS into one that names the setting, its value and what to type."""
     if isinstance(err, MissingConfigException):
         return _missing_config(err)
     if "Ambiguous value for argument" in str(err):
-        word = str(err).split("'")[1]
-        return UsageError(f"{word}: several values are a sweep, which needs -m; one list is written [a,b]")
-    several = re.match(r"Multiple values for (\w+)", str(err))
-    if several:
-        return UsageError(f"{several[1]}: chosen more than once; give it one value")
+        override = str(err).split("'")[1]
+        return UsageError(
+            f"{override}: several values are a sweep, which needs -m; one list is written [a,b]"
+        )
+    repeated = re.match(r"Multiple values for (\w+)", str(err))
+    if repeated:
+        return UsageError(f"{repeated[1]}: chosen more than once; give it one value")
     if "INTERVAL_SWEEP" in str(err):
         return UsageError(
             "interval(...): needs a sweeper that searches; give values or range(start,stop,step)"
         )
-    cause = _omegaconf(err)
+    cause = _omegaconf_cause(err)
     if isinstance(cause, MissingMandatoryValue):
         return UsageError(f"{cause.full_key} is not set; give it with {cause.full_key}=VALUE")
     if isinstance(cause, InterpolationResolutionError):
@@ -49,16 +52,17 @@ def _missing_config(err: MissingConfigException) -> UsageError:
         return UsageError(f"{group}={name}: no such {group}; {did_you_mean(name, options.experiments())}")
     if not group:
         return UsageError(f"{name}: no such configuration")
-    return UsageError(f"{group}={name}: no such {group}; {did_you_mean(name, err.options or [])}")
+    choice = f"{group}={name}"
+    if choice in RENAMED:
+        return UsageError(f"{choice} is now {RENAMED[choice]}")
+    return UsageError(f"{choice}: no such {group}; {did_you_mean(name, err.options or [])}")
 
 
 def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
     key, parent = str(cause.full_key), cause.parent_node
     prefix, _, last = key.rpartition(".")
-    inner = ("hydra", "_target_")
-    names = [str(name) for name in parent if name not in inner] if isinstance(parent, DictConfig) else []
-    if not names and prefix == "hydra.launcher":
-        return UsageError(f"{key}: no such setting; there are none of {prefix} here")
+    hidden = ("hydra", "_target_")
+    names = [str(name) for name in parent if name not in hidden] if isinstance(parent, DictConfig) else []
     if not names:  # the parent holds a number, a text or null
         add = f"; write +{key}=VALUE" if prefix == "figure" else ""
         return UsageError(f"{key}: {prefix} is one value and holds no settings{add}")
@@ -77,20 +81,20 @@ def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
 
 
 def _elsewhere(key: str) -> str:
-    """Where a setting of that name is: in another option of its group, or below a group."""
+    """Where a setting of that name exists: in another option of its group, or in another section."""
     last = key.rpartition(".")[2]
-    owners: dict[str, list[str]] = {}
+    owners: dict[str, list[str]] = {}  # key -> the options that have it
     for group, names in options.groups().items():
         for name in names if group not in options.PRESETS else ():
             for setting in options.settings(group, name):
                 owners.setdefault(setting.key, []).append(f"{group}={name}")
     if key in owners:
         return f"it is one of {' or '.join(owners[key])}"
-    found = sorted(other for other in owners if other.rpartition(".")[2] == last)
-    return f"did you mean {' or '.join(found)}?" if found else ""
+    similar = sorted(other for other in owners if other.rpartition(".")[2] == last)
+    return f"did you mean {' or '.join(similar)}?" if similar else ""
 
 
-def _omegaconf(err: BaseException | None) -> OmegaConfBaseException | None:
+def _omegaconf_cause(err: BaseException | None) -> OmegaConfBaseException | None:
     while err is not None and not isinstance(err, OmegaConfBaseException):
         err = err.__cause__
     return err

@@ -1,76 +1,58 @@
-"""Hydra's sweeper and launcher for sweeps. Importing this module does not import torch."""
+"""Hydra's sweeper and launchers: from a command's overrides to the jobs of a sweep. Does not import torch.
+
+    GridSweeper    overrides -> those of each job: every combination of the swept values
+    SweepLauncher  those -> checked jobs, which it runs
+    plan_sweep     overrides -> the sweep, not run
+    LAUNCHERS      what hydra/launcher= chooses, with their settings
+    register       makes all of them known to Hydra, and the models that are surfaces
+
+Hydra calls the first two; the launchers differ in settings only.
+"""
 
 import importlib
 import sys
 import types
-import typing
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
-from hydra.plugins.plugin import Plugin
 from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from sgdlab.base.checks import Check, Int, Optional
+from sgdlab.base.checks import Bool, Check, Choice, Int, Optional
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
+from sgdlab.config.options import conf_dir, option_text
 from sgdlab.execution import validate
+from sgdlab.execution.hydra import overrides
 from sgdlab.execution.hydra.cases import expand, read_cases
-from sgdlab.execution.hydra.compose import Composer
+from sgdlab.execution.hydra.compose import Composer, version_base
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
-from sgdlab.execution.hydra.overrides import long, parsed_all, typed
-from sgdlab.execution.validate import without_effect
+from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
     from sgdlab.config.schema import Config
     from sgdlab.execution.sweep.sweep import Job, Sweep
 
-# Hydra instantiates only classes that call themselves part of this package, wherever they are.
+# Hydra instantiates only classes whose module is in this package, so `register` puts them there.
 PLUGINS = "hydra_plugins.sgdlab"
-MOST = 10_000  # jobs at once, more than any machine has room for
 
-
-class GridSweeper(Sweeper):
-    """Every combination of the swept values, as Hydra's own sweeper has it, but for the checking of jobs.
-
-    That one composes each job for a check of its own, before cases are replaced by their words; here the
-    launcher's check is the only one.
-    """
-
-    __module__ = PLUGINS
-
-    def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None = None) -> None:
-        self._max_batch_size, self._params = max_batch_size, params or {}
-        self._context: HydraContext | None = None
-        self._launcher: Launcher | None = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what `sweep` needs."""
-        self._context = hydra_context
-        self._launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
-    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the jobs of the experiment's `hydra.sweeper.params` and the command line, which wins."""
-        assert self._context is not None and self._launcher is not None
-        words = [*(f"{key}={value}" for key, value in self._params.items()), *map(long, arguments)]
-        every = parsed_all(words, self._context.config_loader)
-        batches = BasicSweeper.split_arguments(every, self._max_batch_size)
-        returned: list[Sequence[JobReturn]] = []
-        for batch in batches:
-            first = sum(len(jobs) for jobs in returned)
-            returned.append(self._launcher.launch(batch, initial_job_idx=first))
-        return returned
+_COUNT = Int(low=1, high=10_000)  # more than any machine has room for
+_CHECKS: dict[str, Check] = {
+    "parallel": Bool(),
+    "batch": Choice(("auto", "never", "always")),
+    "jobs": Optional(_COUNT),
+    "jobs_per_gpu": _COUNT,
+}
 
 
 class SweepLauncher(Launcher):
@@ -80,212 +62,212 @@ class SweepLauncher(Launcher):
     that fails does not stop the others; at the end a failed job makes the sweep fail.
     """
 
-    def __init__(self) -> None:
+    __module__ = PLUGINS
+
+    def __init__(self, **settings: Any) -> None:
+        """Keep the settings of the node `hydra.launcher`; the fields of `SweepSettings`."""
+        self._settings = settings
         self._context: HydraContext | None = None
         self._config: DictConfig | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what `launch` needs."""
+        """Keep what `launch` needs; Hydra calls this.
+
+        Args:
+            hydra_context: has the loader of conf/.
+            task_function: runs one job; unused, as the jobs run in other ways.
+            config: the sweep's own configuration.
+        """
         self._context, self._config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs, unless sweeps are `collected`. Raises UsageError before any has run, UserError after
-        all when some failed."""
-        assert self._config is not None
-        settings = self._settings()
-        jobs = self._checked([list(overrides) for overrides in job_overrides])
+        """Run the jobs; Hydra calls this.
+
+        Args:
+            job_overrides: of each job.
+            initial_job_idx: the number of the first one in the sweep.
+
+        Returns:
+            Each job's test loss, which a sweeper may minimise.
+
+        Raises:
+            UsageError: a job cannot be run; none has been.
+            UserError: some jobs failed; all have been run.
+        """
+        sweep = self.plan(job_overrides)
         from sgdlab.execution.sweep.run_sweeps import run_alone
+
+        run_alone(sweep)
+        return [_returned(job) for job in sweep.jobs]
+
+    def plan(self, job_overrides: Sequence[Sequence[str]]) -> "Sweep":
+        """Compose and check the jobs. Raises UsageError."""
+        assert self._config is not None
+        for key, value in self._settings.items():
+            try:
+                _CHECKS[key](value)
+            except ValueError as err:
+                raise UsageError(f"hydra.launcher.{key}={format_value(value)}: {err}") from None
+        jobs = self._jobs(job_overrides)
         from sgdlab.execution.sweep.sweep import Sweep, SweepSettings
 
-        tasks = [typed(str(task)) for task in self._config.hydra.overrides.task]
-        experiment = self._config.hydra.runtime.choices.get("experiment")
-        sweep = Sweep(jobs, tasks, experiment, SweepSettings(**settings))
-        if _collecting is None:
-            run_alone(sweep)
-        else:
-            _collecting.append(sweep)
-        return [_returned(job) for job in jobs]
+        settings = SweepSettings(**self._settings)
+        command = [overrides.as_typed(str(text)) for text in self._config.hydra.overrides.task]
+        return Sweep(jobs, command, self._config.hydra.runtime.choices.get("experiment"), settings)
 
-    @abstractmethod
-    def _settings(self) -> dict[str, Any]:
-        """The fields of `sgdlab.execution.sweep.sweep.SweepSettings`. Raises UsageError for a setting that is not legal."""
-
-    def _checked(self, every: list[list[str]]) -> "list[Job]":
-        """The jobs, once all of them are known to make sense."""
+    def _jobs(self, job_overrides: Sequence[Sequence[str]]) -> "list[Job]":
         assert self._context is not None and self._config is not None
         composer = Composer(self._context.config_loader, self._config)
         raw = OmegaConf.to_container(self._config, resolve=False)
         cases = read_cases(raw.get("cases") if isinstance(raw, dict) else None)
         configs, labels = [], []
-        for overrides in every:
-            with _named(overrides):
-                words, label = expand(overrides, cases)
-                configs.append(composer.accept(words))
+        for job in job_overrides:
+            with _named(job):
+                expanded, label = expand(job, cases)
+                configs.append(validate.validate(composer.compose(expanded)))
                 labels.append(label)
-        _say_without_effect(configs)
+        _print_without_effect(configs)
         from sgdlab.execution.sweep.sweep import Job
 
         jobs = []
-        for overrides, config, label in zip(every, configs, labels, strict=True):
-            with _named(overrides):
-                ready = validate.prepare(config)
-                jobs.append(Job(overrides=_words(overrides), config=ready, label=label))
+        for job, config, label in zip(job_overrides, configs, labels, strict=True):
+            with _named(job):  # `prepare` may import torch, so it comes after all checks
+                jobs.append(Job(overrides=_own(job), config=validate.prepare(config), label=label))
         return jobs
 
 
-def _say_without_effect(configs: "Sequence[Config]") -> None:
+class GridSweeper(Sweeper):
+    """Every combination of the swept values.
+
+    Hydra's own sweeper composes each job for a check, before cases are replaced by their overrides; here the
+    launcher's check is the only one.
+    """
+
+    __module__ = PLUGINS
+
+    def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None = None) -> None:
+        self._max_batch_size, self._params = max_batch_size, params or {}
+        self._context: HydraContext | None = None
+        self.launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Make the launcher; Hydra calls this.
+
+        Args:
+            hydra_context, task_function, config: as of `SweepLauncher.setup`.
+        """
+        self._context = hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Launch the jobs of the overrides in `arguments`; Hydra calls this."""
+        assert self.launcher is not None
+        returned: list[Sequence[JobReturn]] = []
+        for jobs in self.jobs(arguments):
+            first = sum(len(batch) for batch in returned)
+            returned.append(self.launcher.launch(jobs, initial_job_idx=first))
+        return returned
+
+    def jobs(self, arguments: Sequence[str]) -> list[list[list[str]]]:
+        """The overrides of each job, in lists of at most `max_batch_size` jobs.
+
+        Overrides of the command line win over the experiment's `hydra.sweeper.params`.
+        """
+        assert self._context is not None
+        swept = [f"{key}={value}" for key, value in self._params.items()]
+        texts = [*swept, *map(overrides.as_typed, arguments)]
+        parsed = overrides.parse_with_globs(texts, self._context.config_loader)
+        return BasicSweeper.split_arguments(parsed, self._max_batch_size)
+
+
+def plan_sweep(texts: Sequence[str]) -> "Sweep":
+    """Compose and check the sweep of `sgdlab train TEXTS`, without running it.
+
+    Args:
+        texts: overrides, among them an experiment that is a sweep.
+
+    Raises:
+        UsageError: an override, or the configuration of a job, is refused.
+    """
+    overrides.check(texts)
+    register()
+    try:
+        with hydra.initialize_config_dir(str(conf_dir()), **version_base()):
+            loader = GlobalHydra.instance().config_loader()
+            for_hydra = overrides.for_hydra(texts, multirun=True)
+            config = loader.load_configuration("config", for_hydra, run_mode=RunMode.MULTIRUN)
+            sweeper = Plugins.instance().instantiate_sweeper(
+                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+                task_function=lambda config: None,
+                config=config,
+            )
+            assert isinstance(sweeper, GridSweeper) and isinstance(sweeper.launcher, SweepLauncher)
+            (jobs,) = sweeper.jobs(config.hydra.overrides.task)
+            return sweeper.launcher.plan(jobs)
+    except HYDRA_ERRORS as err:
+        raise reword(err) from None
+
+
+def _print_without_effect(configs: "Sequence[Config]") -> None:
     """Name the settings that change nothing in any of the jobs."""
-    every = [without_effect(config) for config in configs]
-    for key, line in every[0].items():
-        if all(key in other for other in every):
+    lines = [validate.without_effect(config) for config in configs]
+    for key, line in lines[0].items():
+        if all(key in other for other in lines):
             print(f"sgdlab: {line}", file=sys.stderr)
 
 
-_collecting: "list[Sweep] | None" = None
+def _own(job: Sequence[str]) -> list[str]:
+    """The overrides that tell a job from others: not the experiment, which all of them share."""
+    return [text for text in filter_overrides(list(job)) if not text.startswith("experiment=")]
 
 
 @contextmanager
-def collected() -> "Iterator[list[Sweep]]":
-    """Inside, sweeps are not run when they are launched but added to the list, for `execute.run_sweeps`."""
-    global _collecting
-    before, _collecting = _collecting, []
-    try:
-        yield _collecting
-    finally:
-        _collecting = before
-
-
-class SerialLauncher(SweepLauncher):
-    """One after another, in this process."""
-
-    __module__ = PLUGINS
-
-    def _settings(self) -> dict[str, Any]:
-        return {"parallel": False}
-
-
-class _ProcessLauncher(SweepLauncher):
-    """Each job in a process of its own, as many at once as there are cores, or `jobs`."""
-
-    batch: str  # which jobs are trained together before: `sgdlab.execution.sweep.sweep.SweepSettings.batches`
-
-    def __init__(self, jobs: Any, jobs_per_gpu: Any) -> None:
-        super().__init__()
-        self._given = {"jobs": jobs, "jobs_per_gpu": jobs_per_gpu}
-
-    def _settings(self) -> dict[str, Any]:
-        whole = Int(low=1, high=MOST)
-        checks: dict[str, Check] = {"jobs": Optional(whole), "jobs_per_gpu": whole}
-        for key, check in checks.items():
-            try:
-                check(self._given[key])
-            except ValueError as err:
-                raise UsageError(f"hydra.launcher.{key}={format_value(self._given[key])}: {err}") from None
-        return {"parallel": True, "batch": self.batch, **self._given}
-
-
-class LocalLauncher(_ProcessLauncher):
-    """Each job in a process of its own."""
-
-    __module__ = PLUGINS
-    batch = "never"
-
-
-class BatchedLauncher(_ProcessLauncher):
-    """Together where they can share a batch (`sgdlab.execution.batch.planning`), the rest each in a process of its own."""
-
-    __module__ = PLUGINS
-    batch = "always"
-
-
-class AutoLauncher(_ProcessLauncher):
-    """Together where that is known to be faster, the rest each in a process of its own."""
-
-    __module__ = PLUGINS
-    batch = "auto"
-
-
-def _words(overrides: list[str]) -> list[str]:
-    """What tells a job from others: not the experiment, which all of them share."""
-    return [word for word in filter_overrides(overrides) if not word.startswith("experiment=")]
-
-
-@contextmanager
-def _named(overrides: list[str]) -> Iterator[None]:
+def _named(job: Sequence[str]) -> Iterator[None]:
     """Inside, an error says which job of the sweep it is about."""
     try:
         yield
     except (UsageError, *HYDRA_ERRORS) as err:
-        said = err if isinstance(err, UsageError) else reword(err)
-        raise UsageError(f"{said}\n(in the job {' '.join(_words(overrides))}; no job was run)") from None
+        reworded = err if isinstance(err, UsageError) else reword(err)
+        raise UsageError(f"{reworded}\n(in the job {' '.join(_own(job))}; no job was run)") from None
 
 
 def _returned(job: "Job") -> JobReturn:
-    done = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-    done.return_value = job.metrics.get("test_loss", float("inf"))
-    return done
+    result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
+    result.return_value = job.metrics.get("test_loss", float("inf"))
+    return result
 
 
-# Hydra's default is `basic`. An override in config.yaml would beat that of an experiment.
-LAUNCHERS: dict[str, type[SweepLauncher]] = {
-    "basic": LocalLauncher,
-    "local": LocalLauncher,
-    "batched": BatchedLauncher,
-    "auto": AutoLauncher,
-    "serial": SerialLauncher,
+_LAUNCHER = {"_target_": f"{PLUGINS}.SweepLauncher", "parallel": True, "batch": "never"}
+_LOCAL = {**_LAUNCHER, "jobs": None, "jobs_per_gpu": 1}
+LAUNCHERS: dict[str, dict[str, Any]] = {
+    "basic": _LOCAL,  # Hydra's default; another one in config.yaml would win over that of an experiment
+    "local": _LOCAL,
+    "serial": {**_LAUNCHER, "parallel": False},  # batch has no effect here, but an experiment may set it
 }
 
 
-@dataclass
-class SerialLauncherConf:
-    """Hydra's configuration node of the launcher `serial`."""
-
-    _target_: str = f"{PLUGINS}.SerialLauncher"
-
-
-@dataclass
-class ProcessLauncherConf:
-    """Hydra's configuration node of the launchers `local`, `batched` and `auto`.
-
-    jobs: at once; null: as many as there are cores for. jobs_per_gpu: at once on each GPU.
-    """
-
-    _target_: str
-    jobs: Any = None
-    jobs_per_gpu: Any = 1
-
-
-@dataclass
-class GridSweeperConf:
-    """Hydra's configuration node of the sweeper."""
-
-    _target_: str = f"{PLUGINS}.GridSweeper"
-    max_batch_size: typing.Optional[int] = None  # noqa: UP045 - OmegaConf reads the annotation
-    params: typing.Optional[dict[str, str]] = None  # noqa: UP045
-
-
 def register() -> None:
-    """Make the launchers and the sweeper `grid` known to Hydra.
+    """Make the launchers, the sweeper `grid` and the models that are surfaces known to Hydra.
 
     Hydra locates a plugin by its name inside the namespace package hydra_plugins, which exists only where
-    some plugin is installed; so the name is put there, wherever sgdlab itself runs from.
+    some plugin is installed; so this puts the names there, wherever sgdlab itself runs from.
     """
-    module = types.ModuleType(PLUGINS)
-    plugins: set[type[Plugin]] = {*LAUNCHERS.values(), GridSweeper}
-    vars(module).update({plugin.__name__: plugin for plugin in plugins})
-    parent_name, _, name = module.__name__.rpartition(".")
+    package, _, name = PLUGINS.partition(".")
     try:
-        parent = importlib.import_module(parent_name)
+        parent = importlib.import_module(package)
     except ImportError:
-        parent = sys.modules[parent_name] = types.ModuleType(parent_name)
+        parent = sys.modules[package] = types.ModuleType(package)
         parent.__path__ = []
-    vars(parent)[name] = sys.modules[module.__name__] = module
-    for plugin in plugins:
+    module = sys.modules[PLUGINS] = types.ModuleType(PLUGINS)
+    setattr(parent, name, module)
+    for plugin in (SweepLauncher, GridSweeper):
+        setattr(module, plugin.__name__, plugin)
         Plugins.instance().register(plugin)
     store = ConfigStore.instance()
-    # Hydra's default is `basic`. An override in config.yaml would beat that of an experiment.
-    for name, launcher in LAUNCHERS.items():
-        target = f"{PLUGINS}.{launcher.__name__}"
-        node = SerialLauncherConf() if launcher is SerialLauncher else ProcessLauncherConf(_target_=target)
+    for name, node in LAUNCHERS.items():
         store.store(group="hydra/launcher", name=name, node=node)
-    store.store(group="hydra/sweeper", name="grid", node=GridSweeperConf)
+    store.store(group="hydra/sweeper", name="grid", node=BasicSweeperConf(_target_=f"{PLUGINS}.GridSweeper"))
+    for name in SURFACES:
+        store.store(group="model", name=name, node=OmegaConf.create(option_text("model", name)))

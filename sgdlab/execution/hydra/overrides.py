@@ -1,4 +1,9 @@
-"""Overrides such as lr=0.1, looked at before Hydra composes: what it would read wrongly or answer badly."""
+"""Overrides such as lr=0.1: read, checked, and rewritten where Hydra would take them wrongly or slowly.
+
+parse, parse_with_globs       text -> Hydra's Override, plain numbers without Hydra's slow parser
+check                         refuses what Hydra would misread, or answer with bad advice
+defer, abbreviate, as_typed   texts that Hydra takes in place of some overrides, and the way back
+"""
 
 import hashlib
 import re
@@ -20,26 +25,33 @@ from hydra.errors import HydraException
 
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.config import options
+from sgdlab.config.reader import refuse_renamed
 from sgdlab.optim.settings import ZOO
 from sgdlab.problem.surfaces import QUADRATIC, SURFACES
 
+# Former overrides -> present ones; former names of settings are in `sgdlab.config.reader.RENAMED`.
+RENAMED = {
+    "hydra/launcher=batched": "hydra.launcher.batch=always",
+    "hydra/launcher=auto": "hydra.launcher.batch=auto",
+}
+
 _BRACKETS = ("[]", "{}", "()")
 
-# A setting and its value, or the values of a sweep, that are plain numbers.
+# A setting with a plain number, or with the plain numbers of a sweep.
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _NUMBERS = re.compile(rf"([a-zA-Z_][a-zA-Z0-9_]*(?:\.[a-zA-Z_][a-zA-Z0-9_]*)*)=({_NUMBER}(?:,{_NUMBER})*)")
 
-MANY = 20  # numbers of a sweep: Hydra reads fewer in a few milliseconds
-_LONG: dict[str, str] = {}  # the words that `shortened` has made others of, by these
+_LONG_SWEEP = 20  # numbers: Hydra parses fewer in a few milliseconds
+_TYPED: dict[str, str] = {}  # what `for_hydra` returned -> what it was given
 
 
-@cache  # the jobs of a sweep share most of their words
-def parsed(word: str) -> Override:
-    """A word as Hydra reads it. Raises HydraException.
+@cache  # the jobs of a sweep share most of their overrides
+def parse(text: str) -> Override:
+    """Parse an override as Hydra does. Raises HydraException.
 
-    Hydra's parser takes a tenth of a millisecond for a number, and a sweep may have thousands of them.
+    Hydra's parser takes .3 ms for a number, and a sweep may have thousands of them.
     """
-    return _simple(word) or _parser().parse_override(word)
+    return _parse_numbers(text) or _parser().parse_override(text)
 
 
 @cache
@@ -47,65 +59,133 @@ def _parser() -> OverridesParser:
     return OverridesParser.create()
 
 
-def parsed_all(words: Iterable[str], loader: ConfigLoader) -> list[Override]:
-    """Words as Hydra reads them, globs among the options that the loader finds. Raises HydraException."""
+def parse_with_globs(texts: Iterable[str], loader: ConfigLoader) -> list[Override]:
+    """Parse overrides as Hydra does for a sweep.
+
+    Args:
+        texts: the overrides.
+        loader: finds the options of a group, among which glob(...) chooses.
+
+    Returns:
+        Hydra's overrides, in order.
+
+    Raises:
+        HydraException: one of them cannot be parsed.
+    """
     parser = OverridesParser.create(config_loader=loader)
-    return [_simple(word) or parser.parse_overrides([word])[0] for word in words]
+    return [_parse_numbers(text) or parser.parse_overrides([text])[0] for text in texts]
 
 
-def _simple(word: str) -> Override | None:
-    """A word of plain numbers; None for any other."""
-    simple = _NUMBERS.fullmatch(word)
-    if simple is None:
+def _parse_numbers(text: str) -> Override | None:
+    """Parse an override of plain numbers; None for any other."""
+    match = _NUMBERS.fullmatch(text)
+    if match is None:
         return None
     values: list[int | float] = [
-        int(text) if text.lstrip("-").isdigit() else float(text) for text in simple[2].split(",")
+        int(number) if number.lstrip("-").isdigit() else float(number) for number in match[2].split(",")
     ]
-    several = len(values) > 1
+    swept = len(values) > 1
     return Override(
         type=OverrideType.CHANGE,
-        key_or_group=simple[1],
-        value_type=ValueType.SIMPLE_CHOICE_SWEEP if several else ValueType.ELEMENT,
-        _value=ChoiceSweep(list=[*values], simple_form=True) if several else values[0],
-        input_line=word,
+        key_or_group=match[1],
+        value_type=ValueType.SIMPLE_CHOICE_SWEEP if swept else ValueType.ELEMENT,
+        _value=ChoiceSweep(list=[*values], simple_form=True) if swept else values[0],
+        input_line=text,
     )
 
 
-def check(words: Iterable[str]) -> None:
-    """Raises UsageError for the first word that is no override or cannot be meant."""
-    groups, words = options.groups(), list(words)
-    zoo = options.chosen(words)["optimizer"] == ZOO
-    for word in words:
-        override = _parsed(word)
+def check(texts: Iterable[str]) -> None:
+    """Refuse overrides that Hydra would misread, or refuse with bad advice.
+
+    Raises:
+        UsageError: names the first of them, and what to write instead.
+    """
+    groups, texts = options.groups(), list(texts)
+    zoo = options.chosen(texts)["optimizer"] == ZOO
+    for text in texts:
+        override = _parse_or_refuse(text)
         key, group = override.key_or_group, override.key_or_group.partition("/")[0]
         if not key:
-            raise UsageError(f"{word}: the setting's name is missing; write key=value, like lr=0.1")
+            raise UsageError(f"{text}: the setting's name is missing; write key=value, like lr=0.1")
+        if text in RENAMED:
+            raise UsageError(f"{text} is now {RENAMED[text]}")
         if key == "hydra" or key.startswith(("hydra.", "hydra/")):
-            _refuse(key == "hydra", f"{word}: give one setting of Hydra, like hydra.sweeper.max_batch_size=1")
+            _refuse(key == "hydra", f"{text}: give one setting of Hydra, like hydra.sweeper.max_batch_size=1")
             continue
         if override.is_delete():
-            raise UsageError(f"{word}: a setting cannot be taken away; give it a value with {key}=VALUE")
+            raise UsageError(f"{text}: a setting cannot be taken away; give it a value with {key}=VALUE")
+        refuse_renamed(key, text.partition("=")[2])
         preset, dot, setting = key.partition(".")
         if dot and preset in options.PRESETS:
             raise UsageError(
-                f"{word}: {preset}=NAME only gives values to settings; change one by its own "
+                f"{text}: {preset}=NAME only gives values to settings; change one by its own "
                 f"name: {setting}=VALUE"
             )
         if group in groups:
-            _check_group(override, word, key, groups)
+            _check_group(override, text, groups)
         named = key.endswith(".name") and key.removesuffix(".name") in groups
         if named and not (zoo and key == "optimizer.name"):
             raise UsageError(
-                f"{word}: the name comes with the choice; write {key.removesuffix('.name')}=NAME"
+                f"{text}: the name comes with the choice; write {key.removesuffix('.name')}=NAME"
             )
         if override.is_sweep_override():
-            _check_sweep(override, word, key, groups)
-    _check_problem(words)
+            _check_sweep(override, text, groups)
+    _check_problem(texts)
 
 
-def _check_problem(words: Iterable[str]) -> None:
-    """Refuse another model for a problem that is the surface which it is named after, or made for."""
-    given = dict(word.partition("=")[::2] for word in words)
+def _parse_or_refuse(text: str) -> Override:
+    if "=" not in text and not text.startswith("~"):
+        raise UsageError(f"{text or repr(text)}: settings are given as key=value, like lr=0.1")
+    try:
+        return parse(text)
+    except HydraException:
+        unpaired = [pair for pair in _BRACKETS if text.count(pair[0]) != text.count(pair[1])]
+        if unpaired:
+            why = f"{unpaired[0][0]} and {unpaired[0][1]} must come in pairs"
+        else:
+            why = "a text with special characters needs quotes that reach sgdlab: 'key=\"text\"'"
+        raise UsageError(f"{text}: cannot be read as key=value; {why}") from None
+
+
+def _check_group(override: Override, text: str, groups: dict[str, list[str]]) -> None:
+    key, value = override.key_or_group, text.partition("=")[2]
+    group = key.partition("/")[0]
+    if key != group and group == "experiment":  # Hydra's own way of choosing an option in a folder
+        raise UsageError(f"{text}: write {group}={key[len(group) + 1 :]}/{value}")
+    _refuse(key != group, f"{text}: no such group; choose one {group} with {group}=NAME")
+    _refuse(override.package is not None, f"{text}: a group has one place; write {group}={value}")
+    if override.is_add() or override.is_force_add():
+        raise UsageError(f"{text}: write {group}={value}, without +")
+    if not override.is_sweep_override() and not isinstance(override.value(), str):
+        raise UsageError(
+            f"{text}: choose one {group} with {group}=NAME; {did_you_mean(value, groups[group])}"
+        )
+
+
+def _check_sweep(override: Override, text: str, groups: dict[str, list[str]]) -> None:
+    key = override.key_or_group
+    sweep: object = override.value()
+    _refuse(key == "experiment", f"{text}: one experiment at a time, as each may be a sweep of its own")
+    if isinstance(sweep, Glob):
+        if key not in groups:
+            raise UsageError(f"{text}: glob picks options of a group; {key} is a setting, list its values")
+        # Hydra looks for names in the group's own folder only.
+        names = [name for name in groups[key] if "/" not in name]
+        _refuse(not sweep.filter(names), f"{text}: fits none; {did_you_mean('', groups[key])}")
+    if isinstance(sweep, ChoiceSweep) and key in groups:
+        # Before it composes, Hydra takes the quotes off; what is not text is null, true or a number.
+        wrong = [value for value in sweep.list if not isinstance(value, str | QuotedString)]
+        _refuse(bool(wrong), f"{text}: choose among the {key}s by name; {did_you_mean('', groups[key])}")
+    if isinstance(sweep, RangeSweep):  # one without values is an IndexError in Hydra
+        _refuse(sweep.step == 0, f"{text}: the step must not be 0")
+        _refuse(
+            not any(True for _ in sweep.range()), f"{text}: from {sweep.start} to {sweep.stop} is nothing"
+        )
+
+
+def _check_problem(texts: Sequence[str]) -> None:
+    """Refuse another model for a problem that is about one surface."""
+    given = dict(text.partition("=")[::2] for text in texts)
     own = options.chosen([f"problem={given['problem']}"])["model"] if "problem" in given else ""
     if own in (QUADRATIC, *SURFACES) and given.get("model", own) != own:
         raise UsageError(
@@ -114,108 +194,50 @@ def _check_problem(words: Iterable[str]) -> None:
         )
 
 
-def shortened(words: Sequence[str]) -> list[str]:
-    """The words, with a short one for each that sweeps over many numbers; `long` brings it back.
-
-    Hydra reads a command line twice before its sweeper does, and only the sweeper wants to know the numbers.
-    """
-    return [
-        _shortened(word) if word.count(",") > MANY and _NUMBERS.fullmatch(word) else word for word in words
-    ]
-
-
-def long(word: str) -> str:
-    """What `shortened` was given for this word."""
-    return _LONG.get(word, word)
-
-
-def _shortened(word: str) -> str:
-    digest = hashlib.sha256(word.encode()).hexdigest()[:16]
-    short = f"{word.partition('=')[0]}=choice(sha256-{digest})"
-    _LONG[short] = word
-    return short
-
-
-def deferred(words: Iterable[str]) -> list[str]:
-    """The words, with the settings of a group that is swept made sweeps of one value.
-
-    Hydra puts a plain value into the option that the group has before the sweep chooses others, and refuses
-    optimizer.eps in -m optimizer=adam,rmsprop, as the default one has none.
-    """
-    words = list(words)
-    every = [_parsed(word) for word in words]
-    swept = {override.key_or_group for override in every if override.is_sweep_override()}
-    if "problem" in swept:
-        swept |= {"dataset", "model", "loss"}
-    found = []
-    for word, override in zip(words, every, strict=True):
-        group, dot, _ = override.key_or_group.partition(".")
-        plain = not (override.is_sweep_override() or override.is_add() or override.is_force_add())
-        key, _, value = word.partition("=")
-        found.append(f"{key}=choice({value})" if dot and group in swept and plain and value else word)
-    return found
-
-
-def typed(word: str) -> str:
-    """What `deferred` and `shortened` were given for it: a sweep of one value is written as the value."""
-    word = long(word)
-    key, _, value = word.partition("=choice(")
-    choices = _parsed(word).value() if value else None
-    one = isinstance(choices, ChoiceSweep) and len(choices.list) == 1
-    return f"{key}={value[:-1]}" if one else word
-
-
-def _check_group(override: Override, word: str, key: str, groups: dict[str, list[str]]) -> None:
-    value, group = word.partition("=")[2], key.partition("/")[0]
-    if key != group and group == "experiment":  # Hydra's own way of choosing an option in a folder
-        raise UsageError(f"{word}: write {group}={key[len(group) + 1 :]}/{value}")
-    if key != group:
-        raise UsageError(f"{word}: no such group; choose one {group} with {group}=NAME")
-    if override.package is not None:
-        raise UsageError(f"{word}: a group has one place; write {group}={value}")
-    if override.is_add() or override.is_force_add():
-        raise UsageError(f"{word}: write {group}={value}, without +")
-    if not override.is_sweep_override() and not isinstance(override.value(), str):
-        raise UsageError(
-            f"{word}: choose one {group} with {group}=NAME; {did_you_mean(value, groups[group])}"
-        )
-
-
-def _check_sweep(override: Override, word: str, key: str, groups: dict[str, list[str]]) -> None:
-    found: object = override.value()
-    if key == "experiment":
-        raise UsageError(f"{word}: one experiment at a time, as each may be a sweep of its own")
-    if isinstance(found, Glob):
-        if key not in groups:
-            raise UsageError(f"{word}: glob picks options of a group; {key} is a setting, list its values")
-        # Hydra looks for names in the group's own folder only.
-        names = [name for name in groups[key] if "/" not in name]
-        _refuse(not found.filter(names), f"{word}: fits none; {did_you_mean('', groups[key])}")
-    if isinstance(found, ChoiceSweep) and key in groups:
-        # Before it composes, Hydra takes the quotes off; what is no text is null, true or a number.
-        wrong = [value for value in found.list if not isinstance(value, str | QuotedString)]
-        _refuse(bool(wrong), f"{word}: choose among the {key}s by name; {did_you_mean('', groups[key])}")
-    if isinstance(found, RangeSweep):  # one without values is an IndexError in Hydra
-        _refuse(found.step == 0, f"{word}: the step must not be 0")
-        _refuse(
-            not any(True for _ in found.range()), f"{word}: from {found.start} to {found.stop} is nothing"
-        )
-
-
 def _refuse(condition: bool, message: str) -> None:
     if condition:
         raise UsageError(message)
 
 
-def _parsed(word: str) -> Override:
-    if "=" not in word and not word.startswith("~"):
-        raise UsageError(f"{word or repr(word)}: settings are given as key=value, like lr=0.1")
-    try:
-        return parsed(word)
-    except HydraException:
-        unclosed = [pair for pair in _BRACKETS if word.count(pair[0]) != word.count(pair[1])]
-        if unclosed:
-            why = f"{unclosed[0][0]} and {unclosed[0][1]} must come in pairs"
-        else:
-            why = "a text with special characters needs quotes that reach sgdlab: 'key=\"text\"'"
-        raise UsageError(f"{word}: cannot be read as key=value; {why}") from None
+def for_hydra(texts: Iterable[str], *, multirun: bool) -> list[str]:
+    """Rewrite overrides that Hydra would refuse or read slowly before its sweeper gets them.
+
+    A setting of a swept group becomes a sweep over its one value: Hydra sets plain values in the option that
+    the group has before the sweep, and would refuse optimizer.eps in `-m optimizer=adam,rmsprop
+    optimizer.eps=1e-6`, since the default optimizer has none. A long sweep over numbers becomes a short one:
+    Hydra parses the command line twice before its sweeper does, and only the sweeper needs the numbers.
+
+    Args:
+        texts: the overrides.
+        multirun: whether the command is certainly a sweep.
+
+    Returns:
+        An override for each; `as_typed` gives the original.
+    """
+    texts = list(texts)
+    parsed = [_parse_or_refuse(text) for text in texts]
+    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    if "problem" in swept:
+        swept |= {"dataset", "model", "loss"}
+    return [_for_hydra(override, swept, multirun) for override in parsed]
+
+
+def _for_hydra(override: Override, swept: set[str], multirun: bool) -> str:
+    text = override.input_line or ""
+    key, _, value = text.partition("=")
+    group, dot, _ = key.partition(".")
+    if override.is_sweep_override():
+        rewrite = multirun and text.count(",") > _LONG_SWEEP and bool(_NUMBERS.fullmatch(text))
+        value = f"sha256-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    else:
+        rewrite = bool(value and dot) and group in swept  # not +key, whose group begins with +
+    if not rewrite:
+        return text
+    rewritten = f"{key}=choice({value})"
+    _TYPED[rewritten] = text
+    return rewritten
+
+
+def as_typed(text: str) -> str:
+    """The override of which `for_hydra` made `text`."""
+    return _TYPED.get(text, text)

@@ -118,12 +118,13 @@ def _run_apart(every: Sequence[Sweep], show: Display) -> None:
     if sum(each.settings.batch == "never" for each, _ in todo.left()) > 1:
         fork_server.warm_up()  # it imports torch meanwhile
     for each in every:
-        if each.settings.batch != "never":
+        jobs = [job for other, job in todo.left() if other is each]
+        if jobs and each.settings.batch != "never":
             from sgdlab.execution.sweep.run_batches import run_batches
 
             if len(every) > 1:
                 show.say(f"{each.experiment}:")
-            run_batches([job for other, job in todo.left() if other is each], each, todo.note, show)
+            run_batches(jobs, each, todo.note, show)
     left = todo.left()
     if len(left) == 1:  # no other is in its way
         ((each, job),) = left
