@@ -174,7 +174,7 @@ def _draw_theory(
     b = np.linspace(*momenta, POINTS)
     a = np.geomspace(max(steps[0], LEAST * steps[1]), steps[1], POINTS)
     tuned = method.tuned(low, high)
-    limit = np.array([method.limit(each, high) for each in b])
+    limit = np.array([method.stability_limit(each, high) for each in b])
     lines: dict[str, tuple[Values, Values, Any]] = {"stability limit": (limit, b, "solid")}
     if method.best_momentum is not None:
         best = np.array([method.best_momentum(each, low, high) for each in a])

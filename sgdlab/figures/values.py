@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sgdlab.analysis.theory import contraction
+from sgdlab.analysis.theory import contraction_factor
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.figures.keys import PERCENT, SOURCES
 from sgdlab.figures.labels import resolve_setting
@@ -29,7 +29,7 @@ def number(run: Run, name: str, tail: float | None = None) -> float:
     if name == RATE:
         frame = run.trajectory()
         known = frame["distance"].notna().to_numpy()
-        return contraction(frame["step"][known].tolist(), frame["distance"][known].tolist())
+        return contraction_factor(frame["step"][known].tolist(), frame["distance"][known].tolist())
     scale = 100 if name in PERCENT else 1
     if tail is not None:
         return scale * _mean_of_tail(run, name, tail)

@@ -143,10 +143,11 @@ def _section(each: Result, *, quick: bool) -> Section:
 
 def _claim(verdict: Verdict) -> ClaimRow:
     claim = verdict.claim
-    aim = f"{claim.expected} (tolerance: {claim.tolerance})" if claim.tolerance else claim.expected
+    value, tolerance, why = claim.expected
+    aim = f"{value} (tolerance: {tolerance})" if tolerance else value
     measured = verdict.measured.text if verdict.measured else "its runs are not all there"
     return ClaimRow(
-        notes=claim.notes, measured=measured, verdict=verdict.word, expected=aim.strip(), why=claim.why
+        notes=claim.notes, measured=measured, verdict=verdict.word, expected=aim.strip(), why=why
     )
 
 
