@@ -67,7 +67,7 @@ def _flags(command: str, how: Sequence[str]) -> dict[str, bool]:
 def _option_values(option: str) -> Iterable[str]:
     """The values of an option where they are names; for others the shell offers files."""
     from sgdlab.analysis.theory import METHODS
-    from sgdlab.figures.keys import REGRET, SOURCES, X_AXES
+    from sgdlab.figures.columns import REGRET, SOURCES, X_AXES
     from sgdlab.figures.spec import KINDS
 
     known: Mapping[str, Iterable[str]] = {

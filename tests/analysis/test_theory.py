@@ -66,7 +66,11 @@ def test_nothing_is_better_than_tuned(name: str, m: float, times: float, da: flo
 @given(b=st.floats(0, 0.99), L=CURVATURE)
 def test_from_the_limit_on_it_diverges(name: str, b: float, L: float) -> None:
     limit = METHODS[name].stability_limit(b, L)
-    assert METHODS[name].spectral_radius(0.999 * limit, b, L) < 1 < METHODS[name].spectral_radius(1.001 * limit, b, L)
+    assert (
+        METHODS[name].spectral_radius(0.999 * limit, b, L)
+        < 1
+        < METHODS[name].spectral_radius(1.001 * limit, b, L)
+    )
 
 
 @given(a=st.floats(0.001, 0.039), b=st.floats(0, 0.999))

@@ -209,7 +209,7 @@ def test_seeds_of_a_case_are_one_series(tmp_path):
     curves = [read_curve(run, Curves()) for run in runs]
     found = series(curves, Labels(runs), band="minmax")
     assert [each.label for each in found] == ["gradient descent", "heavy ball"]
-    assert all("mean of 2 seeds" in each.text(fate=True) for each in found)
+    assert all("mean of 2 seeds" in each.text(outcome=True) for each in found)
     texts = [each.label for each in series(curves, Labels(runs), band="none")]
     assert texts[-1] == "heavy ball, seed=1" and len(texts) == 4
 

@@ -1,6 +1,5 @@
-"""One number of a run, for figures that set it against the run's settings."""
+"""Numbers of a run, for figures that show them against the run's settings."""
 
-import csv
 import math
 from collections.abc import Sequence
 
@@ -8,10 +7,9 @@ import pandas as pd
 
 from sgdlab.analysis.theory import contraction_factor
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
-from sgdlab.figures.keys import PERCENT, SOURCES
+from sgdlab.figures.columns import PERCENT, SOURCES, axis_title, is_column, read_table
 from sgdlab.figures.labels import resolve_setting
-from sgdlab.figures.series import TABLES, source
-from sgdlab.figures.titles import axis_title
+from sgdlab.figures.panels import who
 from sgdlab.records import Run, differing
 
 RATE = "rate"
@@ -19,10 +17,16 @@ RATE_TITLE = "Factor of |w - w*| a step"
 X_TITLES = {"lr": "Learning rate", "batch_size": "Batch size"}
 
 
-def number(run: Run, name: str, tail: float | None = None) -> float:
-    """The run's final number `name`, or the mean of its column over the last part of the run.
+def run_value(run: Run, name: str, tail: float | None = None) -> float:
+    """Computes a number of a run.
 
-    inf for a run that diverged, NaN for one that has no such number.
+    Args:
+        run: a recorded run.
+        name: `rate`, a metric of run.json, a column, or a quantity of measure.csv.
+        tail: average the column over this last part of the run, in (0, 1]; None: its end.
+
+    Returns:
+        The number; inf for a run that diverged, NaN for one without such a number.
     """
     if run.status == "diverged":
         return math.inf
@@ -38,12 +42,7 @@ def number(run: Run, name: str, tail: float | None = None) -> float:
     if is_column(name):
         values = _column(run, name)
         return scale * float(values.iloc[-1]) if len(values) else math.nan
-    return measured(run, name).get(None, math.nan)
-
-
-def is_column(name: str) -> bool:
-    """Whether `name` is a recorded column, or a weight."""
-    return name in SOURCES or (name[:1] == "w" and name[1:].isdigit())
+    return measured_values(run, name).get(None, math.nan)
 
 
 def _mean_of_tail(run: Run, name: str, tail: float) -> float:
@@ -56,70 +55,94 @@ def _mean_of_tail(run: Run, name: str, tail: float) -> float:
 
 def _column(run: Run, name: str) -> "pd.Series[float]":
     """The values of a column by step, without those that are not known."""
-    frame = TABLES[source(name)](run)
+    frame = read_table(run, name)
     if name not in frame:
         return pd.Series(dtype="float64")
     return frame.set_index("step")[name].dropna()
 
 
-def measured(run: Run, quantity: str) -> dict[float | None, float]:
-    """What measure.csv has of a quantity: x -> value; None for the x of a quantity that is one number."""
-    frame = _measure(run)
-    rows = frame[frame["quantity"] == quantity]
-    return {
-        None if math.isnan(x) else float(x): float(value)
-        for x, value in zip(rows["x"], rows["value"], strict=True)
-    }
+def measured_values(run: Run, quantity: str) -> dict[float | None, float]:
+    """Reads a quantity of measure.csv.
+
+    Args:
+        run: a recorded run.
+        quantity: its name.
+
+    Returns:
+        x -> value; the x of a quantity that is a single number is None.
+    """
+    rows = [(x, value) for name, x, value in run.measurements() if name == quantity]
+    return {None if math.isnan(x) else x: value for x, value in rows}
 
 
-def how_to_draw(run: Run) -> str:
+def plot_options(run: Run) -> str:
     """The options that draw a quantity of measure.csv; empty where the run measured nothing."""
-    frame = _measure(run)
-    if frame.empty:
+    rows = run.measurements()
+    if not rows:
         return ""
-    curves = frame[frame["x"].notna()]  # a number of its own at each x
-    quantity = (frame if curves.empty else curves)["quantity"].iloc[0]
-    return f"--kind sweep --value {quantity}" + (" --x batch_size" if curves.empty else "")
+    curves = [row for row in rows if not math.isnan(row[1])]
+    return f"--kind sweep --value {(curves or rows)[0][0]}" + ("" if curves else " --x batch_size")
 
 
-def _measure(run: Run) -> pd.DataFrame:
-    """The rows of measure.csv; none where the run measured nothing."""
-    path = run.folder / "measure.csv"
-    texts = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = [
-        (row["quantity"], float(row["x"] or math.nan), float(row["value"])) for row in csv.DictReader(texts)
-    ]
-    return pd.DataFrame(rows, columns=["quantity", "x", "value"])
+def check_values(names: Sequence[str], runs: Sequence[Run], found: bool) -> None:
+    """Refuses a figure without any value.
 
+    Args:
+        names: the numbers to draw.
+        runs: the runs of the figure.
+        found: whether any run has a finite value.
 
-def check_known(names: Sequence[str], runs: Sequence[Run], found: bool) -> None:
-    """Raise when no run has a value: UsageError for a name that none of them can have, else UserError."""
+    Raises:
+        UsageError: no run can have a number of this name.
+        UserError: these runs do not have it.
+    """
     if found:
         return
     if not runs:
         raise UserError("nothing to draw: no run was recorded")
-    quantities = {str(each) for run in runs for each in _measure(run)["quantity"]}
+    quantities = {quantity for run in runs for quantity, _, _ in run.measurements()}
     known = {RATE, *SOURCES, *quantities, *(key for run in runs for key in run.metrics)}
     for name in names:
         if name not in known and not is_column(name):
             raise UsageError(f"value={name}: no such number of a run; {did_you_mean(name, known)}")
-    who = f"{runs[0].folder} ({runs[0].status})" if len(runs) == 1 else f"any of {len(runs)} runs"
     needs = "; it needs trajectory_every=1 and a known minimum" if RATE in names else ""
-    raise UserError(f"nothing to draw: no value of {', '.join(names)} of {who}{needs}")
+    raise UserError(f"nothing to draw: no value of {', '.join(names)} of {who(runs)}{needs}")
 
 
 def setting_key(name: str | None, runs: Sequence[Run], *, key: str, kind: str) -> str:
-    """The setting that an axis shows. Raises UsageError when none is named, or none is meant."""
+    """Finds the setting that an axis shows.
+
+    Args:
+        name: as the user wrote it, or None.
+        runs: the runs of the figure.
+        key: the axis.
+        kind: the kind of the figure, for the error.
+
+    Returns:
+        The setting's full name.
+
+    Raises:
+        UsageError: no setting is named, or none of that name exists.
+    """
     if name is None:
         keys = ", ".join(each for each in differing(runs) if each != "seed") or "no setting"
         raise UsageError(f"{key}: a figure of kind {kind} needs a setting here; these runs differ in: {keys}")
     return resolve_setting(name, runs, said=f"{key}={name}")
 
 
-def place(run: Run, key: str, *, said: str) -> float:
-    """A setting's value on an axis. Raises UsageError when it is no number.
+def axis_value(run: Run, key: str, *, said: str) -> float:
+    """The position of a run on an axis of a setting; batch_size=full is the number of training examples.
 
-    batch_size=full is the number of training examples.
+    Args:
+        run: a run.
+        key: the setting's full name.
+        said: what the user wrote, for the error.
+
+    Returns:
+        The setting's value.
+
+    Raises:
+        UsageError: it is no number.
     """
     value = run.settings.get(key)
     if value == "full" and key == "batch_size":
@@ -130,9 +153,17 @@ def place(run: Run, key: str, *, said: str) -> float:
 
 
 def value_title(names: Sequence[str], tail: float | None) -> str:
-    """What an axis of these numbers says."""
+    """The title of an axis that shows numbers of runs.
+
+    Args:
+        names: the numbers.
+        tail: the last part of the run over which they are averaged, or None.
+
+    Returns:
+        The numbers' names with units, and which part of the run they describe.
+    """
     titles = [
-        RATE_TITLE if name == RATE else axis_title(name) if is_column(name) else _words(name)
+        RATE_TITLE if name == RATE else axis_title(name) if is_column(name) else _capitalised(name)
         for name in names
     ]
     when = "" if tail is None else f",\nmean of the last {100 * tail:g} %"
@@ -140,16 +171,10 @@ def value_title(names: Sequence[str], tail: float | None) -> str:
     return f"{' / '.join(titles)}{at_end}{when}"
 
 
-def _value_title(name: str) -> str:
-    if name == RATE:
-        return RATE_TITLE
-    return axis_title(name) if is_column(name) else _words(name)
-
-
 def setting_title(key: str) -> str:
-    """What an axis of a setting says."""
-    return X_TITLES.get(key) or _words(key.rpartition(".")[2])
+    """The title of an axis that shows a setting."""
+    return X_TITLES.get(key) or _capitalised(key.rpartition(".")[2])
 
 
-def _words(name: str) -> str:
+def _capitalised(name: str) -> str:
     return name.replace("_", " ").capitalize()
