@@ -78,16 +78,8 @@ def draw_contours(ax: Axes, field: Field, count: int) -> None:
     least = min(field.least if field.least is not None else finite.min(), finite.min())
     levels = _levels(finite - least, count)
     above = np.where(np.isfinite(heights), heights - least, levels[-1])
-    fill = ax.contourf(
-        x,
-        y,
-        np.clip(above, levels[0], None),
-        levels=levels,
-        cmap=SHADES,
-        norm="log",
-        extend="both",
-        zorder=0.3,
-    )
+    inside = np.clip(above, levels[0], None)
+    fill = ax.contourf(x, y, inside, levels=levels, cmap=SHADES, norm="log", extend="both", zorder=0.3)
     fill.set_rasterized(True)  # an SVG of many small areas would be large
     lines = ax.contour(x, y, above, levels=levels, colors=LINE, linewidths=0.6, zorder=0.4)
     for artist in (fill, lines):

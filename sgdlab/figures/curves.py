@@ -19,7 +19,7 @@ from sgdlab.figures.run_values import plot_options
 from sgdlab.figures.selection import best_runs
 from sgdlab.figures.series import Curve, Series, read_curve, series
 from sgdlab.figures.spec import Curves, Grid
-from sgdlab.figures.style import LineStyle, line_styles
+from sgdlab.figures.style import LineStyle, styles_by_label
 from sgdlab.figures.titles import figure_title, y_title
 from sgdlab.records import Run
 
@@ -162,7 +162,7 @@ def _draw(panels: Sequence[Panel], title: str, spec: Curves | Grid, animated: li
     y_titles = [y_title(panel.spec) for panel in (panels if separate else panels[:1])]
     figure, axes = make_panels(len(panels), spec.size, spec.x_title or X_AXES[spec.x], y_titles)
     lines = {line.label: line.settings for panel in panels for line in panel.series}
-    styles = dict(zip(lines, line_styles(list(lines.values())), strict=True))
+    styles = styles_by_label(lines)
     for group in [[i] for i in range(len(axes))] if separate else [range(len(axes))]:
         shared = [line for i in group for line in panels[i].series]
         set_limits([axes[i] for i in group], shared, panels[group[0]].spec)

@@ -132,9 +132,7 @@ def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatma
         ax.set_xscale("log" if spec.logx else "linear")
         ax.set_yscale("log" if spec.logy else "linear")
         edges = [_cell_edges(panel.x, log=spec.logx), _cell_edges(panel.y, log=spec.logy)]
-        values = np.where(
-            np.isfinite(panel.values), panel.values, np.where(np.isnan(panel.values), np.nan, 1e300)
-        )
+        values = np.where(np.isinf(panel.values), 1e300, panel.values)  # above any scale
         mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(values), norm=norm, cmap=colors, rasterized=True)
         mesh.set_gid("background")
         ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])

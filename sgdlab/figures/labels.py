@@ -64,6 +64,20 @@ class Labels:
         return [key for key in self._keys[run.case] if seed or key != "seed"]
 
 
+def with_notes(label: str, *notes: str) -> str:
+    """Writes an entry of a legend.
+
+    Args:
+        label: of a line; may be empty.
+        notes: on it; empty ones are left out.
+
+    Returns:
+        The label, with the notes in parentheses.
+    """
+    note = "; ".join(note for note in notes if note)
+    return f"{label} ({note})" if label and note else label or note
+
+
 def setting_text(run: Run, key: str) -> str:
     """Writes the value of a setting.
 

@@ -66,7 +66,7 @@ class Entry:
         return tuple(artists)
 
 
-def cross(color: object, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2D:
+def cross(color: Any, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2D:
     """Makes the mark of a diverged run.
 
     Args:
@@ -76,16 +76,11 @@ def cross(color: object, x: Sequence[float] = (), y: Sequence[float] = ()) -> Li
     Returns:
         A line that consists of the mark.
     """
-    return Line2D(
-        x,
-        y,
-        color=color,  # type: ignore[arg-type]
-        linestyle="none",
-        marker="X",
-        markersize=9,
-        markeredgecolor="white",
-        markeredgewidth=0.8,
+    mark = Line2D(
+        x, y, linestyle="none", marker="X", markersize=9, markeredgecolor="white", markeredgewidth=0.8
     )
+    mark.set_color(color)
+    return mark
 
 
 def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -> None:

@@ -14,11 +14,7 @@ from sgdlab.base.files import atomic_write
 from sgdlab.figures.style import RC
 
 # Suffix -> metadata that would make two files of the same figure differ.
-_FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
-}
+_FORMATS: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 # The smallest width of an inline figure, as part of its own: its text is unreadable below.

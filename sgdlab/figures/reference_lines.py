@@ -4,6 +4,7 @@ A line with the label of a series has its colour and is named in that series' en
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ from sgdlab.figures.spec import Curves, Sweep
 from sgdlab.figures.style import LineStyle
 
 DASHED, DOTTED = (0, (4, 2.5)), (0, (1, 1.2))
+THEORY: dict[str, Any] = {"linestyle": DASHED, "zorder": 3, "gid": "theory"}
 GREY = "#555555"
 # White below the dashes, so that they show upon a curve of their own colour.
 _EDGE = [Stroke(linewidth=3.2, foreground="white"), Normal()]
@@ -56,11 +58,9 @@ def draw_rates(ax: Axes, spec: Curves, series: Sequence[Series], styles: Mapping
                 line.x,
                 np.maximum(line.y[0] * error, np.finfo(float).tiny),
                 color=styles[line.label].color,
-                linestyle=DASHED,
                 linewidth=1.3,
                 path_effects=_EDGE,
-                zorder=3,
-                gid="theory",
+                **THEORY,
             )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.columns import PERCENT, REGRET, read_table
-from sgdlab.figures.labels import Labels
+from sgdlab.figures.labels import Labels, with_notes
 from sgdlab.figures.spec import Curves
 from sgdlab.records import Run
 
@@ -82,8 +82,7 @@ class Series:
         Returns:
             The label, with the notes in parentheses.
         """
-        notes = "; ".join(part for part in (self.band, self.outcome if outcome else "", more) if part)
-        return f"{self.label} ({notes})" if self.label and notes else self.label or notes
+        return with_notes(self.label, self.band, self.outcome if outcome else "", more)
 
 
 def read_curve(run: Run, spec: Curves) -> Curve:

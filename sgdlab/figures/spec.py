@@ -6,29 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from sgdlab.analysis.theory import METHODS
-from sgdlab.base.checks import (
-    Anything,
-    Bool,
-    Check,
-    Choice,
-    Int,
-    ListOf,
-    LiteralOr,
-    Number,
-    Optional,
-    Text,
-)
+from sgdlab.base.checks import Anything, Bool, Check, Choice, Int, ListOf, LiteralOr, Number, Optional, Text
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.checks import (
-    ColumnName,
-    Interval,
-    LabelledNumbers,
-    Names,
-    Title,
-    checks_of,
-    normalise,
-)
+from sgdlab.figures.checks import ColumnName, Interval, LabelledNumbers, Names, Title, checks_of, normalise
 from sgdlab.figures.columns import SHRINKING, X_AXES
 
 MOST_PANES = 20  # of a grid
@@ -262,10 +243,7 @@ KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")
 
 
 def read_spec(
-    raw: Mapping[str, Any],
-    *,
-    base: FigureSpec | None = None,
-    name: Callable[[str], str] = "figure.{}".format,
+    raw: Mapping[str, Any], *, base: FigureSpec | None = None, name: Callable[[str], str] = "figure.{}".format
 ) -> FigureSpec:
     """Reads the specification of a figure.
 

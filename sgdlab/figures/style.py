@@ -73,6 +73,11 @@ def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
     return [_style(colormaps["viridis"](last * i / (count - 1)), i % len(DASHES)) for i in range(count)]
 
 
+def styles_by_label(lines: Mapping[str, Mapping[str, str]]) -> dict[str, LineStyle]:
+    """The style of each line, from label -> settings in which the lines differ."""
+    return dict(zip(lines, line_styles(list(lines.values())), strict=True))
+
+
 def _named(i: int) -> LineStyle:
     """The i-th line where colours repeat; lines of one colour differ in dashes and marks."""
     kind = i // len(COLORS)

@@ -15,7 +15,7 @@ from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures import reference_lines
 from sgdlab.figures.axes import label_decades, make_panels, padded_limits
-from sgdlab.figures.labels import CASE, Labels, resolve_setting, setting_text
+from sgdlab.figures.labels import CASE, Labels, resolve_setting, setting_text, with_notes
 from sgdlab.figures.layout import Drawing, fit_layout, set_titles
 from sgdlab.figures.legend import Entry, add_legend, cross
 from sgdlab.figures.panels import panel_keys, split_panels
@@ -30,7 +30,7 @@ from sgdlab.figures.run_values import (
 )
 from sgdlab.figures.series import bounds
 from sgdlab.figures.spec import Sweep
-from sgdlab.figures.style import LineStyle, line_styles
+from sgdlab.figures.style import LineStyle, styles_by_label
 from sgdlab.figures.titles import VALUES_ALONE, figure_title
 from sgdlab.records import Run, differing
 
@@ -182,7 +182,7 @@ def _draw(panels: Sequence[Panel], title: str, x_title: str, spec: Sweep) -> Fig
         names = [f"{names[0]},\nmean of {seeds.pop()} seeds"]
     size = spec.size or (TALL if len(panels) == 1 and len(settings) >= MANY else None)
     figure, axes = make_panels(len(panels), size, x_title, names)
-    styles = dict(zip(settings, line_styles(list(settings.values())), strict=True))
+    styles = styles_by_label(settings)
     top = _top(all_lines, spec)
     most = max((_most_marks(panel.lines, top) for panel in panels), default=0)
     stack = min(STACK, STACKS / most) if most else 0.0
@@ -202,19 +202,10 @@ def _draw(panels: Sequence[Panel], title: str, x_title: str, spec: Sweep) -> Fig
 
 def _draw_zone(ax: Axes, height: float) -> None:
     """Draws the upper part of the panel, where marks stand for values outside the axis."""
-    zone = Rectangle(
-        (0, 1 - height), 1, height, transform=ax.transAxes, color="#f0f0f0", linewidth=0, zorder=0.5
-    )
+    y = 1 - height
+    zone = Rectangle((0, y), 1, height, transform=ax.transAxes, color="#f0f0f0", linewidth=0, zorder=0.5)
     ax.add_patch(zone)
-    ax.plot(
-        [0, 1],
-        [1 - height] * 2,
-        transform=ax.transAxes,
-        color="#bbbbbb",
-        linewidth=0.8,
-        zorder=0.6,
-        gid="zone",
-    )
+    ax.plot([0, 1], [y, y], color="#bbbbbb", linewidth=0.8, zorder=0.6, gid="zone", transform=ax.transAxes)
 
 
 def _shown(line: Line, spec: Sweep, top: float) -> list[float]:
@@ -267,15 +258,7 @@ def _draw_line(ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float) 
     known = [each for each in sorted(line.theory) if line.theory[each] > 0 or not spec.logy]
     if known:
         theory = [line.theory[each] for each in known]
-        ax.plot(
-            known,
-            theory,
-            color=style.color,
-            linestyle=reference_lines.DASHED,
-            linewidth=1.2,
-            gid="theory",
-            zorder=3,
-        )
+        ax.plot(known, theory, color=style.color, linewidth=1.2, **reference_lines.THEORY)
 
 
 def _draw_edges(
@@ -311,8 +294,7 @@ def _entries(
     for line in lines:
         seeds = max(len(values) for values in line.values.values())
         notes = [f"mean of {seeds} seeds"] if seeds > 1 and not seeds_said else []
-        note = "; ".join(part for part in (*notes, reference_lines.note(spec, line.label)) if part)
-        text = f"{line.label} ({note})" if line.label and note else line.label or note
+        text = with_notes(line.label, *notes, reference_lines.note(spec, line.label))
         style = replace(styles[line.label], dash="none") if line.theory else styles[line.label]
         band = seeds > 1 and spec.band != "none"
         entries.setdefault(text, Entry(text=text, style=style, marked=True, band=band))

@@ -16,13 +16,13 @@ from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.axes import make_panels, padded_limits
 from sgdlab.figures.contours import LINE, Field, draw_contours, field_of
-from sgdlab.figures.labels import Labels
+from sgdlab.figures.labels import Labels, with_notes
 from sgdlab.figures.layout import AnimatedArtist, Drawing, fit_layout, set_titles
 from sgdlab.figures.legend import Entry, add_legend, add_notes, cross
 from sgdlab.figures.panels import panel_keys, split_panels, who
 from sgdlab.figures.series import Values
 from sgdlab.figures.spec import Trajectories
-from sgdlab.figures.style import PANELS_A_ROW, LineStyle, line_styles
+from sgdlab.figures.style import PANELS_A_ROW, LineStyle, styles_by_label
 from sgdlab.figures.titles import figure_title
 from sgdlab.records import Run
 
@@ -161,7 +161,7 @@ def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, animated: lis
     names = [spec.y_title or "w1"] * (len(panels) if separate else 1)
     size = spec.size or _size(len(panels), max(aspect for _, _, aspect in limits))
     figure, axes = make_panels(len(panels), size, spec.x_title or "w0", names)
-    styles = _line_styles(paths)
+    styles = styles_by_label({path.label: path.settings for path in paths})
     set_titles(figure, axes, [panel.title for panel in panels], title)
     for ax, panel, (x, y, aspect) in zip(axes, panels, limits, strict=True):
         ax.set(xlim=x, ylim=y, box_aspect=aspect)
@@ -185,11 +185,6 @@ def _size(count: int, aspect: float) -> tuple[float, float]:
     width, height = (5.9, 4.6) if count == 1 else (2.6, 2.6)  # at most, of a panel
     width = min(width, height / aspect)
     return columns * (width + 0.8), rows * (width * aspect + 0.85)
-
-
-def _line_styles(paths: Sequence[Path]) -> dict[str, LineStyle]:
-    lines = {path.label: path.settings for path in paths}
-    return dict(zip(lines, line_styles(list(lines.values())), strict=True))
 
 
 def _limits(
@@ -316,8 +311,7 @@ def _entries(panels: Sequence[Panel], styles: Mapping[str, LineStyle], spec: Tra
     for path in (path for panel in panels for path in panel.paths):
         notes = [_outcome(path)] if len(panels) == 1 else []
         notes += [f"length {path.length:.4f}"] if spec.lengths and path.fits else []
-        note = "; ".join(note for note in notes if note)
-        text = f"{path.label} ({note})" if path.label and note else path.label or note
+        text = with_notes(path.label, *notes)
         escaped = not path.fits and len(panels) == 1
         entries.setdefault(text, Entry(text=text, style=styles[path.label], cross=escaped))
     known = [panel for panel in panels if panel.field is not None and len(panel.field.minima)]

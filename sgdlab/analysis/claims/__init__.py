@@ -9,11 +9,11 @@ adaptive   Adam, AMSGrad, Shampoo, Muon; backward differentiation; four optimize
 """
 
 from sgdlab.analysis.claims.adaptive import ADAPTIVE_CLAIMS
-from sgdlab.analysis.claims.claim import Claim, Expected, Measured, Runs, Verdict, judge, row
+from sgdlab.analysis.claims.claim import Claim, Expected, Verdict, judge, row
 from sgdlab.analysis.claims.momentum import MOMENTUM_CLAIMS
 from sgdlab.analysis.claims.newton import NEWTON_CLAIMS
 from sgdlab.analysis.claims.noise import NOISE_CLAIMS
-from sgdlab.analysis.claims.training import READ_OFF, TRAINING_CLAIMS, curves, jaggedness, mean_loss
+from sgdlab.analysis.claims.training import READ_OFF, TRAINING_CLAIMS, curves, mean_loss
 
 CLAIMS: tuple[Claim, ...] = (
     *TRAINING_CLAIMS,
@@ -28,11 +28,8 @@ __all__ = [
     "READ_OFF",
     "Claim",
     "Expected",
-    "Measured",
-    "Runs",
     "Verdict",
     "curves",
-    "jaggedness",
     "judge",
     "mean_loss",
     "row",

@@ -173,11 +173,7 @@ MOMENTUM_CLAIMS: tuple[Claim, ...] = (
             _iterates(_BALL, {-1: (0.905, 0.2725)}),
             Expected("(.905, .2725)", "5e-4", DIGITS),
         ),
-        Claim(
-            "where f = .0091",
-            _final_objective(_BALL, 0.0091, 5.1e-5),
-            Expected(".0091", "5e-5", DIGITS),
-        ),
+        Claim("where f = .0091", _final_objective(_BALL, 0.0091, 5.1e-5), Expected(".0091", "5e-5", DIGITS)),
         Claim(
             "without momentum it ends at f = 1.18",
             _final_objective("without momentum", 1.18, 5.1e-3),

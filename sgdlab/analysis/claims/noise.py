@@ -188,11 +188,7 @@ NOISE_CLAIMS: tuple[Claim, ...] = (
                 "one ratio", "25 %", "20 seeds leave 5 %; the loss is a quadratic near its minimum only"
             ),
         ),
-        Claim(
-            "and GD has none",
-            _no_floor("full", 1e-12),
-            Expected("0", "1e-12", "rounding of the minimum"),
-        ),
+        Claim("and GD has none", _no_floor("full", 1e-12), Expected("0", "1e-12", "rounding of the minimum")),
         count=100,
     ),
 )
