@@ -14,7 +14,7 @@ from sgdlab.figures.columns import X_AXES, source
 from sgdlab.figures.labels import Labels, resolve_setting
 from sgdlab.figures.layout import AnimatedArtist, Drawing, fit_layout, set_titles
 from sgdlab.figures.legend import Entry, add_legend, add_notes, cross
-from sgdlab.figures.panels import panel_keys, split_panels, who
+from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.run_values import plot_options
 from sgdlab.figures.selection import best_runs
 from sgdlab.figures.series import Curve, Series, read_curve, series
@@ -145,7 +145,7 @@ def _nothing_to_draw(runs: Sequence[Run], spec: Curves) -> str:
         return "nothing to draw: no run was recorded"
     options = plot_options(runs[0])
     if options:
-        return f"nothing to draw as curves: {who(runs)} was measured; draw that with {options}"
+        return f"nothing to draw as curves: {subject(runs)} was measured; draw that with {options}"
     hint = ""
     if spec.y.endswith("accuracy"):
         hint = "; only classification has one"
@@ -153,7 +153,7 @@ def _nothing_to_draw(runs: Sequence[Run], spec: Curves) -> str:
         hint = "; train with trajectory_every=1, and see sgdlab runs for what is known of the minimum"
     where = "value above 0, as a logarithmic axis needs," if spec.logx or spec.logy else "value"
     late = f" from epoch {spec.from_epoch:g} on" if spec.from_epoch > 0 else ""
-    return f"nothing to draw: no {where} of {spec.y}{late} in {source(spec.y)} of {who(runs)}{hint}"
+    return f"nothing to draw: no {where} of {spec.y}{late} in {source(spec.y)} of {subject(runs)}{hint}"
 
 
 def _draw(panels: Sequence[Panel], title: str, spec: Curves | Grid, animated: list[AnimatedArtist]) -> Figure:

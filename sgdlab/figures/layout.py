@@ -69,9 +69,9 @@ def fit_layout(draw: Callable[[], Figure], passes: int = 1) -> Figure:
             figure = draw()
             for _ in range(passes):
                 figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # what was measured is what is saved
+            figure.set_layout_engine("none")  # saving must not lay it out again
         except UserWarning:
-            raise UsageError("size: too small for these panels and their words; give a larger one") from None
+            raise UsageError("size: too small for these panels and their titles; give a larger one") from None
     return figure
 
 

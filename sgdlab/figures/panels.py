@@ -73,6 +73,6 @@ def _title(value: str, group: Sequence[Run], keys: Sequence[str], runs: Sequence
     return value if not keys or keys[0] == CASE else f"{keys[0].rpartition('.')[2]}={value}"
 
 
-def who(runs: Sequence[Run]) -> str:
-    """The runs of an error: a run's folder and status, or a count."""
+def subject(runs: Sequence[Run]) -> str:
+    """Names runs in an error: the folder and status of a single run, else their count."""
     return f"{runs[0].folder} ({runs[0].status})" if len(runs) == 1 else f"any of {len(runs)} runs"

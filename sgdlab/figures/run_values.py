@@ -9,7 +9,7 @@ from sgdlab.analysis.theory import contraction_factor
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.figures.columns import PERCENT, SOURCES, axis_title, is_column, read_table
 from sgdlab.figures.labels import resolve_setting
-from sgdlab.figures.panels import who
+from sgdlab.figures.panels import subject
 from sgdlab.records import Run, differing
 
 RATE = "rate"
@@ -106,7 +106,7 @@ def check_values(names: Sequence[str], runs: Sequence[Run], found: bool) -> None
         if name not in known and not is_column(name):
             raise UsageError(f"value={name}: no such number of a run; {did_you_mean(name, known)}")
     needs = "; it needs trajectory_every=1 and a known minimum" if RATE in names else ""
-    raise UserError(f"nothing to draw: no value of {', '.join(names)} of {who(runs)}{needs}")
+    raise UserError(f"nothing to draw: no value of {', '.join(names)} of {subject(runs)}{needs}")
 
 
 def setting_key(name: str | None, runs: Sequence[Run], *, key: str, kind: str) -> str:

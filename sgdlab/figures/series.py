@@ -337,14 +337,14 @@ def _outcome(status: str, runs: Sequence[Run], count: int) -> str:
     if len(runs) == 1:
         return f"seed {runs[0].settings['seed']} {status}{_after(runs[0])}"
     if len(runs) == count:
-        who = f"all {count} seeds"
+        subject = f"all {count} seeds"
     elif len(runs) <= FEW:
-        who = f"seeds {', '.join(str(run.settings['seed']) for run in runs)}"
+        subject = f"seeds {', '.join(str(run.settings['seed']) for run in runs)}"
     else:
-        who = f"{len(runs)} of {count} seeds"
+        subject = f"{len(runs)} of {count} seeds"
     steps = [run.metrics.get("step") or 0 for run in runs]
     first, last = min(steps), max(steps)
-    return f"{who} {status} after step{f' {first:.0f}' if first == last else f's {first:.0f}-{last:.0f}'}"
+    return f"{subject} {status} after step{f' {first:.0f}' if first == last else f's {first:.0f}-{last:.0f}'}"
 
 
 def _after(run: Run) -> str:

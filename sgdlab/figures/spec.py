@@ -61,7 +61,7 @@ class FigureSpec:
     y_title: NAME = None
     size: Annotated[
         tuple[float, float] | None,
-        Optional(ListOf(Number(low=2, high=50), length=2)),  # below 2 inches the words leave no room
+        Optional(ListOf(Number(low=2, high=50), length=2)),  # below 2 inches titles leave no room
     ] = None
 
     def __post_init__(self) -> None:

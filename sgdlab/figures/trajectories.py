@@ -19,7 +19,7 @@ from sgdlab.figures.contours import LINE, Field, draw_contours, field_of
 from sgdlab.figures.labels import Labels, with_notes
 from sgdlab.figures.layout import AnimatedArtist, Drawing, fit_layout, set_titles
 from sgdlab.figures.legend import Entry, add_legend, add_notes, cross
-from sgdlab.figures.panels import panel_keys, split_panels, who
+from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.series import Values
 from sgdlab.figures.spec import Trajectories
 from sgdlab.figures.style import PANELS_A_ROW, LineStyle, styles_by_label
@@ -87,7 +87,7 @@ def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
         raise UserError("nothing to draw: no run was recorded")
     if not drawn:
         hint = "train with trajectory_every=1"
-        raise UserError(f"nothing to draw: no path in trajectory.csv of {who(runs)}; {hint}")
+        raise UserError(f"nothing to draw: no path in trajectory.csv of {subject(runs)}; {hint}")
     groups = split_panels(drawn, spec)
     labels = Labels(drawn, skip=panel_keys(drawn, spec))
     panels = []

@@ -108,7 +108,7 @@ def write_reproduction(
         output: the folder; gets claims.csv, curves.csv, results.md and report.html.
         command: the command line, for the page.
         quick: the runs are those of --quick.
-        failures: what went wrong in words, a line each.
+        failures: what went wrong, a sentence per item.
     """
     claims = [row(verdict) for result in results for verdict in result.verdicts]
     curve_rows = [each for result in results for each in result.curves]

@@ -20,7 +20,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measured:
-    """What the runs show, in words and numbers, and whether that agrees with the notes."""
+    """The measured value as text, and whether it agrees with the notes."""
 
     text: str
     holds: bool
