@@ -17,7 +17,7 @@ from sgdlab.figures.legend import Entry, add_legend, add_notes, cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.run_values import plot_options
 from sgdlab.figures.selection import best_runs
-from sgdlab.figures.series import Curve, Series, read_curve, series
+from sgdlab.figures.series import Curve, Series, group_seeds, read_curve
 from sgdlab.figures.spec import Curves, Grid
 from sgdlab.figures.style import LineStyle, styles_by_label
 from sgdlab.figures.titles import figure_title, y_title
@@ -68,7 +68,9 @@ def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
     labels = Labels(drawn, skip=panel_keys(drawn, spec), only=named)
     panels = []
     for group in groups:
-        lines = series([shown[id(run)] for run in group.runs], labels, band=spec.band, smooth=spec.smooth)
+        lines = group_seeds(
+            [shown[id(run)] for run in group.runs], labels, band=spec.band, smooth=spec.smooth
+        )
         panels.append(Panel(title=group.title, series=tuple(lines), spec=spec))
     reference_lines.check_rates(spec, [line for panel in panels for line in panel.series])
     return _drawing([curve.run for curve in curves], drawn, panels, spec, lacking=spec.y)
@@ -90,11 +92,11 @@ def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
     panels: list[Panel] = []
     shown: set[int] = set()
     for pane in spec.columns:
-        own = {each.name: getattr(pane, each.name) for each in fields(pane) if each.name != "title"}
-        curves_spec = Curves(**own, x=spec.x, smooth=spec.smooth, band=spec.band, logx=spec.logx)
+        keys = {key.name: getattr(pane, key.name) for key in fields(pane) if key.name != "title"}
+        curves_spec = Curves(**keys, x=spec.x, smooth=spec.smooth, band=spec.band, logx=spec.logx)
         curves = [curve for curve in _read(runs, curves_spec) if _is_shown(curve)]
         shown |= {id(curve.run) for curve in curves}
-        lines = series(curves, Labels(runs), band=spec.band, smooth=spec.smooth)
+        lines = group_seeds(curves, Labels(runs), band=spec.band, smooth=spec.smooth)
         title = _pane_title(curves_spec, pane.title)
         panels.append(Panel(title=title, series=tuple(lines), spec=curves_spec))
     drawn = [run for run in runs if id(run) in shown]

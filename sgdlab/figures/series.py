@@ -209,7 +209,9 @@ def _smooth(y: Values, points: int) -> Values:
     return np.concatenate([start, np.lib.stride_tricks.sliding_window_view(y, points).mean(axis=1)])
 
 
-def series(curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth: int = 1) -> list[Series]:
+def group_seeds(
+    curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth: int = 1
+) -> list[Series]:
     """Groups curves into entries of a legend.
 
     Args:
