@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# --quick: the embedded images, a tenth of the data, logged ten times as often: as many points a curve.
+# --quick: the embedded images, a tenth of the data, logged ten times as often: a curve has as many points.
 SMALL = ("dataset=fashion_mnist_small", "log_every=10")
 ONE_SEED = ("dataset=fashion_mnist_small", "seed=0", "steps=40")
 FEW = (*ONE_SEED, "lr=0.001,0.1")
@@ -12,8 +12,10 @@ FEW = (*ONE_SEED, "lr=0.001,0.1")
 class Experiment:
     """One experiment.
 
-    chapter: where the notes have it. quick: the words that make it short; without any it is short already,
-    and the same with --quick.
+    Attributes:
+        name: its file in conf/experiment/notes/.
+        chapter: the chapter of the notes.
+        quick: overrides that shorten it with --quick; empty for one that is short already.
     """
 
     name: str

@@ -1,8 +1,10 @@
-"""What theory says of gradient methods on quadratics, and the rate that a run showed; standard library only.
+"""The theory of gradient methods on quadratics, and the rate that a run showed. Standard library only.
+
+GRADIENT_DESCENT, HEAVY_BALL and NESTEROV hold each method's formulas.
 
 A method on f(w) = 1/2 w^T H w moves along each eigenvector of H by itself: with eigenvalue c its error obeys
-a linear recursion of two terms, whose companion matrix has the spectral radius that `Method.radius` gives.
-The error shrinks by that factor a step in the long run, and on the whole by the largest of these factors.
+a linear recursion of two terms; `Method.spectral_radius` is the spectral radius of its companion matrix.
+In the long run the error shrinks by the largest of these radii per step.
 Over an interval of eigenvalues [m, L] that is the one at m or at L (Lessard, Recht, Packard 2016, SIAM J.
 Optim. 26, "Analysis and Design of Optimization Algorithms via Integral Quadratic Constraints", section 2.2,
 where Table 1 has the tuned parameters below).
@@ -16,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-ROUNDING = 1e-13  # of the first distance: below, a path moves by rounding errors, not by the method
+ROUNDING = 1e-13  # share of the first distance; below it a path moves by rounding errors, not by the method
 
 
 class Tuned(NamedTuple):
@@ -31,21 +33,32 @@ class Tuned(NamedTuple):
 class Method:
     """A gradient method with step size a and momentum b on quadratics.
 
-    radius: (a, b, c) -> the spectral radius of the recursion at the eigenvalue c.
-    tuned: (m, L) -> the a and b of the least rate over the eigenvalues in [m, L].
-    limit: (b, L) -> the step size from which on it diverges.
-    best_momentum: (a, m, L) -> the b of the least rate at this a; None where there is no closed form.
+    Attributes:
+        title: its name in a sentence.
+        spectral_radius: (a, b, c) -> the spectral radius of the recursion at the eigenvalue c.
+        tuned: (m, L) -> the a and b of the least rate over the eigenvalues in [m, L].
+        stability_limit: (b, L) -> the step size from which on the method diverges.
+        best_momentum: (a, m, L) -> the b of the least rate at this a; None where no closed form is known.
     """
 
     title: str
-    radius: Callable[[float, float, float], float]
+    spectral_radius: Callable[[float, float, float], float]
     tuned: Callable[[float, float], Tuned]
-    limit: Callable[[float, float], float]
+    stability_limit: Callable[[float, float], float]
     best_momentum: Callable[[float, float, float], float] | None = None
 
     def rate(self, lr: float, momentum: float, low: float, high: float) -> float:
-        """The factor of the error a step over the eigenvalues in [low, high]; above 1 it grows."""
-        return max(self.radius(lr, momentum, low), self.radius(lr, momentum, high))
+        """Computes the factor per step by which the error shrinks in the long run.
+
+        Args:
+            lr: step size.
+            momentum: momentum.
+            low, high: the least and the largest eigenvalue of the Hessian.
+
+        Returns:
+            The factor; above 1 the error grows.
+        """
+        return max(self.spectral_radius(lr, momentum, low), self.spectral_radius(lr, momentum, high))
 
 
 def _root(total: float, product: float) -> float:
@@ -54,7 +67,7 @@ def _root(total: float, product: float) -> float:
     return math.sqrt(product) if square < 0 else (abs(total) + math.sqrt(square)) / 2
 
 
-def _descent_tuned(m: float, L: float) -> Tuned:
+def _gradient_descent_tuned(m: float, L: float) -> Tuned:
     return Tuned(2 / (L + m), 0.0, (L - m) / (L + m))
 
 
@@ -67,7 +80,7 @@ def _heavy_ball_tuned(m: float, L: float) -> Tuned:
 def _heavy_ball_momentum(a: float, m: float, L: float) -> float:
     """The least b at which both roots are complex at m and L: then the rate is sqrt(b) (Polyak 1964).
 
-    Never above 1, as a * L < 4 is asked for.
+    At most 1 where a * L <= 4.
     """
     return max((1 - math.sqrt(a * m)) ** 2, (1 - math.sqrt(a * L)) ** 2)
 
@@ -77,37 +90,48 @@ def _nesterov_tuned(m: float, L: float) -> Tuned:
     return Tuned(4 / (3 * L + m), (root - 2) / (root + 2), 1 - 2 / root)
 
 
+GRADIENT_DESCENT = Method(
+    title="gradient descent",
+    spectral_radius=lambda a, b, c: abs(1 - a * c),
+    tuned=_gradient_descent_tuned,
+    stability_limit=lambda b, L: 2 / L,
+)
+HEAVY_BALL = Method(  # w+ = w - a g(w) + b (w - w-)
+    title="Polyak's heavy ball",
+    spectral_radius=lambda a, b, c: _root(1 + b - a * c, b),
+    tuned=_heavy_ball_tuned,
+    stability_limit=lambda b, L: 2 * (1 + b) / L,
+    best_momentum=_heavy_ball_momentum,
+)
+NESTEROV = Method(  # w+ = v - a g(v) where v = w + b (w - w-)
+    title="Nesterov's method",
+    spectral_radius=lambda a, b, c: _root((1 + b) * (1 - a * c), b * (1 - a * c)),
+    tuned=_nesterov_tuned,
+    stability_limit=lambda b, L: 2 * (1 + b) / ((1 + 2 * b) * L),
+)
+
 METHODS: dict[str, Method] = {
-    "gradient_descent": Method(
-        title="gradient descent",
-        radius=lambda a, b, c: abs(1 - a * c),
-        tuned=_descent_tuned,
-        limit=lambda b, L: 2 / L,
-    ),
-    "heavy_ball": Method(  # w+ = w - a g(w) + b (w - w-)
-        title="Polyak's heavy ball",
-        radius=lambda a, b, c: _root(1 + b - a * c, b),
-        tuned=_heavy_ball_tuned,
-        limit=lambda b, L: 2 * (1 + b) / L,
-        best_momentum=_heavy_ball_momentum,
-    ),
-    "nesterov": Method(  # w+ = v - a g(v) where v = w + b (w - w-)
-        title="Nesterov's method",
-        radius=lambda a, b, c: _root((1 + b) * (1 - a * c), b * (1 - a * c)),
-        tuned=_nesterov_tuned,
-        limit=lambda b, L: 2 * (1 + b) / ((1 + 2 * b) * L),
-    ),
+    "gradient_descent": GRADIENT_DESCENT,
+    "heavy_ball": HEAVY_BALL,
+    "nesterov": NESTEROV,
 }
 
 
-def contraction(step: Sequence[float], distance: Sequence[float], rounding: float = ROUNDING) -> float:
-    """The factor a step by which a run's distance to the minimum shrank over the second half of its path.
+def contraction_factor(step: Sequence[float], distance: Sequence[float], rounding: float = ROUNDING) -> float:
+    """Measures the factor per step by which a run's distance to the minimum shrank.
 
-    step, distance: (points,), in their order. Momentum makes the distance swing, so what is compared is the
-    largest distance in the third quarter of the path and in the fourth; a swing slower than a quarter hides
-    the factor, as momentum just above the best for its step size may. A path that came to within rounding of
-    the minimum, as a share of the first distance, counts up to there. 0.0 for one that was there after its
-    first point; NaN for a path of fewer than two points or one that began at the minimum.
+    Momentum makes the distance oscillate, so the largest distance in the third quarter of the path is
+    compared with the largest one in the fourth. An oscillation slower than a quarter hides the factor, as
+    with momentum just above the best for its step size.
+
+    Args:
+        step: (points,), the updates done, increasing.
+        distance: (points,), the distance to the minimum after them.
+        rounding: a path that comes within this share of its first distance counts up to there.
+
+    Returns:
+        The factor; 0.0 for a path that is at the minimum after its first point, NaN for one of fewer than two
+        points or one that begins at the minimum.
     """
     if len(step) < 2 or not distance[0] > 0:
         return math.nan

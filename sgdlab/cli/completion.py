@@ -122,7 +122,7 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
 def _flag_values(flag: str) -> Iterable[str]:
     """The values of a flag where they are names; for other flags the shell offers files."""
     from sgdlab.analysis.theory import METHODS
-    from sgdlab.figures.keys import REGRET, SOURCES, X_AXES
+    from sgdlab.figures.columns import REGRET, SOURCES, X_AXES
     from sgdlab.figures.spec import KINDS
 
     settings = [each.key.removesuffix(".name") for each in _settings(options.chosen())]

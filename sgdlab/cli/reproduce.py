@@ -37,18 +37,18 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run, draw and check; 0 when every claim holds, 1 when one does not. Raises UserError."""
     options = parser().parse_args(argv)
-    from sgdlab.report.reproduction import result, write_up
+    from sgdlab.report.reproduction import evaluate, write_reproduction
 
     runs_dir: Path = options.runs_dir
     chosen = [BY_NAME[name] for name in options.only] if options.only else list(EXPERIMENTS)
     output = options.output or runs_dir / "reproduce" / _folder(options)
     failures = _train(chosen, options, runs_dir)
     results = [
-        result(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
+        evaluate(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
         for experiment in chosen
     ]
     command = " ".join(["sgdlab reproduce", *argv])
-    write_up(results, output, command=command, quick=options.quick, failures=failures)
+    write_reproduction(results, output, command=command, quick=options.quick, failures=failures)
     verdicts = [verdict for each in results for verdict in each.verdicts]
     return int(bool(failures) or any(verdict.word != "PASS" for verdict in verdicts))
 

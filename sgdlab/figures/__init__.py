@@ -1,20 +1,19 @@
 """Figures of recorded runs: from what `sgdlab.records` reads to a picture. Nothing here imports torch.
 
-    spec     KINDS: what a figure of each kind shows, as a `figure:` in YAML and the options of `sgdlab plot`
-             say it                              keys     what their keys may hold
-    labels   what a legend calls a run, which panel it is in
-    series   runs -> curves -> one series for runs that differ by seed alone
-    titles   the words around the panels        axes     panels, limits, ticks
-    legend   the legend, and where it is put    guides   lines of theory over curves
-    sweep    a number of each run               heatmap  it as a colour over two settings
-    values   which number
-    trajectories  paths of two weights          contours the function below them
-    curves   figures of kinds `curves`, `grid`  layout   room for all words
-    style    colours, line styles, sizes        output   PNG, SVG, PDF
-    animation  GIF
+    spec       KINDS: the keys of each kind of figure, set by `figure:` in YAML or by `sgdlab plot`
+    checks     checks of these keys                 columns    the columns that can be drawn
+    labels     what a legend calls a run            panels     which panel shows it
+    selection  runs at the best value of a setting  titles     titles of the figure, panels and axes
+    curves     kinds `curves` and `grid`            series     runs -> curves -> means over seeds
+    sweep      kind `sweep`                         run_values numbers of a run
+    heatmap    kind `heatmap`                       reference_lines  lines of theory
+    trajectories  kind `trajectories`               contours   the function below the paths
+    axes       panels, limits, ticks                legend     where the legend is laid out
+    layout     room for titles and legends          style      colours, line styles, sizes
+    output     PNG, SVG, PDF                        animation  GIF
 
-Reading a spec is cheap; `draw` and `save` import matplotlib when they are called. They touch none of
-pyplot's global state, so they work in any thread or notebook, with or without a display.
+Reading a spec is cheap; `draw` and `save` import matplotlib when they are called. They use none of pyplot's
+global state, so they work in any thread or notebook, with or without a display.
 """
 
 from collections.abc import Sequence
@@ -57,9 +56,17 @@ __all__ = [
 
 
 def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
-    """Draw runs, in their order, as the spec says: a matplotlib figure, and which runs are in it.
+    """Draws runs.
 
-    Raises UserError when there is nothing to draw, or the spec asks for what these runs do not have.
+    Args:
+        runs: the runs, in the order of the legend.
+        spec: the figure, from `read_spec`.
+
+    Returns:
+        A matplotlib figure, and which runs are in it.
+
+    Raises:
+        UserError: there is nothing to draw, or the runs lack something that the spec names.
     """
     import matplotlib.style
 
@@ -85,9 +92,14 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, as the file's ending says; the same figure gives the same bytes.
+    """Writes a figure; the same figure gives the same bytes.
 
-    Raises UserError when the ending is unknown or the file cannot be written; it is then left as it was.
+    Args:
+        figure: a matplotlib figure.
+        path: the file, which ends in .png, .svg or .pdf.
+
+    Raises:
+        UserError: the suffix is unknown, or the file cannot be written; an existing file is left as it was.
     """
     from sgdlab.figures.output import save_figure
 
@@ -95,9 +107,17 @@ def save(figure: "Figure", path: Path) -> None:
 
 
 def animate(drawing: "Drawing", path: Path, *, fps: float = 15, frames: int = 80) -> None:
-    """Write a GIF in which a drawing's lines grow step by step: at most so many frames, so many a second.
+    """Writes a GIF in which a drawing's lines grow step by step.
 
-    Raises ValueError for numbers that are not legal, UserError when the file cannot be written.
+    Args:
+        drawing: a drawing of kind curves, grid or trajectories.
+        path: the GIF file.
+        fps: frames per second, in [1, 50].
+        frames: the most frames, in [2, 200].
+
+    Raises:
+        ValueError: fps or frames are out of range.
+        UserError: the file cannot be written.
     """
     from sgdlab.figures.animation import save_animation
 
@@ -105,7 +125,16 @@ def animate(drawing: "Drawing", path: Path, *, fps: float = 15, frames: int = 80
 
 
 def inline_svg(figure: "Figure", name: str, label: str) -> str:
-    """A figure as an <svg> element of a page; `name` is its own there, `label` says what it shows."""
+    """Converts a figure to an <svg> element of a page.
+
+    Args:
+        figure: a matplotlib figure.
+        name: unique in the page.
+        label: describes the figure to people who do not see it.
+
+    Returns:
+        The element as text.
+    """
     from sgdlab.figures import output
 
     return output.inline_svg(figure, name, label)

@@ -1,4 +1,4 @@
-"""The panels' axes: their grid, limits that a diverged run cannot wreck, ticks."""
+"""The axes of panels: their arrangement, ticks, and limits that a diverged run does not stretch."""
 
 import math
 from collections.abc import Sequence
@@ -8,48 +8,61 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from sgdlab.figures import style
 from sgdlab.figures.series import Series, Values
 from sgdlab.figures.spec import Curves
+from sgdlab.figures.style import PANEL, PANELS_A_ROW, SINGLE
 
 MARGIN = 0.04  # of an axis, around what is drawn
 REACH = 0.5  # how far a diverged run may extend the y axis, in units of what the others need
 ESCAPE = 0.1  # room above the others in which a diverged run is seen to leave, in the same units
-STEEP = 100.0  # when every run diverged, losses that grow so many times are shown on a logarithmic axis
-LONG = 10_000  # counts from here on are written 10k
-DECADES = 3  # a logarithmic axis of fewer is labelled at 1, 2, 5 of each
+STEEP = 100.0  # when every run diverged: growth of the loss above which the axis is logarithmic
+LONG = 10_000  # from here on counts are written as 10k
+DECADES = 3  # a shorter logarithmic axis is labelled at 1, 2 and 5 of each decade
 
 
-def grid(
+def make_panels(
     count: int, size: tuple[float, float] | None, x_title: str, y_titles: Sequence[str]
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, at most four a row; words at its left and lower edge.
+    """Makes a figure with panels, at most PANELS_A_ROW in a row, and titles at its left and lower edge.
 
-    y_titles: one for all panels, whose axes are then shared; or one for each, of axes of its own.
+    Args:
+        count: of panels.
+        size: width and height in inches, or None for the usual size.
+        x_title: the title of all x axes.
+        y_titles: one title for all panels, which then share their axes; or one for each.
+
+    Returns:
+        The figure and its panels.
     """
-    rows = math.ceil(count / style.PANELS_A_ROW)
+    rows = math.ceil(count / PANELS_A_ROW)
     columns = math.ceil(count / rows)
-    width, height = style.SINGLE if count == 1 else (columns * style.PANEL[0], rows * style.PANEL[1])
+    width, height = SINGLE if count == 1 else (columns * PANEL[0], rows * PANEL[1])
     figure = Figure(figsize=size or (width, height), layout="constrained")
-    own = len(y_titles) > 1
+    separate = len(y_titles) > 1
     axes: list[Axes] = list(
-        figure.subplots(rows, columns, sharex=not own, sharey=not own, squeeze=False).flat
+        figure.subplots(rows, columns, sharex=not separate, sharey=not separate, squeeze=False).flat
     )
     for ax in axes[count:]:
         ax.remove()
     for i, ax in enumerate(axes[:count]):
-        if own or i % columns == 0:
-            ax.set_ylabel(y_titles[i if own else 0])
+        if separate or i % columns == 0:
+            ax.set_ylabel(y_titles[i if separate else 0])
         if i + columns >= count:
             ax.set_xlabel(x_title)
             ax.tick_params(labelbottom=True)
     return figure, axes[:count]
 
 
-def set_limits(axes: Sequence[Axes], every: Sequence[Series], spec: Curves) -> None:
-    """Limits and ticks of the shared axes for all series, and the levels that the spec draws in."""
-    x = np.concatenate([each.x for each in every] + [curve.x for each in every for curve in each.lost])
-    y, logy = _y(every, spec)
+def set_limits(axes: Sequence[Axes], series: Sequence[Series], spec: Curves) -> None:
+    """Sets limits and ticks of shared axes.
+
+    Args:
+        axes: the panels, of which the first is set.
+        series: all series in these panels.
+        spec: the figure; its levels lie inside the limits too.
+    """
+    x = np.concatenate([line.x for line in series] + [curve.x for line in series for curve in line.diverged])
+    y, logy = _y(series, spec)
     levels = [level for _, level in spec.levels if level > 0 or not logy]
     ax = axes[0]
     if not len(x):
@@ -58,8 +71,8 @@ def set_limits(axes: Sequence[Axes], every: Sequence[Series], spec: Curves) -> N
         return
     ax.set_xscale("log" if spec.logx else "linear")
     ax.set_yscale("log" if logy else "linear")
-    ax.set_xlim(padded(x, log=spec.logx))
-    ax.set_ylim(spec.ylim or padded(np.concatenate([y, levels]), log=logy))
+    ax.set_xlim(padded_limits(x, log=spec.logx))
+    ax.set_ylim(spec.ylim or padded_limits(np.concatenate([y, levels]), log=logy))
     _set_ticks(ax, spec, few=len(axes) > 1)
 
 
@@ -68,11 +81,11 @@ def _set_ticks(ax: Axes, spec: Curves, *, few: bool) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(4 if few else 7, integer=spec.x != "seconds"))
     if spec.x in ("samples", "steps") and ax.get_xlim()[1] >= LONG:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    plain_decades(ax)
+    label_decades(ax)
 
 
-def plain_decades(ax: Axes) -> None:
-    """Label a short logarithmic axis at 1, 2, 5 of each decade, as plain numbers."""
+def label_decades(ax: Axes) -> None:
+    """Labels a short logarithmic axis at 1, 2 and 5 of each decade, as plain numbers."""
     for axis, scale, (low, high) in (
         (ax.xaxis, ax.get_xscale(), ax.get_xlim()),
         (ax.yaxis, ax.get_yscale(), ax.get_ylim()),
@@ -83,26 +96,35 @@ def plain_decades(ax: Axes) -> None:
             axis.set_minor_formatter(NullFormatter())
 
 
-def _y(every: Sequence[Series], spec: Curves) -> tuple[Values, bool]:
-    """The values that the y axis has to hold, and whether it is logarithmic.
+def _y(series: Sequence[Series], spec: Curves) -> tuple[Values, bool]:
+    """The values that the y axis includes, and whether it is logarithmic.
 
-    Of a diverged run that is what lies near the others, not its explosion; unless there is nothing else to
-    see: then the axis is made for it.
+    It includes the values of a diverged run that lie near the other runs, but not its explosion. Where all
+    runs diverged, it includes all values.
     """
-    parts = [part for each in every for part in (each.y, each.low, each.high, each.raw) if part is not None]
-    calm = np.concatenate([np.empty(0), *parts])
-    lost = np.concatenate([np.empty(0), *(curve.y for each in every for curve in each.lost)])
-    if len(calm):
-        low, high = calm.min(), calm.max()
-        near = lost[(lost >= low - REACH * (high - low)) & (lost <= high + REACH * (high - low))]
-        escape = [high + ESCAPE * (high - low)] if len(near) < len(lost) else []
-        return np.concatenate([calm, near, escape]), spec.logy
-    steep = len(lost) > 0 and lost.min() > 0 and lost.max() > STEEP * lost.min()
-    return lost, spec.logy or (steep and spec.ylim is None)
+    parts = [part for line in series for part in (line.y, line.low, line.high, line.raw) if part is not None]
+    finished = np.concatenate([np.empty(0), *parts])
+    diverged = np.concatenate([np.empty(0), *(curve.y for line in series for curve in line.diverged)])
+    if len(finished):
+        low, high = finished.min(), finished.max()
+        reach = REACH * (high - low)
+        near = diverged[(diverged >= low - reach) & (diverged <= high + reach)]
+        escape = [high + ESCAPE * (high - low)] if len(near) < len(diverged) else []
+        return np.concatenate([finished, near, escape]), spec.logy
+    steep = len(diverged) > 0 and diverged.min() > 0 and diverged.max() > STEEP * diverged.min()
+    return diverged, spec.logy or (steep and spec.ylim is None)
 
 
-def padded(values: Values, *, log: bool) -> tuple[float, float]:
-    """Limits that hold all values, with some room around them."""
+def padded_limits(values: Values, *, log: bool) -> tuple[float, float]:
+    """Computes the limits of an axis.
+
+    Args:
+        values: what it shows.
+        log: whether the axis is logarithmic.
+
+    Returns:
+        The lower and upper limit, with a margin around the values.
+    """
     low, high = float(values.min()), float(values.max())
     if log:
         factor = (high / low) ** MARGIN if high > low else 2.0

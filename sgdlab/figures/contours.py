@@ -1,4 +1,4 @@
-"""The function below a path, from a surface's formula or a recorded Hessian, and its contours."""
+"""The contours below a path, of a surface's formula or of a recorded Hessian."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,20 +12,23 @@ from sgdlab.figures.series import Values
 from sgdlab.problem import surfaces
 from sgdlab.records import Run
 
-POINTS = 401  # a side of the grid on which the function is evaluated
-LOWEST = 0.002  # share of the panel that lies inside the lowest contour
-DEEPEST = 1e-9  # of the greatest height: no contour lies below
+POINTS = 401  # per side of the grid on which the function is evaluated
+LOWEST = 0.002  # share of the panel inside the lowest contour
+DEEPEST = 1e-9  # share of the greatest height below which no contour lies
 LINE = "#8d99a8"
 SHADES = LinearSegmentedColormap.from_list("height", ["#ffffff", "#dfe5ed"])
-EXACT_DATA = ("exact", "noise")  # data sets that leave a surface's function what it is
+EXACT_DATA = ("exact", "noise")  # data sets that do not change a surface's function
 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A function of two weights: `height` takes arrays x, y of one shape and gives such an array.
+    """A function of two weights.
 
-    least: its least value; None where it is not known. minima: (n, 2), may be none.
-    exact: false where it is the quadratic that touches the function at its minimum.
+    Attributes:
+        height: (x, y), arrays of one shape -> the values, an array of that shape.
+        minima: (n, 2); there may be none.
+        least: its least value; None where it is unknown.
+        exact: false where it is the quadratic that touches the function at its minimum.
     """
 
     height: Callable[[Values, Values], Values]
@@ -35,7 +38,7 @@ class Field:
 
 
 def field_of(run: Run) -> Field | None:
-    """What the run minimised, as far as its records say; None where they do not."""
+    """The function that a run minimised; None where its records do not determine it."""
     config, known = run.info["config"], run.info.get("objective") or {}
     minima = np.array(known.get("minima") or np.empty((0, 2)), dtype=np.float64)
     least, model = known.get("least"), config["model"]
@@ -58,7 +61,13 @@ def field_of(run: Run) -> Field | None:
 
 
 def draw_contours(ax: Axes, field: Field, count: int) -> None:
-    """Fill the panel with `count` contours, each the same factor higher above the minimum, light below."""
+    """Fills a panel with contours.
+
+    Args:
+        ax: the panel, with its limits.
+        field: the function.
+        count: of contours, whose heights above the minimum form a geometric sequence; 0: none.
+    """
     x = np.linspace(*ax.get_xlim(), POINTS)
     y = np.linspace(*ax.get_ylim(), POINTS)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -69,24 +78,16 @@ def draw_contours(ax: Axes, field: Field, count: int) -> None:
     least = min(field.least if field.least is not None else finite.min(), finite.min())
     levels = _levels(finite - least, count)
     above = np.where(np.isfinite(heights), heights - least, levels[-1])
-    fill = ax.contourf(
-        x,
-        y,
-        np.clip(above, levels[0], None),
-        levels=levels,
-        cmap=SHADES,
-        norm="log",
-        extend="both",
-        zorder=0.3,
-    )
+    inside = np.clip(above, levels[0], None)
+    fill = ax.contourf(x, y, inside, levels=levels, cmap=SHADES, norm="log", extend="both", zorder=0.3)
     fill.set_rasterized(True)  # an SVG of many small areas would be large
     lines = ax.contour(x, y, above, levels=levels, colors=LINE, linewidths=0.6, zorder=0.4)
-    for each in (fill, lines):
-        each.set_gid(BACKGROUND)
+    for artist in (fill, lines):
+        artist.set_gid(BACKGROUND)
 
 
 def _levels(above: Values, count: int) -> Sequence[float]:
-    """Heights above the minimum, in a geometric sequence: even in a narrow valley, and around a bowl."""
+    """Heights above the minimum, in a geometric sequence: evenly spaced in a narrow valley and in a bowl."""
     top = float(above.max())
     lowest = max(float(np.quantile(above, LOWEST)), DEEPEST * top)
     return [float(level) for level in np.geomspace(lowest, top, count + 1)[:-1]]

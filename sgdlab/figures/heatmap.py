@@ -19,29 +19,29 @@ from matplotlib.patheffects import Normal, Stroke
 from sgdlab.analysis.theory import METHODS, Method
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.axes import grid, plain_decades
-from sgdlab.figures.labels import resolve_setting, split
-from sgdlab.figures.layout import Drawing, laid_out, set_titles
+from sgdlab.figures.axes import label_decades, make_panels
+from sgdlab.figures.layout import Drawing, fit_layout, set_titles
 from sgdlab.figures.legend import Entry, add_below
-from sgdlab.figures.series import Values
-from sgdlab.figures.spec import Heatmap
-from sgdlab.figures.titles import common_title, title_of_panel
-from sgdlab.figures.values import (
+from sgdlab.figures.panels import split_panels
+from sgdlab.figures.run_values import (
     RATE,
-    check_known,
-    number,
-    place,
+    axis_value,
+    check_values,
+    run_value,
     setting_key,
     setting_title,
     value_title,
 )
+from sgdlab.figures.series import Values
+from sgdlab.figures.spec import Heatmap
+from sgdlab.figures.titles import figure_title
 from sgdlab.records import Run, differing
 
-LOST = "#bdbdbd"  # of a run that diverged or whose error grows; grey is no colour of the scale
+DIVERGED = "#bdbdbd"  # a run that diverged or whose error grows; the scale of colours has no grey
 SINGLE = (6.4, 5.0)  # inches, of one panel
 POINTS = 200  # on a line of theory
-LEAST = 1e-6  # of the largest step size: from there on, lines of theory are drawn
-STEP = ("lr",)  # settings that are a step size
+LEAST = 1e-6  # share of the largest step size from which on lines of theory are drawn
+STEP = ("lr",)  # settings that are step sizes
 _EDGE = [Stroke(linewidth=3.4, foreground="black"), Normal()]
 _LINE: dict[str, Any] = {"color": "white", "linewidth": 1.8, "path_effects": _EDGE}
 _STAR: dict[str, Any] = {
@@ -52,9 +52,13 @@ _STAR: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One panel: its title, the places of its columns and rows, and a number for each cell (rows, columns).
+    """One panel.
 
-    A number is inf where a run diverged, NaN where there is no run.
+    Attributes:
+        title: its title.
+        x, y: (columns,) and (rows,), the values of the settings.
+        values: (rows, columns), a number for each cell: inf where the run diverged, NaN where none was made.
+        runs: the runs in it.
     """
 
     title: str
@@ -65,45 +69,54 @@ class Panel:
 
 
 def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
-    """Draw a number of each run. Raises UserError when there is none, UsageError when it cannot be so."""
-    numbers = {id(run): number(run, spec.value) for run in runs}
+    """Draws a number of each run as a colour.
+
+    Args:
+        runs: the runs.
+        spec: the figure.
+
+    Returns:
+        The drawing.
+
+    Raises:
+        UserError: no run has the number.
+        UsageError: the runs do not form a map of these settings.
+    """
+    numbers = {id(run): run_value(run, spec.value) for run in runs}
     drawn = [run for run in runs if not math.isnan(numbers[id(run)])]
-    check_known([spec.value], runs, any(math.isfinite(each) for each in numbers.values()))
+    check_values([spec.value], runs, any(math.isfinite(number) for number in numbers.values()))
     keys = [setting_key(getattr(spec, axis), drawn, key=axis, kind="heatmap") for axis in ("x", "y")]
-    groups = split(drawn, spec.panels)
-    key = [resolve_setting(spec.panels, drawn, said=f"panels={spec.panels}")] if spec.panels else []
-    panels = []
-    for value, group in groups.items():
-        title = title_of_panel(spec, value, key, group, drawn)
-        panels.append(_panel(title, group, [numbers[id(run)] for run in group], keys))
-    if spec.theory and sum(each in STEP for each in keys) != 1:
+    panels = [
+        _panel(group.title, group.runs, [numbers[id(run)] for run in group.runs], keys)
+        for group in split_panels(drawn, spec)
+    ]
+    if spec.theory and sum(key in STEP for key in keys) != 1:
         raise UsageError(
             f"theory={spec.theory}: one axis must be lr, the other the momentum; not {', '.join(keys)}"
         )
-    title = common_title(drawn) if spec.title is None else spec.title
-    figure = laid_out(lambda: _draw(panels, title, keys, spec))
+    figure = fit_layout(lambda: _draw(panels, figure_title(drawn, spec), keys, spec))
     empty = tuple(run for run in runs if math.isnan(numbers[id(run)]))
     return Drawing(figure=figure, drawn=tuple(drawn), empty=empty, lacking=spec.value)
 
 
 def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str]) -> Panel:
-    """The cells; several runs of one cell, which may differ by seed alone, are their mean."""
+    """Averages the runs of each cell, which may differ by seed alone."""
     cells: dict[tuple[float, float], list[int]] = {}
     for i, run in enumerate(runs):
-        at = (place(run, keys[0], said=f"x={keys[0]}"), place(run, keys[1], said=f"y={keys[1]}"))
+        at = (axis_value(run, keys[0], said=f"x={keys[0]}"), axis_value(run, keys[1], said=f"y={keys[1]}"))
         cells.setdefault(at, []).append(i)
     x, y = (sorted({cell[axis] for cell in cells}) for axis in (0, 1))
-    for axis, places in zip("xy", (x, y), strict=True):
-        if len(places) < 2:
-            raise UsageError(
-                f"{axis}={keys['xy'.index(axis)]}: all these runs have the same; a map needs two"
-            )
+    for axis, key, positions in zip("xy", keys, (x, y), strict=True):
+        if len(positions) < 2:
+            raise UsageError(f"{axis}={key}: all these runs have the same; a map needs two")
     values = np.full((len(y), len(x)), np.nan)
     for (column, row), members in cells.items():
-        other = [each for each in differing([runs[i] for i in members]) if each != "seed"]
-        if other:
+        others = [key for key in differing([runs[i] for i in members]) if key != "seed"]
+        if others:
             where = f"{keys[0]}={format_value(column)} {keys[1]}={format_value(row)}"
-            raise UsageError(f"panels: the runs at {where} differ in {', '.join(other)}; choose panels by it")
+            raise UsageError(
+                f"panels: the runs at {where} differ in {', '.join(others)}; choose panels by it"
+            )
         values[y.index(row), x.index(column)] = np.mean([numbers[i] for i in members])
     return Panel(title=title, x=np.array(x), y=np.array(y), values=values, runs=tuple(runs))
 
@@ -111,53 +124,45 @@ def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequ
 def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatmap) -> Figure:
     x_title = spec.x_title or setting_title(keys[0])
     size = spec.size or (SINGLE if len(panels) == 1 else None)
-    figure, axes = grid(len(panels), size, x_title, [spec.y_title or setting_title(keys[1])])
+    figure, axes = make_panels(len(panels), size, x_title, [spec.y_title or setting_title(keys[1])])
     set_titles(figure, axes, [panel.title for panel in panels], title)
     norm, colors = _scale(panels, spec)
-    signs: dict[str, Artist] = {}
+    handles: dict[str, Artist] = {}
     for ax, panel in zip(axes, panels, strict=True):
         ax.set_xscale("log" if spec.logx else "linear")
         ax.set_yscale("log" if spec.logy else "linear")
-        ends = [_ends(panel.x, log=spec.logx), _ends(panel.y, log=spec.logy)]
-        values = np.where(
-            np.isfinite(panel.values), panel.values, np.where(np.isnan(panel.values), np.nan, 1e300)
-        )
-        mesh = ax.pcolormesh(*ends, np.ma.masked_invalid(values), norm=norm, cmap=colors, rasterized=True)
+        edges = [_cell_edges(panel.x, log=spec.logx), _cell_edges(panel.y, log=spec.logy)]
+        values = np.where(np.isinf(panel.values), 1e300, panel.values)  # above any scale
+        mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(values), norm=norm, cmap=colors, rasterized=True)
         mesh.set_gid("background")
-        ax.set(xlim=ends[0][[0, -1]], ylim=ends[1][[0, -1]])
+        ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
         ax.grid(visible=False)
-        plain_decades(ax)
+        label_decades(ax)
         if spec.theory:
-            signs |= _draw_theory(ax, panel, METHODS[spec.theory], spec, swapped=keys[0] not in STEP)
+            handles |= _draw_theory(ax, panel, METHODS[spec.theory], spec, swapped=keys[0] not in STEP)
     bar = figure.colorbar(ScalarMappable(norm, colors), ax=axes, pad=0.02)
     bar.set_label(value_title([spec.value], None))
     finite = np.concatenate([panel.values[~np.isnan(panel.values)] for panel in panels])
     if (finite > norm.vmax).any():
-        lost = (
-            "diverged or growing"
-            if spec.value == RATE
-            else "diverged"
-            if spec.clim is None
-            else "above the scale"
-        )
-        signs[lost] = Patch(color=LOST)
-    add_below(figure, [Entry.of(text, sign) for text, sign in signs.items()])
+        above = "diverged" if spec.clim is None else "above the scale"
+        handles["diverged or growing" if spec.value == RATE else above] = Patch(color=DIVERGED)
+    add_below(figure, [Entry(text=text, artist=handle) for text, handle in handles.items()])
     return figure
 
 
 def _scale(panels: Sequence[Panel], spec: Heatmap) -> tuple[Normalize, Colormap]:
-    """The scale of colours: of a rate up to 1, from where it grows; grey above."""
+    """The scale of colours, grey above; that of a rate ends at 1, where errors grow."""
     finite = np.concatenate([panel.values[np.isfinite(panel.values)] for panel in panels])
     rate = spec.value == RATE
     low, high = float(finite.min()), 1.0 if rate else float(finite.max())
     low, high = spec.clim or (low if low < high else high - 1, high)
     wide = not rate and low > 0 and high > 100 * low
-    colors = colormaps["viridis"].with_extremes(over=LOST, bad="white")
+    colors = colormaps["viridis"].with_extremes(over=DIVERGED, bad="white")
     return (LogNorm if wide else Normalize)(low, high), colors
 
 
-def _ends(places: Values, *, log: bool) -> Values:
-    """The edges (n + 1,) of cells around places (n,): halfway between neighbours."""
+def _cell_edges(places: Values, *, log: bool) -> Values:
+    """The edges, (n + 1,), of cells around positions, (n,): halfway between neighbours."""
     at = np.log(places) if log else places
     middle = (at[1:] + at[:-1]) / 2
     ends = np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]])
@@ -167,31 +172,31 @@ def _ends(places: Values, *, log: bool) -> Values:
 def _draw_theory(
     ax: Axes, panel: Panel, method: Method, spec: Heatmap, *, swapped: bool
 ) -> dict[str, Artist]:
-    """The limit of stability, the best momentum at each step size, and the optimum; their entries."""
+    """Draws the stability limit, the best momentum at each step size, and the optimum: label -> handle."""
     low, high = spec.curvature or _curvature(panel.runs)
     across = [(max(start, 0.0), end) for start, end in (ax.get_xlim(), ax.get_ylim())]
     steps, momenta = reversed(across) if swapped else across
     b = np.linspace(*momenta, POINTS)
     a = np.geomspace(max(steps[0], LEAST * steps[1]), steps[1], POINTS)
     tuned = method.tuned(low, high)
-    limit = np.array([method.limit(each, high) for each in b])
+    limit = np.array([method.stability_limit(each, high) for each in b])
     lines: dict[str, tuple[Values, Values, Any]] = {"stability limit": (limit, b, "solid")}
     if method.best_momentum is not None:
         best = np.array([method.best_momentum(each, low, high) for each in a])
         below = best < 1
         lines["best momentum at each step size"] = (a[below], best[below], "dashed")
-    signs: dict[str, Artist] = {}
+    handles: dict[str, Artist] = {}
     for text, (x, y, dash) in lines.items():
         ax.plot(*((y, x) if swapped else (x, y)), linestyle=dash, gid="theory", **_LINE)
-        signs[text] = Line2D([], [], linestyle=dash, **_LINE)
+        handles[text] = Line2D([], [], linestyle=dash, **_LINE)
     star = (tuned.momentum, tuned.lr) if swapped else (tuned.lr, tuned.momentum)
     ax.plot(*star, gid="theory", zorder=5, **_STAR)
     name = f"optimum of theory: rate {tuned.rate:.4f} at lr {tuned.lr:.4g}, momentum {tuned.momentum:.4g}"
-    return {name: Line2D([], [], **_STAR), **signs}
+    return {name: Line2D([], [], **_STAR), **handles}
 
 
 def _curvature(runs: Sequence[Run]) -> tuple[float, float]:
-    """Least and largest eigenvalue of the Hessian of what the runs minimised."""
+    """The least and the largest eigenvalue of the Hessian of the runs' function."""
     hessians = {
         str(hessian): hessian for run in runs if (hessian := (run.info.get("objective") or {}).get("hessian"))
     }

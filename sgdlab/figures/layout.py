@@ -1,4 +1,4 @@
-"""From axes that are drawn to a figure whose words all have their room."""
+"""The layout of a figure: room for its titles and legends, and the record of what was drawn."""
 
 import textwrap
 import warnings
@@ -14,50 +14,76 @@ from sgdlab.figures.series import Values
 from sgdlab.figures.style import PANELS_A_ROW
 from sgdlab.records import Run
 
-CHARACTER = 0.085  # inches: the mean width of a title's letter, generously
+CHARACTER = 0.085  # inches: an upper estimate of the mean width of a title's letter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growing:
-    """An artist that an animation brings in by and by: a line whose points are there from the moments `at`
-    on, (points,), or anything else, which is there from the last of them on; always where there is none."""
+class AnimatedArtist:
+    """An artist that appears in the course of an animation.
+
+    Each point of a line appears at its own moment of `moments`, (points,). Any other artist appears at the
+    last of them; it is always visible where there are none.
+    """
 
     artist: Artist
-    at: Values
+    moments: Values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure, the runs in it, those without anything to draw, as they are `lacking` it, and what grows.
+    """A figure and what is in it.
 
-    clock: how an animation writes its moments, which count updates, or what the x axis does.
+    Attributes:
+        figure: the figure.
+        drawn: the runs in it.
+        empty: the runs that have nothing to draw.
+        lacking: what those lack.
+        animated: the artists that an animation shows one after the other.
+        clock: the format in which an animation writes its moments, which count updates or follow the x axis.
     """
 
     figure: Figure
     drawn: tuple[Run, ...]
     empty: tuple[Run, ...] = ()
     lacking: str = ""
-    growing: tuple[Growing, ...] = ()
+    animated: tuple[AnimatedArtist, ...] = ()
     clock: str = "step {:,.0f}"
 
 
-def laid_out(draw: Callable[[], Figure], layouts: int = 1) -> Figure:
-    """The figure that `draw` draws, with its places fixed after so many layouts: panels of fixed proportions
-    find their places at the second. UsageError when its words leave the panels no room."""
+def fit_layout(draw: Callable[[], Figure], passes: int = 1) -> Figure:
+    """Draws a figure and fixes the positions of its parts.
+
+    Args:
+        draw: draws the figure.
+        passes: of the layout; panels of fixed proportions need two.
+
+    Returns:
+        The figure.
+
+    Raises:
+        UsageError: titles and legends leave the panels no room.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
             figure = draw()
-            for _ in range(layouts):
+            for _ in range(passes):
                 figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # what was measured is what is saved
+            figure.set_layout_engine("none")  # saving must not lay it out again
         except UserWarning:
-            raise UsageError("size: too small for these panels and their words; give a larger one") from None
+            raise UsageError("size: too small for these panels and their titles; give a larger one") from None
     return figure
 
 
 def set_titles(figure: Figure, axes: Sequence[Axes], titles: Sequence[str], title: str) -> None:
-    """A title over each panel and one over all; over a single panel both, in lines that fit."""
+    """Sets the titles of a figure, in lines that fit.
+
+    Args:
+        figure: the figure.
+        axes: its panels.
+        titles: a title for each panel; may be empty.
+        title: of the figure. A single panel has both titles over it.
+    """
     width = figure.get_figwidth() / CHARACTER
     if len(axes) == 1:
         lines = [textwrap.fill(text, int(width)) for text in (title, titles[0]) if text]

@@ -1,4 +1,4 @@
-"""Legends that never lie over the curves: in a corner that is free, else beside or below the panels."""
+"""The legend: where it is laid out, in a free corner of the panel or beside or below it, and its entries."""
 
 import math
 import textwrap
@@ -17,142 +17,157 @@ from matplotlib.patches import Patch
 
 from sgdlab.figures.style import LineStyle
 
-INSIDE = 6  # a legend of more entries is put outside whatever room there is
-MOST = 60  # entries of a legend; of more, the others are counted
+INSIDE = 6  # a legend of more entries is always outside the panel
+MOST = 60  # entries of a legend; further ones are counted
 LINE_LENGTH = 46  # characters of a legend's line, about half the width of a single panel
 LONG_LINE = 70  # characters of a line below the panels
 NOTE_LENGTHS = (32, 20)  # characters of a note's line in one of several panels; shorter where that helps
-# Where a legend may stand inside a panel, as fractions of the room that it leaves: corners come first.
+# Positions of a legend inside a panel, as fractions of the room that it leaves: corners come first.
 PLACES = sorted(
     ((x / 6, y / 6) for x in range(7) for y in range(7)),
     key=lambda at: (abs(at[0] - 0.5) + abs(at[1] - 0.5) < 1, -at[1], -at[0]),
 )
 GAP = 0.02  # of a panel, between its edge and a legend
-FINE = 8  # points looked at on each stretch of a curve: a steep one between two points counts too
+FINE = 8  # points tested between two points of a curve: steep stretches count too
 MOST_BESIDE, MOST_BELOW = 3, 6  # columns of a legend beside the panel, and below several
 
 
-BACKGROUND = "background"  # gid of what a legend may cover
-Signs = Sequence[tuple[Artist, ...]]
+BACKGROUND = "background"  # gid of artists that a legend may cover
+PLAIN = LineStyle(color="black", dash="solid", marker="", marked=False)
+Handles = Sequence[tuple[Artist, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One entry: its text, and which signs stand before it."""
+    """One entry: its text, and the line, band and marks before it; or an artist in place of these."""
 
     text: str
-    look: LineStyle
-    line: bool
-    marked: bool
-    band: bool
-    cross: bool
-    sign: Artist | None = None
-
-    @classmethod
-    def of(cls, text: str, sign: Artist) -> "Entry":
-        """An entry with a sign of its own."""
-        look = LineStyle(color="black", dash="solid", marker="", marked=False)
-        return cls(text=text, look=look, line=False, marked=False, band=False, cross=False, sign=sign)
+    style: LineStyle = PLAIN
+    line: bool = True
+    marked: bool = False
+    band: bool = False
+    cross: bool = False
+    artist: Artist | None = None
 
     def handles(self) -> tuple[Artist, ...]:
-        """The signs, one over the other."""
-        if self.sign is not None:
-            return (self.sign,)
-        color = self.look.color
-        signs: list[Artist] = []
+        """The artists before the text, one over the other."""
+        if self.artist is not None:
+            return (self.artist,)
+        color = self.style.color
+        artists: list[Artist] = []
         if self.band:
-            signs.append(Patch(color=color, alpha=0.2, linewidth=0))
+            artists.append(Patch(color=color, alpha=0.2, linewidth=0))
         if self.line:
-            marker = self.look.marker if self.marked else "none"
-            signs.append(Line2D([], [], color=color, linestyle=self.look.dash, marker=marker, markersize=4.5))
+            marker = self.style.marker if self.marked else "none"
+            dash = self.style.dash
+            artists.append(Line2D([], [], color=color, linestyle=dash, marker=marker, markersize=4.5))
         if self.cross:
-            signs.append(cross(color))
-        return tuple(signs)
+            artists.append(cross(color))
+        return tuple(artists)
 
 
-def cross(color: object, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2D:
-    """The mark of a diverged run."""
-    return Line2D(
-        x,
-        y,
-        color=color,  # type: ignore[arg-type]
-        linestyle="none",
-        marker="X",
-        markersize=9,
-        markeredgecolor="white",
-        markeredgewidth=0.8,
+def cross(color: Any, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2D:
+    """Makes the mark of a diverged run.
+
+    Args:
+        color: its colour.
+        x, y: its position; none for a legend.
+
+    Returns:
+        A line that consists of the mark.
+    """
+    mark = Line2D(
+        x, y, linestyle="none", marker="X", markersize=9, markeredgecolor="white", markeredgewidth=0.8
     )
+    mark.set_color(color)
+    return mark
 
 
 def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -> None:
-    """The figure's legend: inside a single panel where it covers nothing, else right of it; below several."""
+    """Adds the legend: inside a single panel where it covers nothing, else right of it; below several.
+
+    Args:
+        figure: the figure, with everything drawn.
+        axes: its panels.
+        entries: of the legend.
+    """
     if not entries:
         return
-    signs, texts = _written(entries, LINE_LENGTH)
+    handles, texts = _handles_and_texts(entries, LINE_LENGTH)
     if len(axes) > 1:
-        _below(figure, *_cut(signs, texts, MOST))
+        _below(figure, *_cut(handles, texts, MOST))
     elif not axes[0].lines:
-        _legend(axes[0], signs, texts, loc="center")
+        _legend(axes[0], handles, texts, loc="center")
     elif len(entries) > INSIDE:
-        _beside(figure, signs, texts)
+        _beside(figure, handles, texts)
     else:
-        figure.draw_without_rendering()  # for the panel's final place
-        if _put_inside(figure, axes[0], signs, texts) > 0:
+        figure.draw_without_rendering()  # for the panel's final position
+        if _put_inside(figure, axes[0], handles, texts) > 0:
             _remove_legend(axes[0])
-            _beside(figure, signs, texts)
+            _beside(figure, handles, texts)
 
 
 def add_below(figure: Figure, entries: Sequence[Entry]) -> None:
-    """A legend below all panels, whatever room there is in them."""
+    """Adds a legend below all panels.
+
+    Args:
+        figure: the figure.
+        entries: of the legend.
+    """
     if entries:
-        _below(figure, *_cut(*_written(entries, LONG_LINE), MOST))
+        _below(figure, *_cut(*_handles_and_texts(entries, LONG_LINE), MOST))
 
 
 def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[Entry]]]) -> None:
-    """Words inside each of several panels, where they cover least; in the middle of an empty one."""
-    figure.draw_without_rendering()  # for the panels' final places
+    """Adds notes inside panels, where they cover the least; in the middle of an empty panel.
+
+    Args:
+        figure: the figure, with everything drawn.
+        notes: a panel and its notes.
+    """
+    figure.draw_without_rendering()  # for the panels' final positions
     for ax, entries in notes:
         if entries and not ax.lines:
-            _legend(ax, *_written(entries, NOTE_LENGTHS[0]), loc="center")
+            _legend(ax, *_handles_and_texts(entries, NOTE_LENGTHS[0]), loc="center")
         for length in NOTE_LENGTHS if entries and ax.lines else ():
-            if _put_inside(figure, ax, *_written(entries, length)) == 0:
+            if _put_inside(figure, ax, *_handles_and_texts(entries, length)) == 0:
                 break
 
 
-def _written(entries: Sequence[Entry], length: int) -> tuple[Signs, list[str]]:
-    """The entries' signs, and their texts in lines of at most `length` characters."""
+def _handles_and_texts(entries: Sequence[Entry], length: int) -> tuple[Handles, list[str]]:
+    """The entries' handles, and their texts in lines of at most `length` characters."""
     return [entry.handles() for entry in entries], [textwrap.fill(entry.text, length) for entry in entries]
 
 
-def _cut(signs: Signs, texts: list[str], count: int) -> tuple[Signs, list[str]]:
+def _cut(handles: Handles, texts: list[str], count: int) -> tuple[Handles, list[str]]:
     """At most `count` entries; when there are more, the last one says how many."""
     if len(texts) <= count:
-        return signs, texts
+        return handles, texts
     rest = f"and {len(texts) - count + 1} more"
-    return [*signs[: count - 1], (Line2D([], [], linestyle="none"),)], [*texts[: count - 1], rest]
+    return [*handles[: count - 1], (Line2D([], [], linestyle="none"),)], [*texts[: count - 1], rest]
 
 
-def _legend(owner: Axes | Figure, signs: Signs, texts: Sequence[str], **options: Any) -> Legend:
-    legend = owner.legend(handles=signs, labels=texts, **options)
-    legend.set_in_layout(isinstance(owner, Figure))  # words inside a panel must not shrink it
+def _legend(owner: Axes | Figure, handles: Handles, texts: Sequence[str], **options: Any) -> Legend:
+    legend = owner.legend(handles=handles, labels=texts, **options)
+    legend.set_in_layout(isinstance(owner, Figure))  # a legend inside a panel must not shrink it
     return legend
 
 
-def _put_inside(figure: Figure, ax: Axes, signs: Signs, texts: Sequence[str]) -> float:
-    """Put a legend where it covers least of the curves; how many points of them that is (inf: no room)."""
-    width, height = _inches(figure, signs, texts, 1)
+def _put_inside(figure: Figure, ax: Axes, handles: Handles, texts: Sequence[str]) -> float:
+    """Puts a legend where it covers the fewest points of the curves; returns their number (inf: no room)."""
+    width, height = _inches(figure, handles, texts, 1)
     panel = ax.get_window_extent()
     pixels = np.array([panel.width, panel.height])
     size = np.array([width, height]) * figure.dpi / pixels  # as fractions of the panel
     if (size > 1 - 2 * GAP).any():
-        _legend(ax, signs, texts, loc="center")
+        _legend(ax, handles, texts, loc="center")
         return math.inf
     points = (_curve_points(ax) - panel.min) / pixels
     room = 1 - 2 * GAP - size
     corners = [GAP + room * place for place in np.array(PLACES)]
     covered = [int(((points > at - GAP) & (points < at + size + GAP)).all(axis=1).sum()) for at in corners]
     best = int(np.argmin(covered))
-    _legend(ax, signs, texts, loc=tuple(corners[best]), borderaxespad=0)
+    _legend(ax, handles, texts, loc=tuple(corners[best]), borderaxespad=0)
     return covered[best]
 
 
@@ -168,22 +183,22 @@ def _curve_points(ax: Axes) -> np.ndarray:
     shown = [each for each in ax.collections if each.get_gid() != BACKGROUND]
     bands = [ax.transData.transform(path.vertices) for each in shown for path in each.get_paths()]
     return np.concatenate(
-        [np.empty((0, 2)), *(_finely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands)]
+        [np.empty((0, 2)), *(_densely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands)]
     )
 
 
-def _finely(xy: np.ndarray) -> np.ndarray:
+def _densely(xy: np.ndarray) -> np.ndarray:
     if len(xy) < 2:
         return xy
     at = np.linspace(0, len(xy) - 1, (len(xy) - 1) * FINE + 1)
     return np.column_stack([np.interp(at, np.arange(len(xy)), xy[:, i]) for i in range(2)])
 
 
-def _beside(figure: Figure, signs: Signs, texts: list[str]) -> None:
-    """Right of the panel, in up to three columns of its height; the figure grows by the legend's width."""
+def _beside(figure: Figure, handles: Handles, texts: list[str]) -> None:
+    """Right of the panel, in up to MOST_BESIDE columns; the figure grows by the legend's width."""
     count = min(len(texts), MOST)
     for columns in (*range(1, MOST_BESIDE), *[MOST_BESIDE] * count):
-        shown = _cut(signs, texts, count)
+        shown = _cut(handles, texts, count)
         width, height = _inches(figure, *shown, columns)
         if height <= figure.get_figheight():
             break
@@ -193,19 +208,19 @@ def _beside(figure: Figure, signs: Signs, texts: list[str]) -> None:
     _legend(figure, *shown, loc="outside right upper", ncols=columns)
 
 
-def _below(figure: Figure, signs: Signs, texts: list[str]) -> None:
-    """Below the panels, in as many columns as their width holds; the figure grows by the legend's height."""
+def _below(figure: Figure, handles: Handles, texts: list[str]) -> None:
+    """Below the panels, in as many columns as fit; the figure grows by the legend's height."""
     for columns in range(min(len(texts), MOST_BELOW), 0, -1):
-        width, height = _inches(figure, signs, texts, columns)
+        width, height = _inches(figure, handles, texts, columns)
         if width <= figure.get_figwidth():
             break
     figure.set_figheight(figure.get_figheight() + height)
-    _legend(figure, signs, texts, loc="outside lower center", ncols=columns)
+    _legend(figure, handles, texts, loc="outside lower center", ncols=columns)
 
 
-def _inches(figure: Figure, signs: Signs, texts: Sequence[str], columns: int) -> tuple[float, float]:
+def _inches(figure: Figure, handles: Handles, texts: Sequence[str], columns: int) -> tuple[float, float]:
     """Width and height of a legend, measured on one that takes no part in the layout."""
-    legend = _legend(figure, signs, texts, loc="center", ncols=columns)
+    legend = _legend(figure, handles, texts, loc="center", ncols=columns)
     box = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
     legend.remove()
     return box.width / figure.dpi, box.height / figure.dpi

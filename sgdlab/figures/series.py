@@ -1,4 +1,4 @@
-"""From recorded runs to what a figure draws: a curve each, and one series for runs that differ by seed."""
+"""From recorded runs to the curves of a figure: one per run, and one series for runs that differ by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,27 +10,21 @@ from numpy.typing import NDArray
 
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.keys import PERCENT, REGRET, SOURCES
-from sgdlab.figures.labels import Labels
+from sgdlab.figures.columns import PERCENT, REGRET, read_table
+from sgdlab.figures.labels import Labels, with_notes
 from sgdlab.figures.spec import Curves
 from sgdlab.records import Run
 
 Values = NDArray[np.float64]
 LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
-TABLES = {
-    "train.csv": Run.train,
-    "eval.csv": Run.eval,
-    "time.csv": Run.time,
-    "trajectory.csv": Run.trajectory,
-}
-FEW = 4  # seeds that a legend names one by one; more are counted
+FEW = 4  # seeds that a legend lists; more are counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
     """One run's points, in their order: `step` (updates), `x` and `y` in the axes' units, all (points,).
 
-    `raw` is y before smoothing. Only finite values are points: there may be none.
+    `raw` is y before smoothing. All values are finite; there may be none.
     """
 
     run: Run
@@ -45,47 +39,66 @@ class Curve:
         return self.run.status == "diverged"
 
     @property
-    def fate(self) -> str:
-        """What a legend has to say of a run that did not come to its end; empty for one that did."""
+    def outcome(self) -> str:
+        """How the run ended, for the legend; empty for a run that is done."""
         return "" if self.run.status == "done" else f"{self.run.status}{_after(self.run)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One entry of a legend: a run, or runs that differ by seed alone; `settings` are those it names.
+    """One entry of a legend: a run, or runs that differ by seed alone.
 
-    The line `x`, `y` (points,) is the run, or the mean of those that did not diverge, where all of them
-    have a value, after `step` updates; `low` and `high` bound the band around it. Each of `lost` diverged
-    and is drawn by itself.
+    Attributes:
+        label: names the settings that tell it from the other series.
+        settings: those settings.
+        band: what the line and its band are, for the legend.
+        outcome: how runs ended that are not done, for the legend.
+        step: (points,), the updates done.
+        x, y: (points,), the run, or the mean of the runs that did not diverge where all of them have a value.
+        low, high: (points,), the ends of the band, if any.
+        raw: (points,), y before smoothing, where it is drawn too.
+        diverged: the runs that diverged; each is drawn as a line of its own.
     """
 
     label: str
     settings: Mapping[str, str]
     band: str
-    fate: str
+    outcome: str
     step: Values
     x: Values
     y: Values
     low: Values | None
     high: Values | None
     raw: Values | None
-    lost: tuple[Curve, ...]
+    diverged: tuple[Curve, ...]
 
-    def text(self, *, fate: bool, more: str = "") -> str:
-        """The entry: the settings, then in parentheses what is drawn and, if asked for, what became of it."""
-        notes = "; ".join(part for part in (self.band, self.fate if fate else "", more) if part)
-        return f"{self.label} ({notes})" if self.label and notes else self.label or notes
+    def text(self, *, outcome: bool, more: str = "") -> str:
+        """Writes the entry of the legend.
 
+        Args:
+            outcome: whether it says how the runs ended.
+            more: a further note.
 
-def source(y: str) -> str:
-    """The file that the column `y` is in, or is made from."""
-    return "train.csv" if y == REGRET.name else SOURCES.get(y, "trajectory.csv")
+        Returns:
+            The label, with the notes in parentheses.
+        """
+        return with_notes(self.label, self.band, self.outcome if outcome else "", more)
 
 
 def read_curve(run: Run, spec: Curves) -> Curve:
-    """A run's values of `spec.y` against `spec.x`. Raises UserError when `spec.x` cannot be had, or regret
-    is not known."""
-    frame = TABLES[source(spec.y)](run)
+    """Reads a run's values of `spec.y` against `spec.x`.
+
+    Args:
+        run: a recorded run.
+        spec: the figure.
+
+    Returns:
+        Its finite points, smoothed; on a logarithmic axis those above 0.
+
+    Raises:
+        UserError: the run does not record `spec.x`, or its regret is unknown.
+    """
+    frame = read_table(run, spec.y)
     step = frame["step"].to_numpy(dtype=np.float64)
     y = _y(run, frame, spec)
     x = _x(run, frame, spec.x) if len(frame) else step
@@ -93,7 +106,7 @@ def read_curve(run: Run, spec: Curves) -> Curve:
     raw = np.clip(y[keep], -LARGEST, LARGEST)
     curve = Curve(run=run, step=step[keep], x=x[keep], y=_smooth(raw, spec.smooth), raw=raw)
     if spec.from_epoch > 0 and len(frame):
-        curve = _where(curve, _x(run, frame, "epochs")[keep] >= spec.from_epoch)
+        curve = _select(curve, _x(run, frame, "epochs")[keep] >= spec.from_epoch)
     return _on_log_axes(curve, spec) if spec.logx or spec.logy else curve
 
 
@@ -119,7 +132,7 @@ def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
     return np.asarray(np.cumsum(frame["loss"].to_numpy(dtype=np.float64)) / count - least)
 
 
-def _where(curve: Curve, keep: "NDArray[np.bool_]") -> Curve:
+def _select(curve: Curve, keep: "NDArray[np.bool_]") -> Curve:
     """The points of a curve that are kept: (points,) of bool."""
     return Curve(run=curve.run, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
 
@@ -132,7 +145,7 @@ def _on_log_axes(curve: Curve, spec: Curves) -> Curve:
         keep &= curve.x > least
     if spec.logy:
         keep &= (curve.y > least) & (curve.raw > least)
-    return _where(curve, keep)
+    return _select(curve, keep)
 
 
 def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
@@ -143,8 +156,8 @@ def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
         return _seconds(run, step)
     if x == "epochs" and "train_loss" in frame:
         return frame["epoch"].to_numpy(dtype=np.float64)
-    known = "samples" in frame
-    samples = frame["samples"].to_numpy(dtype=np.float64) if known else _samples(run, step)
+    recorded = "samples" in frame
+    samples = frame["samples"].to_numpy(dtype=np.float64) if recorded else _samples(run, step)
     if x == "samples":
         return samples
     size = run.info.get("train_size")
@@ -161,7 +174,7 @@ def _samples(run: Run, step: Values) -> Values:
     size, per_epoch = run.info.get("train_size"), run.info.get("batches_per_epoch")
     if not size or not per_epoch:
         train = run.train()
-        return _between(step, train["step"], train["samples"])
+        return _interpolate(step, train["step"], train["samples"])
     batch = run.settings.get("batch_size")
     batch = float(size if batch == "full" or batch is None else batch)
     return np.asarray(step // per_epoch * min(per_epoch * batch, size) + step % per_epoch * batch)
@@ -174,18 +187,18 @@ def _seconds(run: Run, step: Values) -> Values:
             f"{run.folder} has no times to draw against (recorded baselines keep no time.csv);\n"
             f"choose another x axis: samples, steps or epochs"
         )
-    return _between(step, time["step"], time["seconds"])
+    return _interpolate(step, time["step"], time["seconds"])
 
 
-def _between(step: Values, at: "pd.Series[int]", values: "pd.Series[float]") -> Values:
+def _interpolate(step: Values, at: "pd.Series[int]", values: "pd.Series[float]") -> Values:
     """`values`, known at the steps `at` and 0 at step 0, between them; NaN after the last, not a guess."""
     known = np.concatenate([[0.0], at.to_numpy(dtype=np.float64)])
-    there = np.concatenate([[0.0], values.to_numpy(dtype=np.float64)])
-    return np.asarray(np.interp(step, known, there, right=np.nan), dtype=np.float64)
+    heights = np.concatenate([[0.0], values.to_numpy(dtype=np.float64)])
+    return np.asarray(np.interp(step, known, heights, right=np.nan), dtype=np.float64)
 
 
 def _smooth(y: Values, points: int) -> Values:
-    """The mean over the last `points` values, at the start over those there are.
+    """The mean over the last `points` values, at the start over fewer.
 
     Each mean is a sum of its own: a running sum would carry a spike's rounding error on for ever.
     """
@@ -196,27 +209,41 @@ def _smooth(y: Values, points: int) -> Values:
     return np.concatenate([start, np.lib.stride_tricks.sliding_window_view(y, points).mean(axis=1)])
 
 
-def series(curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth: int = 1) -> list[Series]:
-    """The curves as entries of a legend, in their order; seeds together, unless `band` is none."""
+def group_seeds(
+    curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth: int = 1
+) -> list[Series]:
+    """Groups curves into entries of a legend.
+
+    Args:
+        curves: a curve for each run.
+        labels: of the runs of the figure.
+        band: `minmax`, a quantile, or `none`, which keeps runs that differ by seed alone apart.
+        smooth: points of the moving mean; above 1 the raw curve is kept too.
+
+    Returns:
+        The series, in the order of the curves.
+    """
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
         settings = {
             k: format_value(v) for k, v in curve.run.settings.items() if k != "seed" or band == "none"
         }
         groups.setdefault(str([curve.run.case, *sorted(settings.items())]), []).append(curve)
-    found = []
+    result: list[Series] = []
     for group in groups.values():
         seeds = {curve.run.settings.get("seed") for curve in group}
         if len(group) > 1 and len(seeds) == len(group):
-            found.append(_of_seeds(group, labels, band, smooth))
+            result.append(_mean_of_seeds(group, labels, band, smooth))
         else:
             tails = _tails([curve.run.folder for curve in group])  # the same settings recorded twice
-            found += [_alone(*each, labels, smooth) for each in zip(group, tails, strict=True)]
-    return found
+            result += [
+                _one_run(curve, tail, labels, smooth) for curve, tail in zip(group, tails, strict=True)
+            ]
+    return result
 
 
 def _tails(folders: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that are all different; one folder needs no name."""
+    """The shortest ends of the paths that differ from one another; a single folder needs no name."""
     paths = [folder.resolve() for folder in folders]
     for parts in range(max(len(path.parts) for path in paths) + 1):
         tails = ["/".join(path.parts[len(path.parts) - parts :]) for path in paths]
@@ -225,40 +252,39 @@ def _tails(folders: Sequence[Path]) -> list[str]:
     return tails
 
 
-def _alone(curve: Curve, folder: str, labels: Labels, smooth: int) -> Series:
+def _one_run(curve: Curve, folder: str, labels: Labels, smooth: int) -> Series:
     empty = np.empty(0)
     return Series(
         label=labels.text(curve.run, seed=True, more=folder),
         settings=labels.settings(curve.run, seed=True),
         band="",
-        fate=curve.fate,
+        outcome=curve.outcome,
         step=empty if curve.diverged else curve.step,
         x=empty if curve.diverged else curve.x,
         y=empty if curve.diverged else curve.y,
         low=None,
         high=None,
         raw=curve.raw if smooth > 1 and not curve.diverged else None,
-        lost=(curve,) if curve.diverged else (),
+        diverged=(curve,) if curve.diverged else (),
     )
 
 
-def _of_seeds(group: Sequence[Curve], labels: Labels, band: str | float, smooth: int) -> Series:
-    alive = [curve for curve in group if not curve.diverged]
-    lost = tuple(curve for curve in group if curve.diverged)
-    step, x, values = _common(alive)
-    low, high = bounds(values, band) if len(alive) > 1 and len(x) else (None, None)
+def _mean_of_seeds(group: Sequence[Curve], labels: Labels, band: str | float, smooth: int) -> Series:
+    finished = [curve for curve in group if not curve.diverged]
+    step, x, values = _common(finished)
+    low, high = bounds(values, band) if len(finished) > 1 and len(x) else (None, None)
     return Series(
         label=labels.text(group[0].run, seed=False),
         settings=labels.settings(group[0].run, seed=False),
-        band=_band_text(alive, band),
-        fate=_fates(group),
+        band=_band_text(finished, band),
+        outcome=_outcomes(group),
         step=step,
         x=x,
-        y=values.mean(axis=0) if alive else np.empty(0),
+        y=values.mean(axis=0) if finished else np.empty(0),
         low=low,
         high=high,
-        raw=alive[0].raw if smooth > 1 and len(alive) == 1 else None,
-        lost=lost,
+        raw=finished[0].raw if smooth > 1 and len(finished) == 1 else None,
+        diverged=tuple(curve for curve in group if curve.diverged),
     )
 
 
@@ -278,41 +304,49 @@ def _common(curves: Sequence[Curve]) -> tuple[Values, Values, Values]:
 
 
 def bounds(values: Values, band: str | float) -> tuple[Values, Values]:
-    """The band's ends (points,) over `values` (seeds, points)."""
+    """Computes the ends of a band.
+
+    Args:
+        values: (seeds, points).
+        band: `minmax`, or the quantile q of the q to 1 - q band.
+
+    Returns:
+        The lower and the upper end, (points,).
+    """
     if isinstance(band, str):
         return values.min(axis=0), values.max(axis=0)
     low, high = np.quantile(values, [band, 1 - band], axis=0)
     return low, high
 
 
-def _band_text(alive: Sequence[Curve], band: str | float) -> str:
-    if len(alive) < 2:
-        return f"seed {alive[0].run.settings['seed']}" if alive else ""
+def _band_text(finished: Sequence[Curve], band: str | float) -> str:
+    if len(finished) < 2:
+        return f"seed {finished[0].run.settings['seed']}" if finished else ""
     shade = "min-max" if isinstance(band, str) else f"{100 * band:g}-{100 * (1 - band):g} %"
-    return f"mean of {len(alive)} seeds, {shade} shaded"
+    return f"mean of {len(finished)} seeds, {shade} shaded"
 
 
-def _fates(group: Sequence[Curve]) -> str:
-    """What became of the seeds that did not come to their end, by what became of them."""
+def _outcomes(group: Sequence[Curve]) -> str:
+    """How the seeds ended that are not done, by status."""
     kinds: dict[str, list[Run]] = {}
     for curve in group:
-        if curve.fate:
+        if curve.outcome:
             kinds.setdefault(curve.run.status, []).append(curve.run)
-    return "; ".join(_fate(status, runs, len(group)) for status, runs in kinds.items())
+    return "; ".join(_outcome(status, runs, len(group)) for status, runs in kinds.items())
 
 
-def _fate(status: str, runs: Sequence[Run], of: int) -> str:
+def _outcome(status: str, runs: Sequence[Run], count: int) -> str:
     if len(runs) == 1:
         return f"seed {runs[0].settings['seed']} {status}{_after(runs[0])}"
-    if len(runs) == of:
-        who = f"all {of} seeds"
+    if len(runs) == count:
+        subject = f"all {count} seeds"
     elif len(runs) <= FEW:
-        who = f"seeds {', '.join(str(run.settings['seed']) for run in runs)}"
+        subject = f"seeds {', '.join(str(run.settings['seed']) for run in runs)}"
     else:
-        who = f"{len(runs)} of {of} seeds"
+        subject = f"{len(runs)} of {count} seeds"
     steps = [run.metrics.get("step") or 0 for run in runs]
     first, last = min(steps), max(steps)
-    return f"{who} {status} after step{f' {first:.0f}' if first == last else f's {first:.0f}-{last:.0f}'}"
+    return f"{subject} {status} after step{f' {first:.0f}' if first == last else f's {first:.0f}-{last:.0f}'}"
 
 
 def _after(run: Run) -> str:

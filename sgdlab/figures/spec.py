@@ -1,4 +1,4 @@
-"""What a figure shows: one frozen spec for each kind, filled by an experiment's `figure:` and by options."""
+"""Specifications of figures, one class per kind, filled by an experiment's `figure:` and by options."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -6,37 +6,17 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from sgdlab.analysis.theory import METHODS
-from sgdlab.base.checks import (
-    Anything,
-    Bool,
-    Check,
-    Choice,
-    Int,
-    ListOf,
-    LiteralOr,
-    Number,
-    Optional,
-    Text,
-)
+from sgdlab.base.checks import Anything, Bool, Check, Choice, Int, ListOf, LiteralOr, Number, Optional, Text
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.keys import (
-    SHRINKING,
-    X_AXES,
-    Drawn,
-    Interval,
-    Labelled,
-    Names,
-    Title,
-    checks_of,
-    normalise,
-)
+from sgdlab.figures.checks import ColumnName, Interval, LabelledNumbers, Names, Title, checks_of, normalise
+from sgdlab.figures.columns import SHRINKING, X_AXES
 
 MOST_PANES = 20  # of a grid
 
 
 class Panes:
-    """The columns of a grid: each a name, or a mapping such as {y: test_loss, from_epoch: 5}."""
+    """A list of the columns of a grid: names, or mappings such as {y: test_loss, from_epoch: 5}."""
 
     def __call__(self, value: Any) -> tuple["Pane", ...]:
         members = ListOf(Anything())(value)
@@ -63,16 +43,16 @@ BAND = Annotated[
 LIMITS = Annotated[tuple[float, float] | None, Optional(Interval())]
 NAME = Annotated[str | None, Optional(Text())]
 FLAG = Annotated[bool, Bool()]
-LEVELS = Annotated[tuple[tuple[str, float], ...], Labelled(inner=Number())]
+LEVELS = Annotated[tuple[tuple[str, float], ...], LabelledNumbers(inner=Number())]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureSpec:
-    """How runs are drawn; what every kind of figure knows. An illegal value raises ValueError naming its key.
+    """The keys of every kind of figure. An illegal value raises ValueError, which names its key.
 
     title             null: the settings that all runs share; empty: none
-    x_title, y_title  what the axes say; null: what they show, with its unit
-    size              width and height in inches, to which a legend outside is added; null: as needed
+    x_title, y_title  titles of the axes; null: the quantity, with its unit
+    size              width and height in inches, without a legend outside; null: as needed
     """
 
     kind: ClassVar[str]
@@ -81,7 +61,7 @@ class FigureSpec:
     y_title: NAME = None
     size: Annotated[
         tuple[float, float] | None,
-        Optional(ListOf(Number(low=2, high=50), length=2)),  # below 2 inches the words leave no room
+        Optional(ListOf(Number(low=2, high=50), length=2)),  # below 2 inches titles leave no room
     ] = None
 
     def __post_init__(self) -> None:
@@ -90,7 +70,7 @@ class FigureSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panelled(FigureSpec):
-    """A figure that may have several panels.
+    """The keys of figures that can have several panels.
 
     panels       a setting, or `case`: one panel for each of its values; null: one panel
     panel_title  a template such as "lr-{lr:g} mt-{momentum}" (sgdlab.figures.titles); null: "KEY=value"
@@ -107,13 +87,13 @@ class Curves(Panelled):
     x           samples, steps, epochs or seconds
     y           a column of train.csv, eval.csv, time.csv or trajectory.csv (a weight too: w0), or regret
     baseline    the comparator's mean loss, which regret is counted from; null: f* of run.json
-    from_epoch  what comes before is left out
-    smooth      mean over the last so many logged points; 1: none
+    from_epoch  the first epoch shown
+    smooth      points of the moving mean of logged values; 1: none
     band        runs that differ by seed alone become their mean with a band: minmax, or a quantile q in
                 (0, 0.5) for the q to 1-q band; none: each is a line of its own
     logx, logy  logarithmic axes
-    ylim        lower and upper end of the y axis, in its unit; null: what the runs need
-    rates       label of the legend -> factor of the error a step, as theory has it; dashed (y: gap, distance)
+    ylim        limits of the y axis, in its unit; null: as the runs need
+    rates       label of the legend -> theoretical factor of the error per step; dashed (y: gap, distance)
     levels      label -> value of y at which a dotted line is drawn, in the colour of the line of that label
     legend      the settings that the legend names; null: all in which the runs differ
     best        a setting: of runs that differ in it and the seed alone, only those at its best value are
@@ -121,8 +101,8 @@ class Curves(Panelled):
     """
 
     kind = "curves"
-    x: Annotated[str, Choice(X_AXES)] = "samples"
-    y: Annotated[str, Drawn()] = "loss"
+    x: Annotated[str, Choice(tuple(X_AXES))] = "samples"
+    y: Annotated[str, ColumnName()] = "loss"
     baseline: Annotated[float | None, Optional(Number())] = None
     from_epoch: Annotated[float, Number(low=0)] = 0.0
     smooth: Annotated[int, Int(low=1)] = 1
@@ -130,7 +110,9 @@ class Curves(Panelled):
     logx: FLAG = False
     logy: FLAG = False
     ylim: LIMITS = None
-    rates: Annotated[tuple[tuple[str, float], ...], Labelled(inner=Number(low=0, low_open=True, high=2))] = ()
+    rates: Annotated[
+        tuple[tuple[str, float], ...], LabelledNumbers(inner=Number(low=0, low_open=True, high=2))
+    ] = ()
     levels: LEVELS = ()
     legend: Annotated[tuple[str, ...] | None, Optional(Names())] = None
     best: NAME = None
@@ -144,9 +126,9 @@ class Curves(Panelled):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pane:
-    """One panel of a grid: a column, and what of it is shown (see `Curves`)."""
+    """One panel of a grid: a column, and its keys as in `Curves`."""
 
-    y: Annotated[str, Drawn()]
+    y: Annotated[str, ColumnName()]
     from_epoch: Annotated[float, Number(low=0)] = 0.0
     logy: FLAG = False
     ylim: LIMITS = None
@@ -158,14 +140,14 @@ class Pane:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Grid(FigureSpec):
-    """Several columns of the same runs, a panel each; the rest as in `Curves`.
+    """Several columns of the same runs, one per panel; other keys as in `Curves`.
 
-    columns  each a name, or {y: NAME, from_epoch: 5, logy: true, ylim: [0, 1], title: TEXT}
+    columns  names, or mappings {y: NAME, from_epoch: 5, logy: true, ylim: [0, 1], title: TEXT}
     """
 
     kind = "grid"
     columns: Annotated[tuple[Pane, ...], Panes()] = (Pane(y="train_loss"), Pane(y="test_loss"))
-    x: Annotated[str, Choice(X_AXES)] = "epochs"
+    x: Annotated[str, Choice(tuple(X_AXES))] = "epochs"
     smooth: Annotated[int, Int(low=1)] = 1
     band: BAND = "minmax"
     logx: FLAG = False
@@ -173,12 +155,12 @@ class Grid(FigureSpec):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trajectories(Panelled):
-    """The paths of runs with two weights over contours of what they minimise.
+    """The paths of runs with two weights over contours of the function that they minimise.
 
     x_title, y_title  the names of the weights; null: w0, w1
-    lengths           the legend says how long each path is, and the straight line to the minimum
-    contours          lines of equal height, each the same factor above the one before; 0: none
-    xlim, ylim        ends of the axes; null: what the paths and the minimum need
+    lengths           whether the legend states the length of each path and of the straight line
+    contours          number of contours, whose heights form a geometric sequence; 0: none
+    xlim, ylim        limits of the axes; null: as the paths and the minimum need
     """
 
     kind = "trajectories"
@@ -192,14 +174,14 @@ class Trajectories(Panelled):
 class Sweep(Panelled):
     """A number of each run against a setting, one line for each value of another.
 
-    x           a setting that is a number; null: the x that measured quantities have in measure.csv
+    x           a setting that is a number; null: the x of measured quantities in measure.csv
     value       a number of run.json (loss, test_accuracy, ...), a column of trajectory.csv, `rate` (the
-                factor of the distance a step), or a quantity of measure.csv; or a list of these
+                factor of the distance per step), or a quantity of measure.csv; or a list of these
     tail        the mean of the value's column over the last part of the run, in (0, 1]; null: its end
     lines       a setting or `case`; null: all settings in which the runs differ, but for x
-    theory      a quantity of measure.csv that is drawn dashed beside each line
-    band        as in curves      logx, logy  logarithmic axes      ylim  ends of the y axis
-    levels      label -> value at which a dotted line is drawn
+    theory      a quantity of measure.csv, drawn as a dashed line
+    band        as in curves      logx, logy  logarithmic axes      ylim  limits of the y axis
+    levels      label -> value of a dotted line
     """
 
     kind = "sweep"
@@ -224,10 +206,10 @@ class Heatmap(Panelled):
     """A number of each run as a colour, over two settings.
 
     x, y        settings that are numbers
-    value       `rate`: the factor of the distance a step over the second half of a run's path; or as in sweep
-    theory      a method of sgdlab.analysis.theory whose optimum and limit of stability are drawn in
+    value       `rate`: the factor of the distance per step over the second half of a path; or as in sweep
+    theory      a method of sgdlab.analysis.theory whose optimum and stability limit are drawn
     curvature   least and largest eigenvalue, for `theory`; null: those of the Hessian in run.json
-    logx, logy  logarithmic axes      clim  ends of the scale of colours
+    logx, logy  logarithmic axes      clim  limits of the scale of colours
     """
 
     kind = "heatmap"
@@ -252,23 +234,29 @@ KINDS: dict[str, type[FigureSpec]] = {
     "sweep": Sweep,
     "heatmap": Heatmap,
 }
-MOVING = ("trajectories", "curves", "grid")  # kinds that grow with the steps of their runs
-# Of an animation: frames a second (viewers slow down what is faster), and frames at most.
+MOVING = ("trajectories", "curves", "grid")  # kinds that can be animated
+# Of an animation: frames per second (viewers slow down faster ones), and the most frames.
 SPEED: dict[str, Check] = {"fps": Number(low=1, high=50), "frames": Int(low=2, high=200)}
 
-# What a figure keeps when an option makes it one of another kind.
+# Keys that a figure keeps when an option changes its kind.
 KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")
 
 
 def read_spec(
-    raw: Mapping[str, Any],
-    *,
-    base: FigureSpec | None = None,
-    name: Callable[[str], str] = "figure.{}".format,
+    raw: Mapping[str, Any], *, base: FigureSpec | None = None, name: Callable[[str], str] = "figure.{}".format
 ) -> FigureSpec:
-    """`base` with the keys of `raw` changed. Raises UsageError for an unknown key or an illegal value.
+    """Reads the specification of a figure.
 
-    `name` says how the person wrote a key: `figure.smooth` in YAML, `--smooth` as an option.
+    Args:
+        raw: key -> value as written; `kind` selects the class.
+        base: the figure whose keys `raw` changes; None for curves with their defaults.
+        name: writes a key as the user did, for errors: `figure.smooth` in YAML, `--smooth` as an option.
+
+    Returns:
+        The specification.
+
+    Raises:
+        UsageError: a key is unknown or a value illegal.
     """
     base = base or Curves()
     kind = raw.get("kind", base.kind)
@@ -291,7 +279,15 @@ def read_spec(
 
 
 def check_moving(spec: FigureSpec, path: Path) -> None:
-    """Raise UsageError when a figure has nothing that an animation could show growing."""
+    """Checks that a figure can be animated.
+
+    Args:
+        spec: the figure.
+        path: the file of the animation, for the error.
+
+    Raises:
+        UsageError: figures of this kind do not change with the steps of their runs.
+    """
     if spec.kind not in MOVING:
         raise UsageError(
             f"{path}: a figure of kind {spec.kind} does not move, one of kind {', '.join(MOVING)} does;\n"
@@ -300,7 +296,15 @@ def check_moving(spec: FigureSpec, path: Path) -> None:
 
 
 def check_options(raw: Mapping[str, Any], *, name: Callable[[str], str]) -> None:
-    """Raise UsageError when no figure can have these keys: before it is known which one they change."""
+    """Checks keys before the figure that they change is known.
+
+    Args:
+        raw: key -> value as written.
+        name: writes a key as the user did, for errors.
+
+    Raises:
+        UsageError: no figure can have these keys.
+    """
     kinds = [raw["kind"]] if "kind" in raw else list(KINDS)
     refusals = []
     for kind in kinds:

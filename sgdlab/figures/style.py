@@ -1,4 +1,4 @@
-"""How every figure looks: colours, line styles, sizes. The one place to change any of them."""
+"""The style of all figures: colours, line styles, sizes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,15 @@ from typing import Any
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.2, 1, 1.2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "*")
-MOST_NAMED = 2 * len(COLORS)  # lines that colours and dashes keep apart; more are shaded by their order,
-MOST_NAMES = 4 * len(COLORS)  # but lines of names, which have no order, only from here on
+MOST_ORDERED = 2 * len(COLORS)  # lines that differ in numbers; more are shaded by their order
+MOST_NAMED = 4 * len(COLORS)  # lines that differ in names, which have no order; more are shaded too
 
 PANEL = (3.3, 2.9)  # inches, of one panel among several
 SINGLE = (7.2, 4.4)  # inches, of a figure with one panel
 PANELS_A_ROW = 4
 DPI = 150
 
-# Only what is not matplotlib's default, upon which these are laid whatever a user's matplotlibrc says.
+# Differences from matplotlib's defaults; a user's matplotlibrc is ignored.
 RC: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -44,7 +44,7 @@ RC: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LineStyle:
-    """What tells one line from the others. `marked`: its marker stands on it now and then."""
+    """The style of a line. `marked`: some of its points carry the marker."""
 
     color: Any
     dash: Any
@@ -55,9 +55,9 @@ class LineStyle:
 def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
     """A style for each line, given the settings in which the lines differ.
 
-    A few lines have a colour each. More that are a full grid of two settings take their colour from one
-    and their dashes from the other; else colours start again with other dashes. Very many are shaded by
-    their order, in which neighbours look alike.
+    Up to seven lines have a colour each. More lines that form a full grid of two settings take their colour
+    from one setting and their dashes from the other; else colours repeat with other dashes. Still more lines
+    are shaded by their order, so that neighbours look alike.
     """
     count = len(lines)
     if count <= len(COLORS):
@@ -65,7 +65,7 @@ def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
     crossed = _crossed(lines)
     if crossed:
         return [_style(COLORS[i], j) for i, j in crossed]
-    if count <= (MOST_NAMED if _ordered(lines) else MOST_NAMES):
+    if count <= (MOST_ORDERED if _ordered(lines) else MOST_NAMED):
         return [_named(i) for i in range(count)]
     from matplotlib import colormaps
 
@@ -73,14 +73,19 @@ def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
     return [_style(colormaps["viridis"](last * i / (count - 1)), i % len(DASHES)) for i in range(count)]
 
 
+def styles_by_label(lines: Mapping[str, Mapping[str, str]]) -> dict[str, LineStyle]:
+    """The style of each line, from label -> settings in which the lines differ."""
+    return dict(zip(lines, line_styles(list(lines.values())), strict=True))
+
+
 def _named(i: int) -> LineStyle:
-    """The i-th of lines that start again with the first colour; those of one colour have other marks too."""
+    """The i-th line where colours repeat; lines of one colour differ in dashes and marks."""
     kind = i // len(COLORS)
     return _style(COLORS[i % len(COLORS)], kind, MARKERS[(i + kind) % len(MARKERS)])
 
 
 def _ordered(lines: Sequence[Mapping[str, str]]) -> bool:
-    """Whether all that tells the lines apart is numbers."""
+    """Whether the lines differ in numbers alone."""
     return all(re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", value) for line in lines for value in line.values())
 
 
@@ -89,7 +94,7 @@ def _style(color: Any, kind: int, marker: str = "") -> LineStyle:
 
 
 def _crossed(lines: Sequence[Mapping[str, str]]) -> list[tuple[int, int]]:
-    """Each line as (which colour, which dash) when two settings differ and all their pairs are there."""
+    """(colour, dash) of each line where two settings differ and all their pairs occur."""
     keys = list(lines[0])
     if len(keys) != 2 or any(list(line) != keys for line in lines):
         return []

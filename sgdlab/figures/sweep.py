@@ -13,36 +13,38 @@ from matplotlib.patches import Rectangle
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures import guides
-from sgdlab.figures.axes import grid, padded, plain_decades
-from sgdlab.figures.labels import CASE, Labels, resolve_setting, setting, split
-from sgdlab.figures.layout import Drawing, laid_out, set_titles
+from sgdlab.figures import reference_lines
+from sgdlab.figures.axes import label_decades, make_panels, padded_limits
+from sgdlab.figures.labels import CASE, Labels, resolve_setting, setting_text, with_notes
+from sgdlab.figures.layout import Drawing, fit_layout, set_titles
 from sgdlab.figures.legend import Entry, add_legend, cross
-from sgdlab.figures.series import bounds
-from sgdlab.figures.spec import Sweep
-from sgdlab.figures.style import LineStyle, line_styles
-from sgdlab.figures.titles import common_title, title_of_panel
-from sgdlab.figures.values import (
-    check_known,
-    measured,
-    number,
-    place,
+from sgdlab.figures.panels import panel_keys, split_panels
+from sgdlab.figures.run_values import (
+    axis_value,
+    check_values,
+    measured_values,
+    run_value,
     setting_key,
     setting_title,
     value_title,
 )
+from sgdlab.figures.series import bounds
+from sgdlab.figures.spec import Sweep
+from sgdlab.figures.style import LineStyle, styles_by_label
+from sgdlab.figures.titles import VALUES_ALONE, figure_title
 from sgdlab.records import Run, differing
 
-BARE = (CASE, "dataset", "model", "loss", "optimizer", "scheduler")  # their values say what they are
-HUGE = 1e6  # times the median: such a number is shown at the edge, as it would flatten all others
-STACK, STACKS = 0.045, 0.3  # of the panel's height: each of several marks at its upper edge, and all of them
-MANY, TALL = 8, (7.2, 5.6)  # of so many lines, a single panel is so large (inches)
+BARE = (CASE, *VALUES_ALONE, "scheduler")  # settings whose values label a line without the setting
+HUGE = 1e6  # times the median: a larger number is marked at the edge, as it would flatten the others
+STACK, STACKS = 0.045, 0.3  # of the panel's height: one mark at its upper edge, and all marks together
+MANY, TALL = 8, (7.2, 5.6)  # from this many lines on, a single panel has this size (inches)
 GREY = "#555555"
+Point = tuple[str, float | None, float]
 
 
 @dataclass(kw_only=True)
 class Line:
-    """One line: at each x the runs there and their numbers (inf: diverged), and what theory says."""
+    """One line: at each x its runs and their numbers (inf: diverged), and the value of theory."""
 
     label: str
     settings: dict[str, str]
@@ -51,7 +53,13 @@ class Line:
     theory: dict[float, float] = field(default_factory=dict)
 
     def add(self, x: float, run: Run, value: float) -> None:
-        """One more number."""
+        """Adds a point.
+
+        Args:
+            x: its position.
+            run: the run.
+            value: its number.
+        """
         self.runs.setdefault(x, []).append(run)
         self.values.setdefault(x, []).append(value)
 
@@ -69,61 +77,74 @@ class Panel:
 
 
 def draw_sweep(runs: Sequence[Run], spec: Sweep) -> Drawing:
-    """Draw a number of each run. Raises UserError when there is none, UsageError when it cannot be so."""
-    rows = {id(run): _rows(run, spec) for run in runs}
-    drawn = [run for run in runs if rows[id(run)]]
-    check_known(spec.value, runs, any(math.isfinite(y) for each in rows.values() for _, _, y in each))
+    """Draws a number of each run against a setting.
+
+    Args:
+        runs: the runs, in the order of the legend.
+        spec: the figure.
+
+    Returns:
+        The drawing.
+
+    Raises:
+        UserError: no run has the number.
+        UsageError: the runs cannot be drawn in this way.
+    """
+    points = {id(run): _points(run, spec) for run in runs}
+    drawn = [run for run in runs if points[id(run)]]
+    check_values(spec.value, runs, any(math.isfinite(y) for each in points.values() for _, _, y in each))
     x_key = None if _over_measured(spec, drawn) else setting_key(spec.x, drawn, key="x", kind="sweep")
-    groups = split(drawn, spec.panels)
-    key = [resolve_setting(spec.panels, drawn, said=f"panels={spec.panels}")] if spec.panels else []
-    panels = []
-    for value, group in groups.items():
-        lines = _lines(group, drawn, rows, x_key, key, spec)
-        panels.append(Panel(title=title_of_panel(spec, value, key, group, drawn), lines=tuple(lines)))
-    title = common_title(drawn) if spec.title is None else spec.title
+    groups = split_panels(drawn, spec)
+    by = resolve_setting(spec.lines, drawn, said=f"lines={spec.lines}") if spec.lines else None
+    labels = Labels(drawn, skip=[*panel_keys(drawn, spec), *([x_key] if x_key else [])])
+    panels = [
+        Panel(title=group.title, lines=tuple(_lines(group.runs, points, x_key, by, labels, spec)))
+        for group in groups
+    ]
     x_title = spec.x_title or (setting_title(x_key) if x_key else "x")
-    figure = laid_out(lambda: _draw(panels, title, x_title, spec))
-    empty = tuple(run for run in runs if not rows[id(run)])
+    figure = fit_layout(lambda: _draw(panels, figure_title(drawn, spec), x_title, spec))
+    empty = tuple(run for run in runs if not points[id(run)])
     return Drawing(figure=figure, drawn=tuple(drawn), empty=empty, lacking=", ".join(spec.value))
 
 
 def _over_measured(spec: Sweep, runs: Sequence[Run]) -> bool:
-    """Whether the x axis is that of the measured quantities themselves."""
+    """Whether the x axis shows the x of measure.csv."""
     return spec.x is None and any(
-        None not in measured(run, name) for run in runs for name in spec.value if measured(run, name)
+        values and None not in values
+        for run in runs
+        for name in spec.value
+        for values in [measured_values(run, name)]
     )
 
 
-def _rows(run: Run, spec: Sweep) -> list[tuple[str, float | None, float]]:
-    """What there is of a run: name of the number, its own x if it has one, its value (inf: diverged)."""
-    found: list[tuple[str, float | None, float]] = []
+def _points(run: Run, spec: Sweep) -> list[Point]:
+    """A run's points: the name of the number, its own x if it has one, its value (inf: diverged)."""
+    points: list[Point] = []
     for name in spec.value:
-        own = measured(run, name) if spec.x is None else {}
-        found += [(name, x, value) for x, value in own.items() if x is not None]
-        if not own:
-            value = number(run, name, spec.tail)
-            found += [] if math.isnan(value) else [(name, None, value)]
-    return found
+        quantity = measured_values(run, name) if spec.x is None else {}
+        points += [(name, x, value) for x, value in quantity.items() if x is not None]
+        if not quantity and not math.isnan(value := run_value(run, name, spec.tail)):
+            points.append((name, None, value))
+    return points
 
 
 def _lines(
-    group: Sequence[Run],
-    every: Sequence[Run],
-    rows: Mapping[int, list[tuple[str, float | None, float]]],
+    runs: Sequence[Run],
+    points: Mapping[int, list[Point]],
     x_key: str | None,
-    panel_key: Sequence[str],
+    by: str | None,
+    labels: Labels,
     spec: Sweep,
 ) -> list[Line]:
-    by = resolve_setting(spec.lines, every, said=f"lines={spec.lines}") if spec.lines else None
-    labels = Labels(every, skip=[*panel_key, *([x_key] if x_key else [])])
     lines: dict[str, Line] = {}
-    for run in group:
-        own, settings = _name(run, by, labels)
-        theory = measured(run, spec.theory).get(None) if spec.theory else None
-        for name, own_x, value in rows[id(run)]:
-            label = own if len(spec.value) == 1 else ", ".join(part for part in (own, name) if part)
+    for run in runs:
+        run_label, settings = _name(run, by, labels)
+        theory = measured_values(run, spec.theory).get(None) if spec.theory else None
+        for name, own_x, value in points[id(run)]:
+            parts = [run_label] if len(spec.value) == 1 else [part for part in (run_label, name) if part]
+            label = ", ".join(parts)
             line = lines.setdefault(label, Line(label=label, settings={**settings, "value": name}))
-            x = own_x if own_x is not None else place(run, str(x_key), said=f"x={spec.x}")
+            x = own_x if own_x is not None else axis_value(run, str(x_key), said=f"x={spec.x}")
             line.add(x, run, value)
             if theory is not None:
                 line.theory[x] = theory
@@ -135,12 +156,12 @@ def _lines(
 def _name(run: Run, by: str | None, labels: Labels) -> tuple[str, dict[str, str]]:
     if by is None:
         return labels.text(run, seed=False), labels.settings(run, seed=False)
-    value = setting(run, by)
+    value = setting_text(run, by)
     return value if by in BARE else f"{by.rpartition('.')[2]}={value}", {by: value}
 
 
 def _check_seeds(line: Line, spec: Sweep) -> None:
-    """Runs at one place of a line may differ by seed alone: anything else would be averaged away unseen."""
+    """Refuses to average runs that differ in more than the seed."""
     for x, runs in line.runs.items():
         keys = [key for key in differing(runs) if key != "seed"]
         if keys:
@@ -153,47 +174,38 @@ def _check_seeds(line: Line, spec: Sweep) -> None:
 
 
 def _draw(panels: Sequence[Panel], title: str, x_title: str, spec: Sweep) -> Figure:
-    every = [line for panel in panels for line in panel.lines]
-    known = {line.label: line.settings for line in every}
-    seeds = {len(values) for line in every for values in line.values.values()}
+    all_lines = [line for panel in panels for line in panel.lines]
+    settings = {line.label: line.settings for line in all_lines}
+    seeds = {len(values) for line in all_lines for values in line.values.values()}
     names = [spec.y_title or value_title(spec.value, spec.tail)]
     if len(seeds) == 1 and seeds != {1}:
         names = [f"{names[0]},\nmean of {seeds.pop()} seeds"]
-    size = spec.size or (TALL if len(panels) == 1 and len(known) >= MANY else None)
-    figure, axes = grid(len(panels), size, x_title, names)
-    looks = dict(zip(known, line_styles(list(known.values())), strict=True))
-    top = _top(every, spec)
+    size = spec.size or (TALL if len(panels) == 1 and len(settings) >= MANY else None)
+    figure, axes = make_panels(len(panels), size, x_title, names)
+    styles = styles_by_label(settings)
+    top = _top(all_lines, spec)
     most = max((_most_marks(panel.lines, top) for panel in panels), default=0)
     stack = min(STACK, STACKS / most) if most else 0.0
-    _set_limits(axes[0], every, spec, top, stack * most)
+    _set_limits(axes[0], all_lines, spec, top, stack * most)
     set_titles(figure, axes, [panel.title for panel in panels], title)
     for ax, panel in zip(axes, panels, strict=True):
         if stack:
             _draw_zone(ax, stack * most)
         used: dict[float, int] = {}
         for line in panel.lines:
-            _draw_line(ax, line, looks[line.label], spec, top)
-            _draw_edges(ax, line, looks[line.label], spec, top, stack, used)
-        guides.levels(ax, spec, looks)
-    add_legend(figure, axes, _entries(every, looks, spec, top, seeds_said=not seeds))
+            _draw_line(ax, line, styles[line.label], spec, top)
+            _draw_edges(ax, line, styles[line.label], spec, top, stack, used)
+        reference_lines.draw_levels(ax, spec, styles)
+    add_legend(figure, axes, _entries(all_lines, styles, spec, top, seeds_said=not seeds))
     return figure
 
 
 def _draw_zone(ax: Axes, height: float) -> None:
-    """The upper part of the panel, where marks stand for what has no place on the axis."""
-    zone = Rectangle(
-        (0, 1 - height), 1, height, transform=ax.transAxes, color="#f0f0f0", linewidth=0, zorder=0.5
-    )
+    """Draws the upper part of the panel, where marks stand for values outside the axis."""
+    y = 1 - height
+    zone = Rectangle((0, y), 1, height, transform=ax.transAxes, color="#f0f0f0", linewidth=0, zorder=0.5)
     ax.add_patch(zone)
-    ax.plot(
-        [0, 1],
-        [1 - height] * 2,
-        transform=ax.transAxes,
-        color="#bbbbbb",
-        linewidth=0.8,
-        zorder=0.6,
-        gid="zone",
-    )
+    ax.plot([0, 1], [y, y], color="#bbbbbb", linewidth=0.8, zorder=0.6, gid="zone", transform=ax.transAxes)
 
 
 def _shown(line: Line, spec: Sweep, top: float) -> list[float]:
@@ -202,30 +214,30 @@ def _shown(line: Line, spec: Sweep, top: float) -> list[float]:
     return [x for x, y in means.items() if y <= top and (y > 0 or not spec.logy) and (x > 0 or not spec.logx)]
 
 
-def _top(every: Sequence[Line], spec: Sweep) -> float:
-    """Up to where a value is shown in its place."""
+def _top(lines: Sequence[Line], spec: Sweep) -> float:
+    """The largest value that is drawn as a point."""
     if spec.ylim:
         return spec.ylim[1]
-    values = [y for line in every for x in line.values for y in line.finite(x) if y > 0]
+    values = [y for line in lines for x in line.values for y in line.finite(x) if y > 0]
     return HUGE * float(np.median(values)) if values else math.inf
 
 
-def _set_limits(ax: Axes, every: Sequence[Line], spec: Sweep, top: float, room: float) -> None:
+def _set_limits(ax: Axes, lines: Sequence[Line], spec: Sweep, top: float, room: float) -> None:
     """Limits of the shared axes; `room` is the part of the height that marks take at the upper edge."""
-    values = [y for line in every for x in line.values for y in line.finite(x) if y <= top]
-    theory = [y for line in every for y in line.theory.values()]
+    values = [y for line in lines for x in line.values for y in line.finite(x) if y <= top]
+    theory = [y for line in lines for y in line.theory.values()]
     y = np.array([*values, *theory, *(level for _, level in spec.levels)])
     y = y[y > 0] if spec.logy else y
-    x = np.array([x for line in every for x in line.values if x > 0 or not spec.logx])
+    x = np.array([x for line in lines for x in line.values if x > 0 or not spec.logx])
     ax.set_xscale("log" if spec.logx else "linear")
     ax.set_yscale("log" if spec.logy else "linear")
     if len(x):
-        ax.set_xlim(padded(x, log=spec.logx))
+        ax.set_xlim(padded_limits(x, log=spec.logx))
     if spec.ylim or len(y):
-        low, high = spec.ylim or padded(y, log=spec.logy)
+        low, high = spec.ylim or padded_limits(y, log=spec.logy)
         more = room / (1 - room)
         ax.set_ylim(low, high * (high / low) ** more if spec.logy else high + more * (high - low))
-    plain_decades(ax)
+    label_decades(ax)
 
 
 def _most_marks(lines: Sequence[Line], top: float) -> int:
@@ -234,36 +246,34 @@ def _most_marks(lines: Sequence[Line], top: float) -> int:
     return max((edges.count(x) for x in edges), default=0)
 
 
-def _draw_line(ax: Axes, line: Line, look: LineStyle, spec: Sweep, top: float) -> None:
+def _draw_line(ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float) -> None:
     x = _shown(line, spec, top)
     y = [float(np.mean(line.finite(each))) for each in x]
-    dash = "none" if line.theory else look.dash  # points of what was measured, lines of theory
-    ax.plot(x, y, color=look.color, linestyle=dash, marker=look.marker, markersize=5)
+    dash = "none" if line.theory else style.dash  # points of what was measured, lines of theory
+    ax.plot(x, y, color=style.color, linestyle=dash, marker=style.marker, markersize=5)
     spread = [np.array(line.finite(each)) for each in x]
     if spec.band != "none" and any(len(values) > 1 for values in spread):
         low, high = np.array([bounds(values, spec.band) for values in spread]).T
-        ax.fill_between(x, low, high, color=look.color, alpha=0.18, linewidth=0)
+        ax.fill_between(x, low, high, color=style.color, alpha=0.18, linewidth=0)
     known = [each for each in sorted(line.theory) if line.theory[each] > 0 or not spec.logy]
     if known:
         theory = [line.theory[each] for each in known]
-        ax.plot(
-            known, theory, color=look.color, linestyle=guides.DASHED, linewidth=1.2, gid="theory", zorder=3
-        )
+        ax.plot(known, theory, color=style.color, linewidth=1.2, **reference_lines.THEORY)
 
 
 def _draw_edges(
-    ax: Axes, line: Line, look: LineStyle, spec: Sweep, top: float, stack: float, used: dict[float, int]
+    ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float, stack: float, used: dict[float, int]
 ) -> None:
-    """Marks on the edges for what no axis holds: diverged, far above, or not above 0."""
+    """Draws marks on the edges for values outside the axes: diverged, far above, or not above 0."""
     for x, values in line.values.items():
         mean = float(np.mean(line.finite(x))) if line.finite(x) else math.inf
         if math.inf in values or mean > top:
             y = 1 - stack * (used.get(x, 0) + 0.5)
             used[x] = used.get(x, 0) + 1
-            mark = cross(look.color, [x], [y]) if math.inf in values else _mark("^", look.color, x, y)
+            mark = cross(style.color, [x], [y]) if math.inf in values else _mark("^", style.color, x, y)
             mark.set_markersize(7)
         elif spec.logy and mean <= 0:
-            mark = _mark("v", look.color, x, 0.0)
+            mark = _mark("v", style.color, x, 0.0)
         else:
             continue
         mark.set(transform=ax.get_xaxis_transform(), clip_on=False, zorder=5)
@@ -277,32 +287,27 @@ def _mark(marker: str, color: Any, x: float, y: float) -> Line2D:
 
 
 def _entries(
-    every: Sequence[Line], looks: Mapping[str, LineStyle], spec: Sweep, top: float, *, seeds_said: bool
+    lines: Sequence[Line], styles: Mapping[str, LineStyle], spec: Sweep, top: float, *, seeds_said: bool
 ) -> list[Entry]:
-    """A line each, then what the marks on the edges and the dashes mean."""
+    """An entry for each line, then the meaning of dashes and of marks on the edges."""
     entries: dict[str, Entry] = {}
-    for line in every:
+    for line in lines:
         seeds = max(len(values) for values in line.values.values())
-        band = seeds > 1 and spec.band != "none"
         notes = [f"mean of {seeds} seeds"] if seeds > 1 and not seeds_said else []
-        level = dict(spec.levels).get(line.label)
-        notes += [f"theory {format_value(level)}, dotted"] if level is not None else []
-        text = (
-            f"{line.label} ({'; '.join(notes)})" if line.label and notes else line.label or "; ".join(notes)
-        )
-        drawn = replace(looks[line.label], dash="none") if line.theory else looks[line.label]
-        entry = Entry(text=text, look=drawn, line=True, marked=True, band=band, cross=False)
-        entries.setdefault(text, entry)
-    found = [entry for entry in entries.values() if entry.text]
-    if any(line.theory for line in every):
-        dashes = LineStyle(color=GREY, dash=guides.DASHED, marker="", marked=False)
-        found.append(Entry(text="theory", look=dashes, line=True, marked=False, band=False, cross=False))
-    found += guides.entries(spec, looks)
-    values = [value for line in every for each in line.values.values() for value in each]
+        text = with_notes(line.label, *notes, reference_lines.note(spec, line.label))
+        style = replace(styles[line.label], dash="none") if line.theory else styles[line.label]
+        band = seeds > 1 and spec.band != "none"
+        entries.setdefault(text, Entry(text=text, style=style, marked=True, band=band))
+    shown = [entry for entry in entries.values() if entry.text]
+    if any(line.theory for line in lines):
+        dashed = LineStyle(color=GREY, dash=reference_lines.DASHED, marker="", marked=False)
+        shown.append(Entry(text="theory", style=dashed))
+    shown += reference_lines.entries(spec, styles)
+    values = [value for line in lines for each in line.values.values() for value in each]
     if math.inf in values:
-        found.append(Entry.of("diverged", cross(GREY)))
+        shown.append(Entry(text="diverged", artist=cross(GREY)))
     if any(top < value < math.inf for value in values):
-        found.append(Entry.of("above the axis", _mark("^", GREY, 0, 0)))
+        shown.append(Entry(text="above the axis", artist=_mark("^", GREY, 0, 0)))
     if spec.logy and any(value <= 0 for value in values):
-        found.append(Entry.of("not above 0", _mark("v", GREY, 0, 0)))
-    return found
+        shown.append(Entry(text="not above 0", artist=_mark("v", GREY, 0, 0)))
+    return shown

@@ -1,4 +1,4 @@
-"""The words around a figure: its title, its panels' titles, and what its axes measure."""
+"""Titles: of a figure, of its panels, of the y axis."""
 
 import string
 from collections.abc import Mapping, Sequence
@@ -6,21 +6,14 @@ from typing import Any
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.keys import PERCENT, REGRET, SOURCES
+from sgdlab.figures.columns import axis_title
 from sgdlab.figures.labels import CASE
-from sgdlab.figures.spec import Curves, Panelled
-from sgdlab.records import FILES, Column, Run, resolve
+from sgdlab.figures.spec import Curves, FigureSpec
+from sgdlab.records import Run, resolve
 
-X_TITLES = {
-    "samples": "# of samples",
-    "steps": "# of steps (updates)",
-    "epochs": "Epochs",
-    "seconds": "Training time (s)",
-}
-
-# What a title says of the settings that all runs share, in this order, and the value of each that goes
-# without saying: the one in conf/, or None for a setting that is always said.
-_SAID: dict[str, str | None] = {
+# The settings that a title can name, in this order, and the value of each that it leaves out: the one in
+# conf/, or None for a setting that is always named.
+_NAMED: dict[str, str | None] = {
     "dataset": "exact",
     "dataset.scaling": "unit",
     "dataset.limit": "null",
@@ -41,51 +34,61 @@ _SAID: dict[str, str | None] = {
     "precision": "float32",
     "seed": "0",
 }
-_BARE = ("dataset", "model", "loss", "optimizer")  # their values say what they are
+VALUES_ALONE = (
+    "dataset",
+    "model",
+    "loss",
+    "optimizer",
+)  # settings whose values are named without the setting
 
 
 def common_title(runs: Sequence[Run]) -> str:
     """The settings that all runs share: `fashion_mnist, mlp, sgd, batch_size=64`."""
     parts = []
-    for key, unsaid in _SAID.items():
+    for key, omitted in _NAMED.items():
         values = {format_value(run.settings.get(key)) if key in run.settings else None for run in runs}
         value = values.pop()
-        if values or value is None or value == unsaid or (key, value) == ("loss", "value"):
+        if values or value is None or value == omitted or (key, value) == ("loss", "value"):
             continue
-        parts.append(value if key in _BARE else f"{key.rpartition('.')[2]}={value}")
+        parts.append(value if key in VALUES_ALONE else f"{key.rpartition('.')[2]}={value}")
     return ", ".join(parts)
 
 
-def column(name: str) -> Column:
-    """What is known of a recorded column, a weight (w0, w1, ...) or a quantity made of columns."""
-    if name == REGRET.name:
-        return REGRET
-    if name not in SOURCES:
-        return Column(name=name, title=f"Weight {name}", meaning="a weight, in the model's order")
-    return next(column for column in FILES[SOURCES[name]] if column.name == name)
+def figure_title(runs: Sequence[Run], spec: FigureSpec) -> str:
+    """Chooses the title of a figure.
 
+    Args:
+        runs: the runs drawn.
+        spec: the figure.
 
-def axis_title(name: str) -> str:
-    """What an axis of a column measures, with its unit."""
-    known = column(name)
-    unit = "%" if name in PERCENT else known.unit
-    return f"{known.title} ({unit})" if unit else known.title
+    Returns:
+        The title that the spec states, else the settings that all runs share.
+    """
+    return common_title(runs) if spec.title is None else spec.title
 
 
 def y_title(spec: Curves) -> str:
-    """What the y axis of curves measures, with its unit and how it was smoothed."""
+    """The title of the y axis of curves, with its unit and the smoothing."""
     text = spec.y_title or axis_title(spec.y)
     return text if spec.smooth == 1 else f"{text},\nmean of the last {spec.smooth} logged points"
 
 
-def panel_title(template: str, runs: Sequence[Run], every: Sequence[Run]) -> str:
-    """A panel's title: `template` with each {setting} replaced by its value in the panel's `runs`.
+def panel_title(template: str, runs: Sequence[Run], all_runs: Sequence[Run]) -> str:
+    """Fills in the title of a panel.
 
-    A setting may be named by its last part ({momentum}) and have one of Python's formats ({lr:g},
-    {momentum:.1f}) or upper, lower, title ({optimizer:upper}). A float is written as Python writes it.
-    Raises UsageError for a setting that none of `every`, the figure's runs, has, or a broken template.
+    Args:
+        template: a text with settings in braces, by their last part ({momentum}) or in full, and with one of
+            Python's formats ({lr:g}, {momentum:.1f}) or upper, lower, title ({optimizer:upper}).
+        runs: the runs of the panel.
+        all_runs: the runs of the figure.
+
+    Returns:
+        The template with each setting replaced by its value, or its values, in the panel's runs.
+
+    Raises:
+        UsageError: the template is broken, or none of the figure's runs has the setting.
     """
-    names = {key: None for run in every for key in _settings(run)}
+    names = {key: None for run in all_runs for key in _settings(run)}
     try:
         pieces = list(string.Formatter().parse(template))
     except ValueError as err:
@@ -93,11 +96,11 @@ def panel_title(template: str, runs: Sequence[Run], every: Sequence[Run]) -> str
             f"panel_title={template}: {err}; write it like lr-{{lr}} bs-{{batch_size}}"
         ) from None
     text = ""
-    for literal, name, form, _ in pieces:
+    for literal, name, format_spec, _ in pieces:
         text += literal
         if name is not None:
             key = resolve(name, names, said=f"panel_title={template}")
-            text += _values([_settings(run) for run in runs], key, form or "")
+            text += _values([_settings(run) for run in runs], key, format_spec or "")
     return text
 
 
@@ -105,31 +108,19 @@ def _settings(run: Run) -> dict[str, Any]:
     return run.settings if run.case is None else {CASE: run.case, **run.settings}
 
 
-def title_of_panel(
-    spec: Panelled, value: str, key: Sequence[str], group: Sequence[Run], every: Sequence[Run]
-) -> str:
-    """The title of the panel of `group`, which has this `value` of the setting `key`; of the only panel
-    (no key), what the spec says."""
-    if spec.panel_title is not None:
-        return panel_title(spec.panel_title, group, every)
-    if not key or key[0] == CASE:
-        return value
-    return f"{key[0].rpartition('.')[2]}={value}"
-
-
-def _values(settings: Sequence[Mapping[str, Any]], key: str, form: str) -> str:
+def _values(settings: Sequence[Mapping[str, Any]], key: str, format_spec: str) -> str:
     """The values of a setting as formatted, each once; `none` where no run has it."""
-    texts = {_formatted(key, each[key], form): None for each in settings if key in each}
+    texts = {_formatted(key, each[key], format_spec): None for each in settings if key in each}
     return ",".join(texts) or "none"
 
 
-def _formatted(key: str, value: Any, form: str) -> str:
+def _formatted(key: str, value: Any, format_spec: str) -> str:
     text = str(value) if isinstance(value, float) else format_value(value)
-    if form in ("upper", "lower", "title"):
-        return str(getattr(text, form)())
+    if format_spec in ("upper", "lower", "title"):
+        return str(getattr(text, format_spec)())
     try:
-        return format(value, form) if form else text
+        return format(value, format_spec) if format_spec else text
     except (ValueError, TypeError):
         raise UsageError(
-            f"panel_title: {format_value(value)}, the value of {key}, has no format {form}"
+            f"panel_title: {format_value(value)}, the value of {key}, has no format {format_spec}"
         ) from None

@@ -1,13 +1,14 @@
-"""What `sgdlab reproduce` makes of the runs: figures, tables of claims and curves, and one page of it all."""
+"""The files of `sgdlab reproduce`: figures, tables of claims and curves (CSV, Markdown), the HTML page."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sgdlab.analysis.claims import CLAIMS, READ_OFF, Verdict, curves, judge, row
 from sgdlab.analysis.experiments import Experiment
@@ -16,43 +17,65 @@ from sgdlab.base.formatting import utc_now
 from sgdlab.config import options
 from sgdlab.figures import draw, inline_svg, read_spec, save
 from sgdlab.records import Selection, write_text
+from sgdlab.report import tables
 from sgdlab.report.page import ClaimRow, Picture, Report, Section, write
 
 QUICK = (
     "Quick: Fashion-MNIST's first 6,000 images only, so the numbers trained on them are not the notes'. "
     "Checked are the claims that hold there."
 )
+CURVES_TITLE = "Mean logged loss in epochs 1, 2, 10"
 COLOURS = {"PASS": "green", "FAIL": "bold red", "MISSING": "yellow"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of one experiment. `selection` is None when it left no runs, and `figure` then empty.
+    """The outcome of one experiment.
 
-    panels: rows of the curves in numbers. figure: the figure as <svg>. note: what is to be said of it.
+    Attributes:
+        experiment: the experiment.
+        title: of its figure and its section of the page.
+        selection: its runs; None when it left none.
+        verdicts: on its claims.
+        curves: rows of curves.csv.
+        figure: the figure as <svg>; empty when nothing was drawn.
+        note: on runs that are missing, or why nothing was drawn.
     """
 
     experiment: Experiment
+    title: str
     selection: Selection | None
     verdicts: tuple[Verdict, ...]
-    panels: tuple[dict[str, str], ...]
+    curves: tuple[dict[str, str], ...]
     figure: str
     note: str
 
 
-def result(experiment: Experiment, selection: Selection | None, output: Path, *, quick: bool) -> Result:
-    """Draw an experiment into `output`, and judge its claims."""
+def evaluate(experiment: Experiment, selection: Selection | None, output: Path, *, quick: bool) -> Result:
+    """Draws an experiment's figure and judges its claims.
+
+    Args:
+        experiment: the experiment.
+        selection: its runs, or None.
+        output: the folder of figures.
+        quick: the runs are those of --quick, on which fewer claims hold.
+
+    Returns:
+        The figure, the verdicts and the rows of curves.csv.
+    """
     name = f"notes/{experiment.name}"
     runs = list(selection.runs) if selection else []
-    figure, note = "", "no run was recorded"
+    title, figure, note = name, "", "no run was recorded"
     if selection is not None:
-        figure, note = _drawn(experiment, selection, output, quick=quick)
+        title = _title(experiment, selection, quick=quick)
+        figure, note = _draw(experiment, selection, title, output)
     claims = [claim for claim in CLAIMS if claim.experiment == name and (claim.quick or not quick)]
     return Result(
         experiment=experiment,
+        title=title,
         selection=selection,
         verdicts=tuple(judge(claim, runs) for claim in claims),
-        panels=tuple(curves(name, runs)) if name in READ_OFF else (),
+        curves=tuple(curves(name, runs)) if name in READ_OFF else (),
         figure=figure,
         note=note,
     )
@@ -64,12 +87,10 @@ def _title(experiment: Experiment, selection: Selection, *, quick: bool) -> str:
     return f"{title} (quick: the first 6,000 images)" if small else title
 
 
-def _drawn(experiment: Experiment, selection: Selection, output: Path, *, quick: bool) -> tuple[str, str]:
-    """The figure, saved as a picture, as <svg>, and a note on runs that are not in it."""
-    title = _title(experiment, selection, quick=quick)
-    spec = read_spec(dict(selection.figure) | {"title": title})
+def _draw(experiment: Experiment, selection: Selection, title: str, output: Path) -> tuple[str, str]:
+    """Saves the figure as PNG; returns it as <svg>, and a note on runs that are not in it."""
     try:
-        drawing = draw(selection.runs, spec)
+        drawing = draw(selection.runs, read_spec(dict(selection.figure) | {"title": title}))
     except UserError as err:
         return "", f"not drawn: {err}"
     save(drawing.figure, output / f"{experiment.name}.png")
@@ -77,85 +98,94 @@ def _drawn(experiment: Experiment, selection: Selection, output: Path, *, quick:
     return inline_svg(drawing.figure, experiment.name, title), "; ".join(missing)
 
 
-def write_up(
+def write_reproduction(
     results: Sequence[Result], output: Path, *, command: str, quick: bool, failures: Sequence[str]
 ) -> None:
-    """Print the tables, keep them as claims.csv and curves.csv, and write report.html, all in `output`."""
+    """Prints the tables and writes them, with the page, into a folder.
+
+    Args:
+        results: of the experiments, in order.
+        output: the folder; gets claims.csv, curves.csv, results.md and report.html.
+        command: the command line, for the page.
+        quick: the runs are those of --quick.
+        failures: what went wrong, a sentence per item.
+    """
+    claims = [row(verdict) for result in results for verdict in result.verdicts]
+    curve_rows = [each for result in results for each in result.curves]
+    output.mkdir(parents=True, exist_ok=True)
     console = Console()
-    verdicts = [verdict for each in results for verdict in each.verdicts]
-    panels = [panel for each in results for panel in each.panels]
     if quick:
         console.print(QUICK, highlight=False)
-    elif panels:
-        console.print(_curves_table(panels), "")
-    if verdicts:
-        console.print(_claims_table(verdicts))
-    _keep(output / "claims.csv", [row(verdict) for verdict in verdicts])
-    _keep(output / "curves.csv", panels)
-    note = "\n\n".join([*([QUICK] if quick else []), *failures])
+    elif curve_rows:
+        console.print(_console_table(tables.CURVES, curve_rows, title=CURVES_TITLE), "")
+    if claims:
+        console.print(_console_table(tables.CLAIMS, claims))
+    _write_csv(output / "claims.csv", claims)
+    _write_csv(output / "curves.csv", curve_rows)
+    write_text(output / "results.md", _markdown(claims, curve_rows, note=QUICK if quick else ""))
     report = Report(
         title="The lecture notes, reproduced",
         made=utc_now(),
         command=command,
-        note=note,
-        sections=[_section(each, quick=quick) for each in results],
+        note="\n\n".join([*([QUICK] if quick else []), *failures]),
+        sections=[_section(result) for result in results],
     )
     write(report, output / "report.html")
-    passed = sum(verdict.word == "PASS" for verdict in verdicts)
-    lines = [f"{passed} of {len(verdicts)} claims hold; figures and tables are in {output}"]
+    passed = sum(claim["verdict"] == "PASS" for claim in claims)
+    lines = [f"{passed} of {len(claims)} claims hold; figures and tables are in {output}"]
     lines += [f"sgdlab: {failure}" for failure in failures]
     lines += [str(output / "report.html")]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
-def _curves_table(panels: Sequence[dict[str, str]]) -> Table:
-    table = Table("experiment", "panel", "the notes", "measured", box=None, pad_edge=False)
-    table.title = "Mean logged loss in epochs 1, 2, 10"
-    for panel in panels:
-        table.add_row(panel["experiment"].removeprefix("notes/"), *list(panel.values())[1:])
+def _console_table(
+    columns: Mapping[str, str], rows: Sequence[Mapping[str, str]], title: str | None = None
+) -> Table:
+    table = Table(box=None, pad_edge=False, title=title)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for cells in tables.cells(rows, columns):
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in cells))
     return table
 
 
-def _claims_table(verdicts: Sequence[Verdict]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("experiment", "the notes", "measured", "verdict"):
-        table.add_column(title, overflow="fold")
-    for verdict in verdicts:
-        each = row(verdict)
-        word = f"[{COLOURS[each['verdict']]}]{each['verdict']}[/]"
-        table.add_row(each["experiment"].removeprefix("notes/"), each["notes"], each["measured"], word)
-    return table
+def _markdown(claims: Sequence[Mapping[str, str]], curves: Sequence[Mapping[str, str]], note: str) -> str:
+    parts = [f"{note}\n"] if note else []
+    if claims:
+        parts.append(tables.markdown(list(tables.CLAIMS), tables.cells(claims, tables.CLAIMS)))
+    if curves:
+        parts.append(f"{CURVES_TITLE}:\n")
+        parts.append(tables.markdown(list(tables.CURVES), tables.cells(curves, tables.CURVES)))
+    return "\n".join(parts)
 
 
-def _section(each: Result, *, quick: bool) -> Section:
-    name = f"notes/{each.experiment.name}"
-    title = _title(each.experiment, each.selection, quick=quick) if each.selection else name
+def _section(result: Result) -> Section:
+    name = f"notes/{result.experiment.name}"
     return Section(
         name=name,
-        title=title,
-        text=f"{each.experiment.chapter}. {options.meaning('experiment', name)}",
-        note=each.note,
-        pictures=[Picture(svg=each.figure)] if each.figure else [],
-        claims=[_claim(verdict) for verdict in each.verdicts],
-        runs=each.selection.runs if each.selection else (),
+        title=result.title,
+        text=f"{result.experiment.chapter}. {options.meaning('experiment', name)}",
+        note=result.note,
+        pictures=[Picture(svg=result.figure)] if result.figure else [],
+        claims=[_claim_row(verdict) for verdict in result.verdicts],
+        runs=result.selection.runs if result.selection else (),
     )
 
 
-def _claim(verdict: Verdict) -> ClaimRow:
-    claim = verdict.claim
-    aim = f"{claim.expected} (tolerance: {claim.tolerance})" if claim.tolerance else claim.expected
+def _claim_row(verdict: Verdict) -> ClaimRow:
+    value, tolerance, why = verdict.claim.expected
+    expected = f"{value} (tolerance: {tolerance})".strip() if tolerance else value
     measured = verdict.measured.text if verdict.measured else "its runs are not all there"
     return ClaimRow(
-        notes=claim.notes, measured=measured, verdict=verdict.word, expected=aim.strip(), why=claim.why
+        notes=verdict.claim.notes, measured=measured, verdict=verdict.word, expected=expected, why=why
     )
 
 
-def _keep(path: Path, rows: "Sequence[dict[str, str]]") -> None:
+def _write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     if not rows:
         return
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())

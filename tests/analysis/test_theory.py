@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sgdlab.analysis.theory import METHODS, contraction
+from sgdlab.analysis.theory import METHODS, contraction_factor
 
 COMPANIONS: dict[str, Callable[[float, float, float], list[list[float]]]] = {
     "gradient_descent": lambda a, b, c: [[1 - a * c, 0], [1, 0]],
@@ -28,7 +28,7 @@ def eigenvalue(name: str, a: float, b: float, c: float) -> float:
 @given(a=STEP, b=MOMENTUM, c=CURVATURE)
 def test_the_radius_is_that_of_the_companion_matrix(name: str, a: float, b: float, c: float) -> None:
     # A double root is known to the square root of the rounding error only.
-    assert METHODS[name].radius(a, b, c) == pytest.approx(eigenvalue(name, a, b, c), abs=1e-6)
+    assert METHODS[name].spectral_radius(a, b, c) == pytest.approx(eigenvalue(name, a, b, c), abs=1e-6)
 
 
 @NAMES
@@ -36,7 +36,7 @@ def test_the_radius_is_that_of_the_companion_matrix(name: str, a: float, b: floa
 def test_the_worst_eigenvalue_is_the_least_or_the_largest(
     name: str, a: float, b: float, m: float, times: float
 ) -> None:
-    between = [METHODS[name].radius(a, b, c) for c in np.linspace(m, m * times, 50)]
+    between = [METHODS[name].spectral_radius(a, b, c) for c in np.linspace(m, m * times, 50)]
     assert max(between) <= METHODS[name].rate(a, b, m, m * times) + 1e-9
 
 
@@ -65,8 +65,12 @@ def test_nothing_is_better_than_tuned(name: str, m: float, times: float, da: flo
 @NAMES
 @given(b=st.floats(0, 0.99), L=CURVATURE)
 def test_from_the_limit_on_it_diverges(name: str, b: float, L: float) -> None:
-    limit = METHODS[name].limit(b, L)
-    assert METHODS[name].radius(0.999 * limit, b, L) < 1 < METHODS[name].radius(1.001 * limit, b, L)
+    limit = METHODS[name].stability_limit(b, L)
+    assert (
+        METHODS[name].spectral_radius(0.999 * limit, b, L)
+        < 1
+        < METHODS[name].spectral_radius(1.001 * limit, b, L)
+    )
 
 
 @given(a=st.floats(0.001, 0.039), b=st.floats(0, 0.999))
@@ -86,7 +90,7 @@ def swings_slowly(name: str, a: float, b: float) -> bool:
     """Whether half a swing of the slowest direction takes longer than a quarter of the path, until it is
     1e-13 of the first distance: then its quarters do not tell the rate."""
     method = METHODS[name]
-    c = max((1.0, 100.0), key=lambda c: method.radius(a, b, c))
+    c = max((1.0, 100.0), key=lambda c: method.spectral_radius(a, b, c))
     total, product = {
         "gradient_descent": (1 - a * c, 0.0),
         "heavy_ball": (1 + b - a * c, b),
@@ -111,19 +115,19 @@ def test_a_simulated_path_shows_the_rate(name: str, a: float, b: float) -> None:
         push = 0 if name != "heavy_ball" else b * (w - before)
         w, before = ahead - a * eigenvalues * ahead + push, w
         distance.append(float(np.linalg.norm(w)))
-    found = contraction(range(401), distance)
+    found = contraction_factor(range(401), distance)
     b = 0.0 if name == "gradient_descent" else b
     assert found == pytest.approx(METHODS[name].rate(a, b, 1, 100), abs=0.02)
 
 
 def test_a_constant_factor_is_found_exactly_and_steps_may_be_left_out() -> None:
-    assert contraction(range(50), [0.9**i for i in range(50)]) == pytest.approx(0.9)
-    assert contraction(range(0, 100, 2), [1.1**i for i in range(0, 100, 2)]) == pytest.approx(1.1)
-    assert contraction([0, 1, 2], [1.0, 0.5, 0.25]) == pytest.approx(0.5)
+    assert contraction_factor(range(50), [0.9**i for i in range(50)]) == pytest.approx(0.9)
+    assert contraction_factor(range(0, 100, 2), [1.1**i for i in range(0, 100, 2)]) == pytest.approx(1.1)
+    assert contraction_factor([0, 1, 2], [1.0, 0.5, 0.25]) == pytest.approx(0.5)
 
 
 def test_rounding_at_the_minimum_is_no_rate() -> None:
     path = [0.5**i for i in range(40)] + [1e-16] * 200
-    assert contraction(range(240), path) == pytest.approx(0.5)
-    assert contraction([0, 1, 2], [1.0, 0.0, 0.0]) == 0.0
-    assert math.isnan(contraction([0], [1.0])) and math.isnan(contraction([0, 1], [0.0, 1.0]))
+    assert contraction_factor(range(240), path) == pytest.approx(0.5)
+    assert contraction_factor([0, 1, 2], [1.0, 0.0, 0.0]) == 0.0
+    assert math.isnan(contraction_factor([0], [1.0])) and math.isnan(contraction_factor([0, 1], [0.0, 1.0]))

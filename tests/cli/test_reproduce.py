@@ -51,6 +51,7 @@ def test_the_exit_code_says_whether_the_claims_hold(
     (claim,) = rows(folder / "claims.csv")
     assert claim["verdict"] == word
     assert (folder / "sgd_momentum.png").stat().st_size > 10_000
+    assert f"| {word} |" in (folder / "results.md").read_text(encoding="utf-8")
 
 
 def test_a_claim_without_runs_does_not_pass(

@@ -12,7 +12,7 @@ from sgdlab.cli.train import main
 from sgdlab.execution.hydra.cases import Case, expand, read_cases
 from sgdlab.figures import Curves
 from sgdlab.figures.labels import Labels
-from sgdlab.figures.series import read_curve, series
+from sgdlab.figures.series import group_seeds, read_curve
 from sgdlab.records import (
     differing,
     fields,
@@ -207,10 +207,10 @@ def test_seeds_of_a_case_are_one_series(tmp_path):
     swept(tmp_path)
     runs = select(["pair"], tmp_path).runs
     curves = [read_curve(run, Curves()) for run in runs]
-    found = series(curves, Labels(runs), band="minmax")
+    found = group_seeds(curves, Labels(runs), band="minmax")
     assert [each.label for each in found] == ["gradient descent", "heavy ball"]
-    assert all("mean of 2 seeds" in each.text(fate=True) for each in found)
-    texts = [each.label for each in series(curves, Labels(runs), band="none")]
+    assert all("mean of 2 seeds" in each.text(outcome=True) for each in found)
+    texts = [each.label for each in group_seeds(curves, Labels(runs), band="none")]
     assert texts[-1] == "heavy ball, seed=1" and len(texts) == 4
 
 

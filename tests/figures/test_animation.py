@@ -12,7 +12,7 @@ from PIL import Image
 from sgdlab.cli.main import main
 from sgdlab.figures import Curves, Trajectories, animate, draw
 from sgdlab.figures.animation import _moments
-from sgdlab.figures.layout import Drawing, Growing
+from sgdlab.figures.layout import AnimatedArtist, Drawing
 
 
 def frames(path: Path) -> list[np.ndarray]:
@@ -75,7 +75,9 @@ def test_curves_grow_along_their_axis_and_the_drawing_ends_as_it_began(tmp_path:
 
 def test_moments_are_even_and_whole_where_all_are(tmp_path: Path) -> None:
     def at(*moments: float, frames: int = 5) -> list[float]:
-        return [float(each) for each in _moments([Growing(artist=None, at=np.array(moments))], frames)]  # type: ignore[arg-type]
+        return [
+            float(each) for each in _moments([AnimatedArtist(artist=None, moments=np.array(moments))], frames)
+        ]  # type: ignore[arg-type]
 
     assert at(0, 1, 2) == [0, 1, 2] and at(0, 50, 100) == [0, 25, 50, 75, 100]
     assert at(0.5, 2.5) == [0.5, 1, 1.5, 2, 2.5] and at(3) == [3]

@@ -94,11 +94,11 @@ def test_a_figure_replaces_an_old_one_whole_or_leaves_it(
     path.write_bytes(b"old")
     figure = draw([fake_run(tmp_path / "runs")], Curves()).figure
 
-    def full(self: Path, content: bytes) -> int:
+    def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space left on device"):
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(Path, "replace", full)
         save(figure, path)
     assert path.read_bytes() == b"old"
     save(figure, path)

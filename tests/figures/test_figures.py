@@ -135,7 +135,7 @@ def test_a_logarithmic_axis_leaves_out_what_is_not_above_zero(tmp_path: Path) ->
 
 def test_a_size_that_leaves_no_room_is_refused(tmp_path: Path) -> None:
     runs = rates(tmp_path, *(0.1 * (1 + i) for i in range(8)))
-    with pytest.raises(UsageError, match="size: too small for these panels and their words"):
+    with pytest.raises(UsageError, match="size: too small for these panels and their titles"):
         draw(runs, Curves(panels="lr", size=(2, 2)))
     figure = figure_of(runs[:1], size=(3, 2))
     assert tuple(figure.get_size_inches()) == (3, 2)

@@ -161,15 +161,15 @@ def test_a_legend_without_end_is_cut_and_says_so(tmp_path: Path) -> None:
 
 @given(count=st.integers(1, 14))
 def test_lines_that_are_named_look_different(count: int) -> None:
-    looks = {(look.color, str(look.dash)) for look in line_styles([{"lr": str(i)} for i in range(count)])}
-    assert len(looks) == count
+    styles = {(style.color, str(style.dash)) for style in line_styles([{"lr": str(i)} for i in range(count)])}
+    assert len(styles) == count
 
 
 def test_a_grid_of_two_settings_takes_colour_from_one_and_dashes_from_the_other() -> None:
     lines = [{"lr": str(lr), "batch_size": str(size)} for lr in range(4) for size in range(3)]
-    looks = line_styles(lines)
-    for one, look in zip(lines, looks, strict=True):
-        for two, other in zip(lines, looks, strict=True):
-            assert (one["lr"] == two["lr"]) == (look.color == other.color)
-            assert (one["batch_size"] == two["batch_size"]) == (look.dash == other.dash)
-    assert {str(look.dash) for look in looks} == {str(dash) for dash in DASHES[:3]}
+    styles = line_styles(lines)
+    for one, style in zip(lines, styles, strict=True):
+        for two, other in zip(lines, styles, strict=True):
+            assert (one["lr"] == two["lr"]) == (style.color == other.color)
+            assert (one["batch_size"] == two["batch_size"]) == (style.dash == other.dash)
+    assert {str(style.dash) for style in styles} == {str(dash) for dash in DASHES[:3]}

@@ -17,8 +17,8 @@ from matplotlib.lines import Line2D
 from sgdlab.analysis.theory import METHODS
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.figures import Heatmap, Sweep, draw, save
+from sgdlab.figures.run_values import run_value
 from sgdlab.figures.style import line_styles
-from sgdlab.figures.values import number
 from sgdlab.records import Run
 
 SWEEP: dict[str, Any] = {"kind": "sweep"}
@@ -144,12 +144,12 @@ def test_quantities_with_an_x_of_their_own(tmp_path: Path) -> None:
 
 def test_numbers_of_a_run(tmp_path: Path) -> None:
     run = fake_path(tmp_path, np.array([[8.0], [4.0], [2.0], [1.0], [0.5]]))
-    assert number(run, "rate") == pytest.approx(0.5)
-    assert number(run, "distance") == number(run, "w0") == 0.5
-    assert number(run, "w0", 0.5) == pytest.approx(3.5 / 3)  # steps 2, 3 and 4
-    assert number(run, "loss") == run.metrics["loss"] and math.isnan(number(run, "w9"))
+    assert run_value(run, "rate") == pytest.approx(0.5)
+    assert run_value(run, "distance") == run_value(run, "w0") == 0.5
+    assert run_value(run, "w0", 0.5) == pytest.approx(3.5 / 3)  # steps 2, 3 and 4
+    assert run_value(run, "loss") == run.metrics["loss"] and math.isnan(run_value(run, "w9"))
     lost = fake_path(tmp_path / "b", np.ones((2, 1)), steps=5)
-    assert number(lost, "rate") == math.inf
+    assert run_value(lost, "rate") == math.inf
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,9 @@ def test_a_number_that_no_run_has_is_refused_and_one_without_it_handed_back(tmp_
 
 
 def test_eighteen_named_lines_look_different() -> None:
-    looks = line_styles([{"optimizer": f"m{i}"} for i in range(18)])
-    assert len({(look.color, str(look.dash), look.marker) for look in looks}) == 18
-    assert len({(look.color, look.marker) for look in looks}) == 18
+    styles = line_styles([{"optimizer": f"m{i}"} for i in range(18)])
+    assert len({(style.color, str(style.dash), style.marker) for style in styles}) == 18
+    assert len({(style.color, style.marker) for style in styles}) == 18
 
 
 # Heat maps
@@ -210,7 +210,7 @@ def test_a_cell_has_the_rate_of_its_run_and_theory_its_lines(tmp_path: Path) -> 
     for run in runs:
         at = values[[0.0, 0.3, 0.6, 0.9].index(run.settings["optimizer.momentum"])]
         column = round((run.settings["lr"] - 0.005) / 0.01)
-        assert at[column] == pytest.approx(number(run, "rate"))
+        assert at[column] == pytest.approx(run_value(run, "rate"))
     limit, best, star = (line for line in ax.lines if line.get_gid() == "theory")
     np.testing.assert_allclose(limit.get_xdata(), 2 * (1 + np.asarray(limit.get_ydata())) / 100)
     tuned = METHODS["heavy_ball"].tuned(1, 100)

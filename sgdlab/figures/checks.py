@@ -1,4 +1,4 @@
-"""What the keys of a figure may hold, beyond the checks that settings have."""
+"""Checks of a figure's keys, in addition to those that settings have (`sgdlab.base.checks`)."""
 
 import re
 from collections.abc import Mapping
@@ -8,24 +8,11 @@ from typing import Any, get_type_hints
 
 from sgdlab.base.checks import Check, Choice, ListOf, Number, Text
 from sgdlab.base.formatting import format_value
-from sgdlab.records import FILES, Column
-
-X_AXES = ("samples", "steps", "epochs", "seconds")
-# A column of whole numbers counts (step, epoch, samples): it is an x axis, nothing to draw against one.
-SOURCES: dict[str, str] = {
-    column.name: file for file, columns in FILES.items() for column in columns if not column.whole
-}
-REGRET = Column(
-    name="regret",
-    title="Average regret",
-    meaning="mean of the batches' losses so far, each before its update, minus the comparator's",
-)
-PERCENT = ("test_accuracy", "train_accuracy")  # recorded as fractions, drawn as percentages
-SHRINKING = {"gap": 2, "distance": 1}  # column -> the power of a rate per step by which it shrinks
+from sgdlab.figures.columns import REGRET, SOURCES
 
 
 class Title:
-    """A text that may be empty: an empty title is no title."""
+    """A text; an empty title is no title."""
 
     def __call__(self, value: Any) -> str:
         if not isinstance(value, str):
@@ -43,8 +30,8 @@ class Interval:
         return low, high
 
 
-class Drawn:
-    """What a curve may show: a recorded column, a weight (w0, w1, ...), or what is made of columns."""
+class ColumnName:
+    """A column that a curve can show: a recorded one, a weight (w0, w1, ...), or a computed one."""
 
     def __call__(self, value: Any) -> str:
         if isinstance(value, str) and re.fullmatch(r"w\d+", value):
@@ -53,8 +40,8 @@ class Drawn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """Numbers by the labels of a legend: a mapping, kept as a tuple of pairs."""
+class LabelledNumbers:
+    """A mapping from labels of the legend to numbers, kept as a tuple of pairs."""
 
     inner: Check
 
@@ -69,7 +56,7 @@ class Labelled:
 
 
 class Names:
-    """One text or a list of them, kept as a tuple."""
+    """A text or a list of texts, kept as a tuple."""
 
     def __call__(self, value: Any) -> tuple[str, ...]:
         names = ListOf(Text())([value] if isinstance(value, str) else value)
@@ -78,19 +65,19 @@ class Names:
         return names
 
 
-def checks_of(kind: type) -> dict[str, Check]:
+def checks_of(spec: type) -> dict[str, Check]:
     """The check of each key of a spec."""
-    return _checks_of(kind)
+    return _checks_of(spec)
 
 
 @cache  # every job of a sweep reads its spec
-def _checks_of(kind: type) -> dict[str, Check]:
-    hints = get_type_hints(kind, include_extras=True)
+def _checks_of(spec: type) -> dict[str, Check]:
+    hints = get_type_hints(spec, include_extras=True)
     return {key: hint.__metadata__[0] for key, hint in hints.items() if key != "kind"}
 
 
 def normalise(spec: Any) -> None:
-    """Put each key into its one normal form. Raises ValueError naming the first that has none."""
+    """Puts each key into its normal form; raises ValueError, which names the first illegal one."""
     for key, check in checks_of(type(spec)).items():
         value = getattr(spec, key)
         try:

@@ -8,7 +8,7 @@ from helpers.fake_runs import fake_run
 
 from sgdlab.base.errors import UsageError
 from sgdlab.figures import draw, read_spec
-from sgdlab.figures.best import best_of
+from sgdlab.figures.selection import best_runs
 
 
 def run(folder: Path, optimizer: str, lr: float, seed: int, loss: float, status: str = "done"):
@@ -30,7 +30,7 @@ def test_each_optimizer_has_its_own_best_value_by_the_mean_of_its_seeds(tmp_path
         run(tmp_path, "adam", 0.1, 0, 2.0),
         run(tmp_path, "adam", 0.01, 0, 0.4),
     ]
-    best = best_of(runs, "lr")
+    best = best_runs(runs, "lr")
     assert chosen(best) == {("sgd", 0.1), ("adam", 0.01)}
     assert best == [runs[0], runs[1], runs[5]]
 
@@ -40,7 +40,7 @@ def test_a_diverged_run_is_worse_than_any_other(tmp_path):
         run(tmp_path, "sgd", 0.1, 0, 0.2, status="diverged"),
         run(tmp_path, "sgd", 0.01, 0, 5.0),
     ]
-    assert chosen(best_of(runs, "lr")) == {("sgd", 0.01)}
+    assert chosen(best_runs(runs, "lr")) == {("sgd", 0.01)}
 
 
 def test_a_figure_draws_the_best_only(tmp_path):

@@ -1,0 +1,78 @@
+"""The panels of a figure: which runs each one shows, and its title."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sgdlab.base.errors import UsageError
+from sgdlab.figures.labels import CASE, resolve_setting, setting_text
+from sgdlab.figures.spec import Panelled
+from sgdlab.figures.titles import panel_title
+from sgdlab.records import Run, differing
+
+MOST_PANELS = 36
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelRuns:
+    """One panel: its title, and its runs in their order."""
+
+    title: str
+    runs: tuple[Run, ...]
+
+
+def panel_keys(runs: Sequence[Run], spec: Panelled) -> list[str]:
+    """Finds the setting that panels differ in.
+
+    Args:
+        runs: the runs of the figure.
+        spec: the figure.
+
+    Returns:
+        Its full name; an empty list for a figure with one panel.
+
+    Raises:
+        UsageError: the runs do not have that setting.
+    """
+    return [resolve_setting(spec.panels, runs, said=f"panels={spec.panels}")] if spec.panels else []
+
+
+def split_panels(runs: Sequence[Run], spec: Panelled) -> list[PanelRuns]:
+    """Distributes runs over panels by the value of a setting.
+
+    Args:
+        runs: the runs of the figure.
+        spec: the figure; without `panels` there is one panel.
+
+    Returns:
+        The panels, in the order of the runs.
+
+    Raises:
+        UsageError: the setting is unknown, has one value, or has more values than MOST_PANELS.
+    """
+    groups: dict[str, list[Run]] = {"": list(runs)}
+    keys = panel_keys(runs, spec)
+    for key in keys:
+        groups = {}
+        for run in runs:
+            groups.setdefault(setting_text(run, key), []).append(run)
+        if len(groups) < 2:
+            others = differing(runs)
+            hint = f"they differ in: {', '.join(others)}" if others else "they do not differ in any setting"
+            raise UsageError(f"panels={spec.panels}: all these runs have the same {key}; {hint}")
+        if len(groups) > MOST_PANELS:
+            raise UsageError(f"panels={spec.panels}: {len(groups)} values; the most panels is {MOST_PANELS}")
+    return [
+        PanelRuns(title=_title(value, group, keys, runs, spec), runs=tuple(group))
+        for value, group in groups.items()
+    ]
+
+
+def _title(value: str, group: Sequence[Run], keys: Sequence[str], runs: Sequence[Run], spec: Panelled) -> str:
+    if spec.panel_title is not None:
+        return panel_title(spec.panel_title, group, runs)
+    return value if not keys or keys[0] == CASE else f"{keys[0].rpartition('.')[2]}={value}"
+
+
+def subject(runs: Sequence[Run]) -> str:
+    """Names runs in an error: the folder and status of a single run, else their count."""
+    return f"{runs[0].folder} ({runs[0].status})" if len(runs) == 1 else f"any of {len(runs)} runs"

@@ -1,0 +1,180 @@
+"""Numbers of a run, for figures that show them against the run's settings."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from sgdlab.analysis.theory import contraction_factor
+from sgdlab.base.errors import UsageError, UserError, did_you_mean
+from sgdlab.figures.columns import PERCENT, SOURCES, axis_title, is_column, read_table
+from sgdlab.figures.labels import resolve_setting
+from sgdlab.figures.panels import subject
+from sgdlab.records import Run, differing
+
+RATE = "rate"
+RATE_TITLE = "Factor of |w - w*| a step"
+X_TITLES = {"lr": "Learning rate", "batch_size": "Batch size"}
+
+
+def run_value(run: Run, name: str, tail: float | None = None) -> float:
+    """Computes a number of a run.
+
+    Args:
+        run: a recorded run.
+        name: `rate`, a metric of run.json, a column, or a quantity of measure.csv.
+        tail: average the column over this last part of the run, in (0, 1]; None: its end.
+
+    Returns:
+        The number; inf for a run that diverged, NaN for one without such a number.
+    """
+    if run.status == "diverged":
+        return math.inf
+    if name == RATE:
+        frame = run.trajectory()
+        known = frame["distance"].notna().to_numpy()
+        return contraction_factor(frame["step"][known].tolist(), frame["distance"][known].tolist())
+    scale = 100 if name in PERCENT else 1
+    if tail is not None:
+        return scale * _mean_of_tail(run, name, tail)
+    if run.metrics.get(name) is not None:
+        return scale * float(run.metrics[name] or 0)
+    if is_column(name):
+        values = _column(run, name)
+        return scale * float(values.iloc[-1]) if len(values) else math.nan
+    return measured_values(run, name).get(None, math.nan)
+
+
+def _mean_of_tail(run: Run, name: str, tail: float) -> float:
+    values = _column(run, name)
+    if values.empty:
+        return math.nan
+    last = float(values.index[-1])
+    return float(values[values.index >= (1 - tail) * last].mean())
+
+
+def _column(run: Run, name: str) -> "pd.Series[float]":
+    """The values of a column by step, without those that are not known."""
+    frame = read_table(run, name)
+    if name not in frame:
+        return pd.Series(dtype="float64")
+    return frame.set_index("step")[name].dropna()
+
+
+def measured_values(run: Run, quantity: str) -> dict[float | None, float]:
+    """Reads a quantity of measure.csv.
+
+    Args:
+        run: a recorded run.
+        quantity: its name.
+
+    Returns:
+        x -> value; the x of a quantity that is a single number is None.
+    """
+    rows = [(x, value) for name, x, value in run.measurements() if name == quantity]
+    return {None if math.isnan(x) else x: value for x, value in rows}
+
+
+def plot_options(run: Run) -> str:
+    """The options that draw a quantity of measure.csv; empty where the run measured nothing."""
+    rows = run.measurements()
+    if not rows:
+        return ""
+    curves = [row for row in rows if not math.isnan(row[1])]
+    return f"--kind sweep --value {(curves or rows)[0][0]}" + ("" if curves else " --x batch_size")
+
+
+def check_values(names: Sequence[str], runs: Sequence[Run], found: bool) -> None:
+    """Refuses a figure without any value.
+
+    Args:
+        names: the numbers to draw.
+        runs: the runs of the figure.
+        found: whether any run has a finite value.
+
+    Raises:
+        UsageError: no run can have a number of this name.
+        UserError: these runs do not have it.
+    """
+    if found:
+        return
+    if not runs:
+        raise UserError("nothing to draw: no run was recorded")
+    quantities = {quantity for run in runs for quantity, _, _ in run.measurements()}
+    known = {RATE, *SOURCES, *quantities, *(key for run in runs for key in run.metrics)}
+    for name in names:
+        if name not in known and not is_column(name):
+            raise UsageError(f"value={name}: no such number of a run; {did_you_mean(name, known)}")
+    needs = "; it needs trajectory_every=1 and a known minimum" if RATE in names else ""
+    raise UserError(f"nothing to draw: no value of {', '.join(names)} of {subject(runs)}{needs}")
+
+
+def setting_key(name: str | None, runs: Sequence[Run], *, key: str, kind: str) -> str:
+    """Finds the setting that an axis shows.
+
+    Args:
+        name: as the user wrote it, or None.
+        runs: the runs of the figure.
+        key: the axis.
+        kind: the kind of the figure, for the error.
+
+    Returns:
+        The setting's full name.
+
+    Raises:
+        UsageError: no setting is named, or none of that name exists.
+    """
+    if name is None:
+        keys = ", ".join(each for each in differing(runs) if each != "seed") or "no setting"
+        raise UsageError(f"{key}: a figure of kind {kind} needs a setting here; these runs differ in: {keys}")
+    return resolve_setting(name, runs, said=f"{key}={name}")
+
+
+def axis_value(run: Run, key: str, *, said: str) -> float:
+    """The position of a run on an axis of a setting; batch_size=full is the number of training examples.
+
+    Args:
+        run: a run.
+        key: the setting's full name.
+        said: what the user wrote, for the error.
+
+    Returns:
+        The setting's value.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    value = run.settings.get(key)
+    if value == "full" and key == "batch_size":
+        value = run.info.get("train_size")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{said}: {key} is {value} in {run.folder.name}, and an axis needs numbers")
+    return float(value)
+
+
+def value_title(names: Sequence[str], tail: float | None) -> str:
+    """The title of an axis that shows numbers of runs.
+
+    Args:
+        names: the numbers.
+        tail: the last part of the run over which they are averaged, or None.
+
+    Returns:
+        The numbers' names with units, and which part of the run they describe.
+    """
+    titles = [
+        RATE_TITLE if name == RATE else axis_title(name) if is_column(name) else _capitalised(name)
+        for name in names
+    ]
+    when = "" if tail is None else f",\nmean of the last {100 * tail:g} %"
+    at_end = ", at the end" if tail is None and all(is_column(name) for name in names) else ""
+    return f"{' / '.join(titles)}{at_end}{when}"
+
+
+def setting_title(key: str) -> str:
+    """The title of an axis that shows a setting."""
+    return X_TITLES.get(key) or _capitalised(key.rpartition(".")[2])
+
+
+def _capitalised(name: str) -> str:
+    return name.replace("_", " ").capitalize()
