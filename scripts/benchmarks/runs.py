@@ -11,7 +11,7 @@ from sgdlab import problem
 from sgdlab.api import configure
 from sgdlab.config.schema import Config
 from sgdlab.engine import device, matmul, setup
-from sgdlab.engine.batched.trainer import Alone
+from sgdlab.engine.batched.trainer import NullCallback
 from sgdlab.engine.loop import Row
 from sgdlab.execution.batch import batch_run
 
@@ -71,7 +71,7 @@ def loop(config: Config) -> Silent:
     dtype = device.DTYPES[config.precision]
     made = problem.build(config, device=torch.device("cpu"), dtype=dtype, say=print)
     batches = setup.batches(config, made.spec.train_size)
-    how = setup.implementation(config, made, batches)
+    how = setup.choose_implementation(config, batches.batch_size)
     watch = Silent()
     with matmul.using(how["matmul"]):
         ready = setup.trainer(config, made, batches, how["update"])
@@ -98,7 +98,7 @@ def together(configs: Sequence[Config], *, prepared: bool) -> Callable[[], float
         _, ready = batch_run.prepare(configs, print)
         if prepared:
             began = clock()
-        ready.run(Alone())
+        ready.run(NullCallback())
         return clock() - began
 
     return work

@@ -176,8 +176,8 @@ def _values(key: str, value: str, chosen: Mapping[str, str]) -> list[str]:
 
 def _check_of(key: str, chosen: Mapping[str, str]) -> Check | None:
     from sgdlab.config.reader import setting_checks
+    from sgdlab.optim import OPTIMIZERS
     from sgdlab.optim.settings import IMPL
-    from sgdlab.optim.table import OPTIMIZERS
 
     if key == "optimizer.impl":
         return IMPL

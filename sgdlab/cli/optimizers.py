@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sgdlab.base.checks import Number, legal
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.config import options
-from sgdlab.optim.table import OPTIMIZERS, Entry
+from sgdlab.optim import OPTIMIZERS, Entry
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,15 +95,13 @@ def _table(room: int) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from sgdlab.optim.about import computed_by
-
     names = {"name": max(map(len, OPTIMIZERS)), "state": 5, "engines": 7, "by": 6}  # columns and their widths
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     for title in (*names, "formula; settings (legal)"):
         table.add_column(title)
     width = max(room - sum(names.values()) - 2 * len(names), NARROWEST)
     for name, entry in OPTIMIZERS.items():
-        state, by = _states(name).partition(" ")[0], ",\n".join(computed_by(entry))
+        state, by = _states(name).partition(" ")[0], ",\n".join(entry.implementations)
         unbatched = f"not batched: {entry.serial}" if entry.serial else ""
         engines = "serial" if unbatched else "serial,\nbatched"
         formula = _packed(entry.formula.split(";  "), width, ";  ")
@@ -141,13 +139,9 @@ def _packed(items: Sequence[str], width: int, mark: str = ", ") -> str:
 
 def _states(name: str) -> str:
     """`2 (3 with amsgrad=true)`: the numbers that are kept for a weight."""
-    from sgdlab.optim.about import state_per_weight
-
-    found = state_per_weight(name)
-    if not found:
-        return "-"
-    others = [f"{number:g} with {setting}" for setting, number in found.items() if setting]
-    return f"{found['']:g}" + (f" ({', '.join(others)})" if others else "")
+    state = OPTIMIZERS[name].state
+    others = [f"{number:g} with {setting}" for setting, number in state.items() if setting]
+    return f"{state['']:g}" + (f" ({', '.join(others)})" if others else "")
 
 
 def _page(name: str, width: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from sgdlab.base import checks
 from sgdlab.cli.main import main
 from sgdlab.cli.optimizers import _page, settings_of
 from sgdlab.config import options
-from sgdlab.optim import OPTIMIZERS, about
+from sgdlab.optim import OPTIMIZERS
 from sgdlab.optim.adapter import rule_class
 
 NAMES = pytest.mark.parametrize("name", OPTIMIZERS)
@@ -76,42 +76,6 @@ def test_the_page_says_all_and_keeps_to_the_width(name, columns):
 def test_the_page_of_a_custom_class(capsys):
     assert main(["optimizers", "custom"]) == 0
     assert "optimizer.target=???" in capsys.readouterr().out
-
-
-def test_numbers_kept_for_each_weight():
-    known = {
-        "sgd": {"": 1},
-        "polyak": {"": 1},
-        "nesterov": {"": 1},
-        "adagrad": {"": 1},
-        "rmsprop": {"": 2, "centered=true": 3},
-        "adadelta": {"": 2},
-        "adam": {"": 2, "amsgrad=true": 3},
-        "adamw": {"": 2, "amsgrad=true": 3},
-        "nadam": {"": 2},
-        "radam": {"": 2},
-        "signsgd": {"": 1},
-        "shampoo": {"": 7, "grafting=none": 5, "grafting=sgd": 5},
-        "muon": {"": 1},
-        "newton": {"": 0},
-    }
-    for name, expected in known.items():
-        assert about.state_per_weight(name) == expected
-
-
-def test_numbers_that_a_class_without_a_rule_keeps_are_measured():
-    found = {
-        kind: about._measured(about.Entry(formula="", torch=f"torch.optim:{kind}"))
-        for kind in ("SGD", "Adam")
-    }
-    assert found == {"SGD": 0, "Adam": 2}
-
-
-def test_who_computes_the_defaults_comes_first():
-    found = {name: about.computed_by(entry) for name, entry in OPTIMIZERS.items()}
-    assert found["adam"] == ["torch", "rule"]
-    assert found["nadam"] == ["rule", "torch"]
-    assert found["polyak"] == ["rule"]
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,9 @@ def test_it_is_chosen_where_it_computes_the_same(tmp_path, words):
     base = [word for word in SMALL if not word.startswith("model.")]
     config = configure(tmp_path, *base, *words)
     made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
-    kind = setup.implementation(config, made, setup.batches(config, made.spec.train_size))["update"]
+    kind = setup.choose_implementation(config, setup.batches(config, made.spec.train_size).batch_size)[
+        "update"
+    ]
     assert kind == KINDS[words]
 
 
@@ -165,10 +167,9 @@ def test_it_is_chosen_for_surfaces(tmp_path, words, kind):
 
 def test_it_is_not_chosen_for_batches_that_general_updates_sum_from_parts(tmp_path):
     words = (*TINY, "dataset.samples=10001")
-    for size, kind in (("10000", "fast"), ("full", "general")):
         config = configure(tmp_path, *words, f"batch_size={size}")
         made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
-        assert setup.implementation(config, made, setup.batches(config, 10001))["update"] == kind
+        assert setup.choose_implementation(config, setup.batches(config, 10001).batch_size)["update"] == kind
 
 
 def test_it_is_no_part_of_a_runs_identity_unless_it_is_off(tmp_path):
