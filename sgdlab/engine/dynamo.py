@@ -1,7 +1,8 @@
 """Imports torch._dynamo early and fast; import this module for that effect.
 
-The first step of a torch.optim.Optimizer imports it anyway: 890 modules, in seconds. Here the garbage collector
-is off meanwhile. Runs on the fast path never import it, because it would take half as much memory again.
+The first step of a torch.optim.Optimizer imports it anyway: 890 modules, in seconds. Here the garbage
+collector is off meanwhile. Runs on the fast path never import it, because it would take half as much memory
+again.
 """
 
 from sgdlab.base.imports import without_gc

@@ -1,9 +1,9 @@
 """The backend of float32 matrix products on the CPU: torch's BLAS, or oneDNN where that is faster.
 
-If another company made the processor than the BLAS, oneDNN can be more than twice as fast at the same accuracy.
-torch sends float32 products to oneDNN only if oneDNN may round their factors to bfloat16. oneDNN does that only
-on processors with bfloat16 matrix units and multiplies in float32 elsewhere. So oneDNN is used only after a
-test product has shown float32's error.
+If another company made the processor than the BLAS, oneDNN can be more than twice as fast at the same
+accuracy. torch sends float32 products to oneDNN only if oneDNN may round their factors to bfloat16. oneDNN
+does that only on processors with bfloat16 matrix units and multiplies in float32 elsewhere. So oneDNN is used
+only after a test product has shown float32's error.
 """
 
 import functools
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from sgdlab.base.errors import UserError
 
-# Largest relative error (Frobenius norm) of a float32 product: sums of 512 terms have 3e-7 with either library,
-# and 3e-3 with factors rounded to bfloat16.
+# Largest relative error (Frobenius norm) of a float32 product: sums of 512 terms have 3e-7 with either
+# library, and 3e-3 with factors rounded to bfloat16.
 MAX_ERROR = 2e-6
 MIN_SPEED_UP = 1.25  # a clear margin, so that one machine always decides the same way
 REPEATS = 7
@@ -47,8 +47,8 @@ def choose(backend: str, device: str, precision: str) -> str:
     error = _error("onednn")
     if error > MAX_ERROR:
         raise UserError(
-            f"matmul_backend=onednn: on this processor its products are off by {error:.1e}, float32's by "
-            f"{_error('default'):.1e}; use matmul_backend=auto, or precision=bfloat16 if that is what you want"
+            f"matmul_backend=onednn: on this processor its products have the error {error:.1e}, float32's "
+            f"{_error('default'):.1e}; use matmul_backend=auto, or precision=bfloat16 for that rounding"
         )
     return "onednn"
 
@@ -59,7 +59,7 @@ def probe() -> str:
 
     Returns onednn only with float32's accuracy, and default where both are the same kernel.
     """
-    if torch.equal(_product("default"), _product("onednn")) or _error("onednn") > MAX_ERROR:
+    if _same_kernel() or _error("onednn") > MAX_ERROR:
         return "default"
     times: dict[str, list[float]] = {"default": [], "onednn": []}
     for _ in range(REPEATS):
@@ -90,6 +90,11 @@ def _product(name: str) -> Tensor:
     a, b = _factors()
     with using(name):
         return a @ b
+
+
+def _same_kernel() -> bool:
+    """Whether both backends are the same, as where torch has no oneDNN."""
+    return torch.equal(_product("default"), _product("onednn"))
 
 
 def _error(name: str) -> float:

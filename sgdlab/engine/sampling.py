@@ -1,6 +1,7 @@
 """Sampling: which training examples each update uses.
 
-A batch is a pure function of seed, epoch and its number in the epoch, so a resumed run needs no sampler state.
+A batch is a pure function of seed, epoch and its number in the epoch, so a resumed run needs no sampler
+state.
 """
 
 import functools

@@ -99,6 +99,6 @@ def _check_gradient_noise(config: TrainingSettings, spec: Spec) -> None:
     numbers = spec.train_size * spec.weights
     if numbers > MAX_GRADIENT_NUMBERS:
         raise UsageError(
-            f"measure=gradient_noise: the gradients of {spec.train_size:,} examples have {numbers:,} numbers; "
+            f"measure=gradient_noise: gradients of {spec.train_size:,} examples have {numbers:,} numbers; "
             f"the limit is {MAX_GRADIENT_NUMBERS:,}; choose a smaller model or set dataset.limit"
         )

@@ -19,8 +19,6 @@ from sgdlab.problem import Problem
 class Updates(Protocol):
     """Moves the weights of a problem, one batch at a time."""
 
-    kind: str  # the name in run.json
-
     @property
     def objective(self) -> Callable[[], Tensor] | None:
         """Computes f at the present weights, a scalar, with the bits of the next update's loss: where every
@@ -66,7 +64,6 @@ class GeneralUpdates:
         *,
         compiled: bool = False,
     ) -> None:
-        self.kind = "compiled" if compiled else "general"
         self.objective: Callable[[], Tensor] | None = None
         self._problem = problem
         self._optimizer = optimizer

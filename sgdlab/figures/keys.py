@@ -13,7 +13,7 @@ from sgdlab.records import FILES, Column
 X_AXES = ("samples", "steps", "epochs", "seconds")
 # A column of whole numbers counts (step, epoch, samples): it is an x axis, nothing to draw against one.
 SOURCES: dict[str, str] = {
-    column.name: file for file, columns in FILES.items() for column in columns if not column.whole
+    column.name: file for file, columns in FILES.items() for column in columns if not column.integer
 }
 REGRET = Column(
     name="regret",

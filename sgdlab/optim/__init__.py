@@ -1,6 +1,6 @@
 """Optimizers: rules, the table OPTIMIZERS, schedules. Importing this package does not import torch.
 
-Each rule of the table is also an ordinary torch.optim.Optimizer for any training loop, by the name of its class:
+Each rule of the table is also an ordinary torch.optim.Optimizer for any training loop, by its class name:
 `from sgdlab.optim import SGD` (see `sgdlab.optim.adapter`).
 """
 

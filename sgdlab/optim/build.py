@@ -156,7 +156,7 @@ def _adapter(
     adapter: Any = optimizer_class(optimizer.name)
     groups: list[Any] = params
     if not issubclass(adapter, HessianOptimizer):
-        of_each = list(roles) or [None] * len(params)
+        of_each: list[str | None] = list(roles) or [None] * len(params)
         groups = [{"params": [w], "role": role} for w, role in zip(params, of_each, strict=True)]
     built: torch.optim.Optimizer = adapter(groups, lr=lr, **optimizer.hypers)
     return built

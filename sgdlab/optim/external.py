@@ -1,4 +1,4 @@
-"""External optimizers: `custom`, any class by its import path, and `zoo`, a class of pytorch-optimizer by name.
+"""External optimizers: `custom`, any class by its import path, and `zoo`, one of pytorch-optimizer by name.
 
 Hyperparameters other than lr are passed on unchecked: only the class knows which it takes.
 """

@@ -7,8 +7,8 @@ and the other matrices of the batch are not affected.
 
 How exact: a matrix that is stored to a relative error u (1e-16, or 6e-8 when it was summed up in float32) has
 eigenvalues exact to u times the largest, so its smallest are known to u times the condition number k, and
-their root to u k / p. Both methods reach that. On a CPU eigenvalues take a tenth of the time; Newton consists of
-matrix products, which suit a GPU.
+their root to u k / p. Both methods reach that. On a CPU eigenvalues take a tenth of the time; Newton
+consists of matrix products, which suit a GPU.
 """
 
 import torch

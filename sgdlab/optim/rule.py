@@ -6,9 +6,9 @@ the same formula serves one run (`sgdlab.optim.adapter`, an ordinary torch.optim
 runs together (`sgdlab.engine.batched.trainer`).
 
 Shapes: a parameter of `shape` is w: (*runs, *shape), where `runs` is empty for one run. A hyperparameter is a
-number, or a float64 tensor with one value for each run. `shaped` gives it the shape (*runs, 1, ..., 1), so that
-it broadcasts over the parameter. Numbers that depend on hyperparameters alone, such as 1 - beta^t, stay in
-float64 until `like` converts them to the parameter's dtype. A rule must not branch on a hyperparameter
+number, or a float64 tensor with one value for each run. `shaped` gives it the shape (*runs, 1, ..., 1), so
+that it broadcasts over the parameter. Numbers that depend on hyperparameters alone, such as 1 - beta^t, stay
+in float64 until `like` converts them to the parameter's dtype. A rule must not branch on a hyperparameter
 (`if momentum > 0`), as it may be a tensor of many values.
 """
 

@@ -9,10 +9,10 @@ from sgdlab.optim.settings import Constant, Cosine, InverseSqrt, LinearDecay, St
 def factor(scheduler: Constant, total: int) -> Callable[[int], float]:
     """Return the factor on the learning rate as a function of t = 0, 1, ... units.
 
-    The warm-up rises linearly from `warmup_start` at t = 0 to 1 at t = warmup, where the main schedule starts.
-    Values agree with torch.optim.lr_scheduler's LinearLR, StepLR, CosineAnnealingLR and LinearLR joined by
-    SequentialLR, except that cosine and linear stay at their final value. torch has no inverse_sqrt, which is
-    1/sqrt(t + 1), counted from the end of the warm-up.
+    The warm-up rises linearly from `warmup_start` at t = 0 to 1 at t = warmup, where the main schedule
+    starts. Values agree with torch.optim.lr_scheduler's LinearLR, StepLR, CosineAnnealingLR and LinearLR
+    joined by SequentialLR, except that cosine and linear stay at their final value. torch has no
+    inverse_sqrt, which is 1/sqrt(t + 1), counted from the end of the warm-up.
 
     Args:
         scheduler: settings of the schedule.

@@ -1,7 +1,7 @@
 """The settings of an optimizer and of its learning-rate schedule, and their legal values.
 
-Values come from the YAML files in conf/; this file has no defaults. `sgdlab.optim.table` lists each optimizer's
-hyperparameters.
+Values come from the YAML files in conf/; this file has no defaults. `sgdlab.optim.table` lists the
+hyperparameters of each optimizer.
 """
 
 import dataclasses

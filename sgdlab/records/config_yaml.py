@@ -11,7 +11,7 @@ from omegaconf._utils import get_omega_conf_dumper
 from sgdlab.records.serialization import compact
 
 
-class _Dumper(yaml.CSafeDumper):
+class _Dumper(yaml.CSafeDumper):  # type: ignore[misc]
     """libyaml's dumper, many times as fast as the one in Python that OmegaConf uses."""
 
 
@@ -39,7 +39,7 @@ def _number(key: str, value: float) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _section(key: str, value: bytes) -> str:
-    """A top-level key with its value, which is given as JSON because a cache needs what is hashable."""
+    """A top-level key with its value, which comes as JSON because the cache needs a hashable argument."""
     section = {key: json.loads(value)}
     return str(
         yaml.dump(section, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)

@@ -234,7 +234,7 @@ def test_where_nothing_is_finite_it_diverged(tmp_path, words, reason):
         (("measure=autodiff", *SMALL), "measure=autodiff: this model has 12,730 weights; it is for at most"),
         (
             (*NOISE, "sampling=sequential"),
-            "measure=gradient_noise: sampling=sequential has the same batches every epoch",
+            "measure=gradient_noise: sampling=sequential has the same",
         ),
         (
             ("measure=gradient_noise",),

@@ -167,8 +167,8 @@ def test_it_is_chosen_for_surfaces(tmp_path, words, kind):
 
 def test_it_is_not_chosen_for_batches_that_general_updates_sum_from_parts(tmp_path):
     words = (*TINY, "dataset.samples=10001")
+    for size, kind in (("10000", "fast"), ("full", "general")):
         config = configure(tmp_path, *words, f"batch_size={size}")
-        made = problem.build(config, device=CPU, dtype=torch.float32, say=print)
         assert setup.choose_implementation(config, setup.batches(config, 10001).batch_size)["update"] == kind
 
 
@@ -271,7 +271,7 @@ def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch):
     """A checkpoint says how its run is computed, whatever a fresh run would choose."""
     general = {"matmul": "default", "update": "general"}
     with monkeypatch.context() as patch:
-        patch.setattr(setup, "implementation", lambda *args: general)
+        patch.setattr(setup, "choose_implementation", lambda *args: general)
         whole = train(tmp_path / "whole", *SMALL)
         config = configure(tmp_path / "cut", *SMALL)
         interrupt(config, 7)

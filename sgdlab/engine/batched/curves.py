@@ -24,8 +24,8 @@ class RunCurves:
     last: step and loss of the last finite batch loss, if any.
     rows: steps, learning rates and losses of the logged updates.
     evaluations: steps, and (n, 4) the numbers of an `Evaluation` (NaN: no accuracy).
-    trajectory: steps, and (n, 3 + weights): f(w), its gap, the distance to the nearest minimum (NaN: unknown),
-    and w.
+    trajectory: steps, and (n, 3 + weights): f(w), its gap, the distance to the nearest minimum (NaN:
+    unknown), and w.
     """
 
     reason: str
@@ -168,7 +168,7 @@ class BatchCurves:
 
 
 def _norm(vectors: Array) -> Array:
-    """The Euclidean norm along the last axis, which stays, with length 1; squares are scaled to not overflow."""
+    """The Euclidean norm along the last axis, which keeps length 1. Scaled, so that no square overflows."""
     with np.errstate(invalid="ignore", over="ignore"):  # of a run that has diverged
         largest = np.abs(vectors).max(-1, keepdims=True)
         scale = np.where(largest > 0, largest, 1.0)

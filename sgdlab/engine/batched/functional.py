@@ -16,8 +16,8 @@ from sgdlab.problem import CHUNK, Problem
 
 Weights = dict[str, Tensor]
 
-# Numbers that one pass may produce, over all runs. Larger passes are split by examples or runs. In float64 these
-# are 128 MB, and several such tensors exist at a time.
+# Numbers that one pass may produce, over all runs. Larger passes are split by examples or runs. In float64
+# these are 128 MB, and several such tensors exist at a time.
 MAX_ELEMENTS = 2**24
 
 
@@ -86,7 +86,7 @@ class VectorizedProblem:
         return torch.stack([self._regularized(weights, train), train_accuracy, test, test_accuracy]).cpu()
 
     def objective(self, weights: Weights) -> Tensor:
-        """Compute f(w) over all training examples, with the ridge term: float64 (R,), on the problem's device."""
+        """Compute f(w) over all training examples, with the ridge term: float64 (R,) on the device."""
         data = self._problem.data
         objective: Tensor = self._regularized(weights, self._means(weights, data.train_x, data.train_y)[0])
         return objective

@@ -7,15 +7,15 @@ For layers a_k = relu(a_(k-1) W_k^T + b_k), the last without relu, and the mean 
     dL/dW_k = d_k^T a_(k-1),   dL/db_k = sum of d_k over the batch
 
 (Rumelhart, Hinton, Williams 1986, "Learning representations by back-propagating errors", equations 4 to 7).
-Autograd computes the same products. The fast path saves everything else: the graph, a pass over all weights to
-store each gradient and one to read it, and the Python code of torch.optim. The product d^T a is fused with the
-optimizer's step (`fused_step`): SGD adds it to the weights, momentum to its buffer. Numbers agree with
+Autograd computes the same products. The fast path saves everything else: the graph, a pass over all weights
+to store each gradient and one to read it, and the Python code of torch.optim. The product d^T a is fused with
+the optimizer's step (`fused_step`): SGD adds it to the weights, momentum to its buffer. Numbers agree with
 `GeneralUpdates` to rounding.
 
 The bias is a column of its layer's weights, and `a` has a column of ones for it, so that one product computes
-both, and one their gradients. All weights lie in one block of memory, so momentum moves them in one pass. Rows
-are padded with zeros, because products of uneven rows are slower; the model's parameters are views without
-the padding.
+both, and one their gradients. All weights lie in one block of memory, so momentum moves them in one pass.
+Rows are padded with zeros, because products of uneven rows are slower; the model's parameters are views
+without the padding.
 """
 
 import itertools

@@ -14,7 +14,7 @@ MIN_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
 
 
 class FusedStep(Protocol):
-    """The step of an optimizer, which receives the gradient of one part of the weights at a time, in any order.
+    """The step of an optimizer. It receives the gradient of one part of the weights at a time, in any order.
 
     The caller must not use a part's weights once it has given that part's gradient, as they may have moved.
     """
@@ -73,8 +73,8 @@ class Sgd:
 class Momentum:
     """b <- momentum b + g; w <- w - lr b, with b = 0 at first.
 
-    The buffer is u = b / s with s = momentum^t, so that u <- u + g / s: adding a product to a matrix is faster
-    when the matrix need not be scaled first. Once s gets small, u is scaled and s becomes 1 again.
+    The buffer is u = b / s with s = momentum^t, so that u <- u + g / s: adding a product to a matrix is
+    faster when the matrix need not be scaled first. Once s gets small, u is scaled and s becomes 1 again.
     """
 
     def __init__(self, weights: Tensor, parts: Sequence[Tensor], momentum: float) -> None:
@@ -104,7 +104,7 @@ class Momentum:
 
 
 class Adam:
-    """torch's fused kernel of Adam or AdamW, one part at a time, while the part's gradient is in the cache."""
+    """torch's fused kernel of Adam or AdamW, one part at a time, while its gradient is in the cache."""
 
     def __init__(
         self, weights: Tensor, parts: Sequence[Tensor], hypers: Mapping[str, Any], kernel: Any
