@@ -113,7 +113,7 @@ def _setting_names() -> list[str]:
 
 def _run_names() -> list[str]:
     """Runs and sweeps by the names that `sgdlab plot` takes, those that ship with the repository included."""
-    from sgdlab.records.find import selection_name
+    from sgdlab.records import selection_name
 
     runs_dir = Path(os.environ.get("SGDLAB_RUNS") or "runs")
     found = [path for name in ("run.json", "sweep.json") for path in runs_dir.rglob(name)]

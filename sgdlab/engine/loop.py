@@ -144,13 +144,7 @@ class Trainer:
     """
 
     def __init__(
-        self,
-        *,
-        problem: Problem,
-        updates: Updates,
-        scheduled_by_epoch: bool,
-        batches: Batches,
-        plan: Plan,
+        self, *, problem: Problem, updates: Updates, scheduled_by_epoch: bool, batches: Batches, plan: Plan
     ) -> None:
         self.step = 0
         self._problem = problem

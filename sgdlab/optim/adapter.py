@@ -29,7 +29,7 @@ from sgdlab.base.formatting import format_value
 from sgdlab.optim.rule import HessianRule, LookAheadRule, Parameter, Rule
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
-_NOT_HYPERS = ("params", "role")  # keys of a parameter group that are no hyperparameters
+_NOT_HYPERS = ("params", "role", "initial_lr")  # keys of a parameter group that are no hyperparameters
 _ROWS = 64  # of a Hessian in one pass: each takes the memory of another backward pass
 
 
@@ -126,10 +126,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         return state
 
     def _parameter(self, group: dict[str, Any], w: Tensor) -> Parameter:
-        hypers = tuple((key, _hashable(value)) for key, value in group.items() if key not in _NOT_HYPERS)
-        names = {field.name for field in fields(self.rule)}
-        used = tuple((key, value) for key, value in hypers if key in names)
-        return _build_parameter(self.rule, used, group["role"], tuple(w.shape))
+        hypers = tuple((field.name, _hashable(group[field.name])) for field in fields(self.rule))
+        return _build_parameter(self.rule, hypers, group["role"], tuple(w.shape))
 
 
 class HessianOptimizer(torch.optim.Optimizer):
@@ -177,8 +175,7 @@ class HessianOptimizer(torch.optim.Optimizer):
         (group,) = self.param_groups
         weights: list[Tensor] = group["params"]
         gradient, hessian = gradient_and_hessian(loss, weights)
-        names = {field.name for field in fields(self.rule)}
-        rule = self.rule(**{key: value for key, value in group.items() if key in names})
+        rule = self.rule(**{field.name: group[field.name] for field in fields(self.rule)})
         new = rule.update(gradient, hessian, torch.cat([w.flatten() for w in weights]))
         for w, part in zip(weights, torch.split(new, [w.numel() for w in weights]), strict=True):
             w.copy_(part.view_as(w))
@@ -227,7 +224,7 @@ def _flat(parts: Sequence[Tensor | None], weights: Sequence[Tensor], lead: tuple
 def _check_group(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
     legal: dict[str, Check] = {"lr": Number(low=0), **entry.hypers}
     for key, value in group.items():
-        if key in (*_NOT_HYPERS, "initial_lr"):
+        if key in _NOT_HYPERS:
             continue
         if key not in legal:
             raise ValueError(f"{key}: {name} has no such hyperparameter; {did_you_mean(key, legal)}")

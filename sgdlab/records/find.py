@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -32,10 +33,8 @@ def find_runs(root: Path) -> list[Run]:
     """Read all runs below a folder, by path, bs64 before bs256, except those with an unreadable run.json."""
     runs = []
     for path in sorted(root.rglob("run.json"), key=_by_number):
-        try:
+        with suppress(UserError):
             runs.append(read_run(path.parent))
-        except UserError:
-            continue
     return runs
 
 
@@ -103,7 +102,7 @@ def _target(target: str, runs_dir: Path) -> Selection:
         for folder in (root / SWEEPS / target, root / target):
             if _has_records(folder):
                 return _folder(folder, root)
-        if _is_hash(target) and (run := _by_hash(target, root)) is not None:
+        if re.fullmatch("[0-9a-f]{4,8}", target) and (run := _by_hash(target, root)) is not None:
             return _folder(run.folder, root)
     if _has_records(Path(target)):
         return _folder(Path(target), runs_dir)
@@ -145,10 +144,6 @@ def selection_name(folder: Path, runs_dir: Path) -> str:
         if folder.is_relative_to(root):
             return str(folder.relative_to(root))
     return folder.name
-
-
-def _is_hash(target: str) -> bool:
-    return 4 <= len(target) <= 8 and all(digit in "0123456789abcdef" for digit in target)
 
 
 def _has_records(folder: Path) -> bool:

@@ -69,7 +69,7 @@ def test_every_variant_of_every_optimizer(tmp_path, name):
     kinds = {}
     for config in configs:
         assert planning.why_serial(config) == ""
-        kinds.setdefault(str(batched_rule.shared(config.optimizer)), []).append(config)
+        kinds.setdefault(str(batched_rule.common_settings(config.optimizer)), []).append(config)
     for members in kinds.values():
         other = replace(members[0], lr=members[0].lr * 0.7, seed=2)  # so that none is alone
         assert_equal_to_serial([*members, other])
@@ -208,7 +208,7 @@ def test_runs_that_sample_otherwise_are_no_batch():
     )
     with pytest.raises(ValueError, match="sample alike"):
         BatchIndices([one, replace(one, batch_size=4)])
-    with pytest.raises(ValueError, match="must be alike"):
+    with pytest.raises(ValueError, match="may differ in floats only"):
         batched_rule.build_batched_rule(
             [checked("sgd", {}), checked("sgd", {"nesterov": True, "momentum": 0.5})],
             [0.1, 0.1],

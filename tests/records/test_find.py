@@ -84,9 +84,7 @@ def test_a_target_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -
     with pytest.raises(UserError, match="no runs yet"):
         select(["nowhere"], tmp_path)
     fake_run(tmp_path, name="momenta")
-    with pytest.raises(
-        UserError, match=r"momentum: no such .* did you mean momenta\? sgdlab runs lists"
-    ):
+    with pytest.raises(UserError, match=r"momentum: no such .* did you mean momenta\? sgdlab runs lists"):
         select(["momentum"], tmp_path)
     (tmp_path / "hollow").mkdir()
     with pytest.raises(UserError, match="hollow: no runs below this folder"):

@@ -39,17 +39,18 @@ def fast_path_applies(config: "TrainingSettings", batch_size: int) -> bool:
         CPU, with an optimizer that has a fused step.
     """
     model, loss = config.model, config.loss
-    layers = (isinstance(model, Mlp) and model.activation == "relu") or (
-        isinstance(model, Linear) and model.bias
-    )
-    plain_loss = isinstance(loss, CrossEntropy) and loss.label_smoothing == 0 and config.ridge == 0
+    if isinstance(model, Mlp | Linear):
+        layers = model.activation == "relu" if isinstance(model, Mlp) else model.bias
+        supported = layers and isinstance(loss, CrossEntropy) and not (loss.label_smoothing or config.ridge)
+    else:
+        supported = isinstance(model, SurfaceModel)
     return (
         config.fast_path
         and not config.compile
         and config.device == "cpu"
         and config.precision != "bfloat16"
         and batch_size <= MAX_PART
-        and ((layers and plain_loss) or isinstance(model, SurfaceModel))
+        and supported
         and _has_fused_step(config.optimizer)
     )
 

@@ -118,14 +118,8 @@ class Adam:
         workspace = torch.empty(max(part.numel() for part in parts), dtype=weights.dtype)
         self._gradients = [workspace[: part.numel()].view_as(part) for part in parts]
         beta1, beta2 = hypers["betas"]
-        self._hypers = {
-            "beta1": beta1,
-            "beta2": beta2,
-            "weight_decay": hypers["weight_decay"],
-            "eps": hypers["eps"],
-            "amsgrad": False,
-            "maximize": False,
-        }
+        self._hypers = {"beta1": beta1, "beta2": beta2, "amsgrad": False, "maximize": False}
+        self._hypers |= {key: hypers[key] for key in ("weight_decay", "eps")}
 
     def begin(self) -> None:
         self._step += 1

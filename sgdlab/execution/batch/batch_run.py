@@ -34,9 +34,8 @@ from sgdlab.execution.run.recorder import EVALUATED, VISITED
 from sgdlab.optim import batched_rule
 from sgdlab.problem import models
 from sgdlab.problem.settings import SurfaceModel
-from sgdlab.records import FILES, config_yaml
+from sgdlab.records import FILES, config_yaml, weight_names
 from sgdlab.records.bulk_write import Stage, rows_text, staging
-from sgdlab.records.columns import weight_names
 from sgdlab.records.serialization import json_bytes
 
 UPDATE = "batched"  # how run.json says, under `arithmetic`, that updates are made
