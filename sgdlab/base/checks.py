@@ -1,8 +1,8 @@
 """Checks of settings: small frozen callables that return a legal value or raise.
 
-A check takes the raw value (from YAML or the command line) and returns its normal form (a float for a number,
-so that lr=1 and lr=1.0 are the same run). It raises ValueError with the legal values in words; the caller adds
-the setting's name and value.
+A check takes the raw value (from YAML or the command line) and returns its normal form (a float for a
+number, so that lr=1 and lr=1.0 are the same run). It raises ValueError with the legal values in words; the
+caller adds the setting's name and value.
 """
 
 import math

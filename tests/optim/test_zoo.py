@@ -115,7 +115,7 @@ def test_every_one_is_refused_or_makes_updates(library):
         (
             ["optimizer.name=sophiah"],
             "optimizer.name=sophiah: cannot be used here: it differentiates twice and needs "
-            "backward(create_graph=True) to be called for it",
+            "backward(create_graph=True)",
         ),
         (
             ["optimizer.name=ranger21"],
