@@ -7,8 +7,8 @@
 >>> curves = train_together(runs)
 >>> [curve.reason or round(curve.last[1], 4) for curve in curves]
 [4.0761, 3.4657, 'the training loss is inf at step 5']
->>> steps, visits = curves[1].visits  # f(w), its gap, the distance to the minimum, and w
->>> steps, visits.shape, visits[-1].round(3).tolist()
+>>> steps, points = curves[1].trajectory  # f(w), its gap, the distance to the minimum, and w
+>>> steps, points.shape, points[-1].round(3).tolist()
 ([0, 100, 200], (3, 5), [3.462, 3.462, 1.876, -0.859, 0.746])
 
 `sgdlab.execution.run.runner.run` trains one run in its folder, `sgdlab.execution.batch.batch_run.run` a
@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from sgdlab.base.errors import UsageError
 from sgdlab.config.schema import Config
 from sgdlab.engine import device
-from sgdlab.engine.batched.curves import Curve
-from sgdlab.engine.batched.trainer import Alone
+from sgdlab.engine.batched.curves import RunCurves
+from sgdlab.engine.batched.trainer import NullCallback
 from sgdlab.execution import validate
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.execution.hydra.compose import compose_run
@@ -47,7 +47,7 @@ def configure(*overrides: str) -> Config:
         raise reword(err) from None
 
 
-def train_together(configs: Sequence[Config]) -> list[Curve]:
+def train_together(configs: Sequence[Config]) -> list[RunCurves]:
     """Train runs as one batch; nothing is recorded.
 
     Args:
@@ -68,5 +68,5 @@ def train_together(configs: Sequence[Config]) -> list[Curve]:
     first = configs[0]
     with device.settings(first.device, threads=first.threads, seed=first.seed):
         _, trainer = batch_run.prepare(configs, print)
-        curves = trainer.run(Alone())
+        curves = trainer.run(NullCallback())
     return [curves.of(run) for run in range(len(configs))]

@@ -11,7 +11,7 @@ from sgdlab import problem
 from sgdlab.api import configure
 from sgdlab.config.schema import Config
 from sgdlab.engine import device, matmul, setup
-from sgdlab.engine.batched.trainer import Alone
+from sgdlab.engine.batched.trainer import NullCallback
 from sgdlab.engine.loop import Row
 from sgdlab.execution.batch import batch_run
 
@@ -91,7 +91,7 @@ def run_loop(config: Config) -> TimingCallback:
     dtype = device.DTYPES[config.precision]
     built = problem.build(config, device=torch.device("cpu"), dtype=dtype, log=print)
     batches = setup.batches(config, built.spec.train_size)
-    implementation = setup.implementation(config, built, batches)
+    implementation = setup.choose_implementation(config, batches.batch_size)
     callback = TimingCallback()
     with matmul.using(implementation["matmul"]):
         trainer = setup.trainer(config, built, batches, implementation["update"])
@@ -130,7 +130,7 @@ def batched_engine(configs: Sequence[Config], *, prepared: bool) -> Callable[[],
         _, trainer = batch_run.prepare(configs, print)
         if prepared:
             began = clock()
-        trainer.run(Alone())
+        trainer.run(NullCallback())
         return clock() - began
 
     return work

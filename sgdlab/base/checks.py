@@ -1,8 +1,8 @@
-"""What a setting may hold: small frozen checks that turn a raw value into a legal one or say why not.
+"""Checks of settings: small frozen callables that return a legal value or raise.
 
-A check is called with the raw value (from YAML or the command line) and returns the value in its one
-normal form (a float for a number, so that lr=1 and lr=1.0 are the same run). It raises ValueError with
-the legal range in words; the caller adds the setting's name and value.
+A check takes the raw value (from YAML or the command line) and returns its normal form (a float for a
+number, so that lr=1 and lr=1.0 are the same run). It raises ValueError with the legal values in words; the
+caller adds the setting's name and value.
 """
 
 import math
@@ -12,19 +12,19 @@ from typing import Annotated, Any, Protocol
 
 from sgdlab.base.errors import did_you_mean
 
-LARGEST = 10**18  # sums of a few such numbers stay within torch's int64
-LONGEST_NAME = 200  # of a file: systems stop at 255 bytes, and some names get an ending
+MAX_INT = 10**18  # sums of a few such numbers fit into torch's int64
+MAX_NAME = 200  # bytes of a file name: systems allow 255, and some names get a suffix
 
 
 class Check(Protocol):
-    """Anything that normalises a raw value or raises ValueError with the legal range."""
+    """Normalises a raw value, or raises ValueError with the legal values."""
 
     def __call__(self, value: Any) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A finite real number between `low` and `high`; an end marked open is itself not allowed."""
+    """A finite number between `low` and `high`; an open end is itself not allowed."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -36,7 +36,7 @@ class Number:
             raise ValueError(f"must be a number {self.range}".rstrip())
         try:
             number = float(value)
-        except OverflowError:  # a whole number of more than 308 digits
+        except OverflowError:  # an integer of more than 308 digits
             number = math.inf
         if not math.isfinite(number):
             raise ValueError(f"must be a finite number {self.range}".rstrip())
@@ -59,15 +59,15 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Int:
-    """A whole number between `low` and `high`, both allowed."""
+    """An integer between `low` and `high`, both allowed."""
 
     low: int = 0
-    high: int = LARGEST
+    high: int = MAX_INT
 
     def __call__(self, value: Any) -> int:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or not self.low <= value <= self.high:
-            top = f" and <= {self.high}" if self.high < LARGEST or (whole and value > self.high) else ""
+        integer = isinstance(value, int) and not isinstance(value, bool)
+        if not integer or not self.low <= value <= self.high:
+            top = f" and <= {self.high}" if self.high < MAX_INT or (integer and value > self.high) else ""
             raise ValueError(f"must be a whole number >= {self.low}{top}")
         return int(value)
 
@@ -84,7 +84,7 @@ class Bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A text of at least one character that can be printed, and so be written to a record."""
+    """A text of at least one character, all of them printable, as records require."""
 
     def __call__(self, value: Any) -> str:
         if not isinstance(value, str) or not value:
@@ -96,7 +96,7 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """The name of a folder below another: `a` or `a/b`, never a way out of it."""
+    """A relative path of a folder, `a` or `a/b`, without `..`. reserved: illegal first parts."""
 
     reserved: tuple[str, ...] = ()
 
@@ -106,8 +106,8 @@ class Folder:
         parts = value.split("/")
         if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
             raise ValueError("must be the name of a folder, like a or a/b, without . and ..")
-        if any(len(part.encode()) > LONGEST_NAME for part in parts):
-            raise ValueError(f"must be at most {LONGEST_NAME} bytes long")
+        if any(len(part.encode()) > MAX_NAME for part in parts):
+            raise ValueError(f"must be at most {MAX_NAME} bytes long")
         if parts[0] in self.reserved:
             raise ValueError(f"must not be {parts[0]}, which sgdlab uses itself")
         return value
@@ -115,7 +115,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few names."""
+    """One of several names."""
 
     names: tuple[str, ...]
 
@@ -127,7 +127,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Optional:
-    """null, or what the inner check allows."""
+    """null, or a value that the inner check allows."""
 
     inner: Check
 
@@ -140,7 +140,7 @@ class Optional:
 
 @dataclass(frozen=True)
 class LiteralOr:
-    """A fixed word, or what the inner check allows: `full` or a whole number."""
+    """A fixed word, or a value that the inner check allows, such as `full` or an integer."""
 
     word: str
     inner: Check
@@ -154,7 +154,7 @@ class LiteralOr:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list whose members all pass the inner check; `length` fixes how many there are."""
+    """A list whose members pass the inner check; `length` fixes their number."""
 
     inner: Check
     length: int | None = None
@@ -175,17 +175,17 @@ class ListOf:
 
 @dataclass(frozen=True, kw_only=True)
 class Nested:
-    """A mapping of anything; lists become tuples, mappings dictionaries."""
+    """A mapping with any values; lists become tuples, mappings dictionaries."""
 
     def __call__(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise ValueError("must be a mapping, like {title: Momentum}")
-        return {str(key): Anything()(member) for key, member in value.items()}
+        return dict(Anything()(value))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Anything:
-    """Anything that YAML can say, passed on as it is (lists become tuples, mappings dictionaries)."""
+    """Any value of YAML, unchanged except that lists become tuples, mappings dictionaries."""
 
     def __call__(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -196,14 +196,14 @@ class Anything:
 
 
 def legal(check: Check) -> str:
-    """What a check allows in a few words: `>= 0`, `in [0, 1)`, `true or false`; empty for anything."""
+    """Describe the legal values of a check: `>= 0`, `in [0, 1)`, `true or false`; empty for any value."""
     if isinstance(check, Number):
         if check.low > -math.inf and check.high < math.inf:
             ends = "(["[not check.low_open], ")]"[not check.high_open]
             return f"in {ends[0]}{check.low:g}, {check.high:g}{ends[1]}"
         return check.range
     if isinstance(check, Int):
-        return f"whole, >= {check.low}" + (f" and <= {check.high}" if check.high < LARGEST else "")
+        return f"whole, >= {check.low}" + (f" and <= {check.high}" if check.high < MAX_INT else "")
     if isinstance(check, Bool):
         return "true or false"
     if isinstance(check, Choice):
@@ -218,7 +218,7 @@ def legal(check: Check) -> str:
     return ""
 
 
-# Checks that settings of several parts have.
+# Checks that several settings share.
 NAME = Annotated[str, Text()]
 POSITIVE = Number(low=0, low_open=True)
 COUNT = Int(low=1)

@@ -1,16 +1,18 @@
-"""Errors for users: one or two lines with the name, the value, what is legal, and what to do next; and
-words that messages have in common."""
+"""Errors for users, and phrases that messages share.
+
+A message has one or two lines: the name, the value, the legal values, and what to do next.
+"""
 
 import difflib
 from collections.abc import Iterable
 
-LONG = 16  # names in a list that is still read to its end
+MAX_LISTED = 16  # names; a longer list is shown only when no name comes close
 
 
 class UserError(Exception):
     """A user's mistake, or a circumstance that only the user can change. Shown without a traceback.
 
-    `exit_code` is 2 for a command or setting that cannot be meant (nothing was done), 1 for all else.
+    exit_code: 2 for an illegal command or setting (nothing was done), 1 for everything else.
     """
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
@@ -19,26 +21,39 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """A command line or configuration that is refused before anything is done (exit code 2)."""
+    """An illegal command line or configuration, refused before anything is done (exit code 2)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, exit_code=2)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` most like `name`, or None when nothing comes close."""
-    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """Find the legal name that is most similar to a misspelt one.
+
+    Args:
+        name: the misspelt name.
+        names: legal names.
+
+    Returns:
+        One of `names`, or None when none is similar.
+    """
+    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The tail of an error message: `did you mean X? One of: ...`.
+    """Compose the tail of an error message: `did you mean X? One of: ...`.
 
-    A long list is left out when a near match says enough.
+    Args:
+        name: the misspelt name.
+        names: legal names.
+
+    Returns:
+        The nearest name and the list of all; a long list is left out when there is a nearest name.
     """
     names = sorted(names)
     match = nearest(name, names)
-    every = f"One of: {', '.join(names)}" if names else ""
+    listed = f"One of: {', '.join(names)}" if names else ""
     if match is None:
-        return every
-    return f"did you mean {match}?" + (f" {every}" if len(names) <= LONG else "")
+        return listed
+    return f"did you mean {match}?" + (f" {listed}" if len(names) <= MAX_LISTED else "")

@@ -143,7 +143,7 @@ def _flag_values(flag: str) -> Iterable[str]:
 
 def _run_names() -> list[str]:
     """Runs and sweeps by the names that `sgdlab plot` takes, with the recorded baselines."""
-    from sgdlab.records.find import selection_name
+    from sgdlab.records import selection_name
 
     runs_dir = default_runs_dir()
     records = [path for name in ("run.json", "sweep.json") for path in runs_dir.rglob(name)]

@@ -18,7 +18,7 @@ from sgdlab.base.formatting import format_value
 from sgdlab.cli.arguments import command_parser
 from sgdlab.cli.text import two_columns, wrap, wrap_items
 from sgdlab.config import options
-from sgdlab.optim.table import OPTIMIZERS, Entry
+from sgdlab.optim import OPTIMIZERS, Entry
 
 WIDTH = 100  # columns in a pipe or file, which has no width
 NARROWEST = 40

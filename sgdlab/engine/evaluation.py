@@ -1,4 +1,4 @@
-"""Loss and accuracy over many examples, without gradients, in large batches."""
+"""Evaluation: mean loss and accuracy over many examples, without gradients, in large chunks."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,10 @@ from sgdlab.problem import CHUNK, Problem
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Mean losses, that of the training set with the ridge term, and the fractions of both sets that are
-    classified correctly (None: regression)."""
+    """Mean losses, of the training set with the ridge term, and fractions of correct classifications.
+
+    The accuracies are None for regression.
+    """
 
     train_loss: float
     train_accuracy: float | None
@@ -20,9 +22,14 @@ class Evaluation:
 
 
 def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
-    """Evaluate on the first `train_limit` training examples (None: all) and on the test set.
+    """Evaluate the problem at its present weights.
 
-    Sums are in float64, so that the chunk size does not show.
+    Args:
+        problem: data, model and loss.
+        train_limit: the first training examples to use; None: all. The test set is always used in full.
+
+    Returns:
+        Losses and accuracies, summed in float64 so that they do not depend on the chunk size.
     """
     data = problem.data
     problem.model.eval()
@@ -41,10 +48,10 @@ def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
 
 def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, float | None]:
     total = torch.zeros((), dtype=torch.float64, device=x.device)
-    right = torch.zeros((), dtype=torch.int64, device=x.device)
+    correct = torch.zeros((), dtype=torch.int64, device=x.device)
     for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
         out = problem.outputs(inputs)
         total += problem.loss(out, targets).double() * len(targets)
         if problem.spec.classification:
-            right += (problem.predicted(out) == targets).sum()
-    return total / len(y), int(right) / len(y) if problem.spec.classification else None
+            correct += (problem.predicted(out) == targets).sum()
+    return total / len(y), int(correct) / len(y) if problem.spec.classification else None

@@ -1,4 +1,8 @@
-"""One run: the loop over updates, with evaluation at its epochs and a checkpoint whenever one is due."""
+"""The training loop of one run: updates, evaluations at epochs, and checkpoints when they are due.
+
+`Trainer.run` is the loop. Batches come from `sgdlab.engine.sampling`, an update of the weights is a method of
+`sgdlab.engine.updates.Updates`, and a `Callback` receives all results.
+"""
 
 import math
 import time
@@ -13,13 +17,14 @@ from sgdlab.engine.sampling import Batches, Index
 from sgdlab.engine.updates import Updates
 from sgdlab.problem import Problem
 
-# The losses stay on the device until one looks at them: after so many updates, or so long.
+# Losses stay on the device and are fetched together, because each fetch waits for the device: after BLOCK
+# updates, or FETCH_SECONDS after the last fetch.
 BLOCK, FETCH_SECONDS = 100, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One update: its number from 1, and the loss of its batch before it."""
+    """One update: its number from 1, and the batch loss before it."""
 
     step: int
     epoch: int
@@ -30,9 +35,9 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class TrajectoryPoint:
-    """The weights (flattened, in the model's order) after `step` updates, and f there.
+    """The weights (flattened, in the model's order) after `step` updates, and the objective f there.
 
-    gap: f(w) - f*; distance: |w - w*| to the nearest minimum; None where f* or w* is not known.
+    gap: f(w) - f*; distance: |w - w*| to the nearest minimum; None where f* or w* is unknown.
     """
 
     step: int
@@ -43,49 +48,84 @@ class TrajectoryPoint:
 
 
 class Callback(Protocol):
-    """Who follows a run. Every method is called between updates, never during one."""
+    """Receives the results of a run. The trainer calls every method between updates, never during one."""
 
     def on_losses(self, rows: list[Row], last: Row) -> None:
-        """Rows that belong in the record, and the newest row whether it does or not."""
+        """Receive batch losses.
+
+        Args:
+            rows: the new rows that `Plan.log_every` selects for the record.
+            last: the newest row, selected or not.
+        """
 
     def on_evaluation(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
-        """The weights were evaluated after `step` updates, in which `epoch` epochs were completed."""
+        """Receive an evaluation of the weights.
+
+        Args:
+            epoch: completed epochs.
+            step: updates before the evaluation.
+            samples: training examples used in these updates.
+            result: losses and accuracies.
+        """
 
     def on_trajectory_point(self, point: TrajectoryPoint) -> None:
-        """Where the run was after some update, or at the start; all numbers are finite."""
+        """Receive a trajectory point, whose numbers are all finite."""
 
     def checkpoint_due(self) -> bool:
-        """Whether to checkpoint now. Asked after each update, so it must be cheap."""
+        """Return whether a checkpoint is due. Called after each update, so it must be cheap."""
 
     def on_checkpoint(self, state: dict[str, Any]) -> None:
-        """Keep the state. May raise to end the run here."""
+        """Store the state. May raise to end the run here."""
 
 
 class Diverged(Exception):
-    """The loss stopped being finite: `what` says which, at which update. A result, not a failure."""
+    """A loss stopped being finite; `reason` says which loss, and at which update. A result, not a failure."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How long a run is and what it reports: all in updates, but eval_every in epochs (0: ends only).
+    """The length of a run and what it reports.
 
-    trajectory_every: updates between reports of the weights; 0: none.
+    total: updates of the run. per_epoch: updates in one epoch. log_every: updates between rows, counted
+    within each epoch. eval_every: epochs between evaluations; 0: at start and end only. eval_train: training
+    examples of an evaluation; None: all. trajectory_every: updates between trajectory points; 0: none.
     """
 
     total: int
+    per_epoch: int
     log_every: int
     eval_every: int
     eval_train: int | None
     trajectory_every: int = 0
 
+    def ends_epoch(self, step: int) -> bool:
+        """Return whether update `step` is the last of its epoch."""
+        return step % self.per_epoch == 0
+
+    def logs(self, step: int) -> bool:
+        """Return whether update `step` has a row: the first of each epoch and every log_every after it."""
+        return (step - 1) % self.per_epoch % self.log_every == 0
+
+    def evaluates(self, step: int) -> bool:
+        """Return whether the weights are evaluated after `step` updates, step > 0."""
+        if step == self.total:
+            return True
+        every = self.eval_every
+        return every > 0 and self.ends_epoch(step) and (step // self.per_epoch) % every == 0
+
+    def has_point(self, step: int) -> bool:
+        """Return whether the weights after `step` updates are a trajectory point."""
+        every = self.trajectory_every
+        return every > 0 and (step % every == 0 or step == self.total)
+
 
 @dataclass(kw_only=True)
-class _Place:
-    """Weights that are to be reported, (n,), and f there once it has been computed."""
+class _PendingPoint:
+    """Weights of a trajectory point, (n,), still on the device; objective is None until it is computed."""
 
     step: int
     weights: Tensor
@@ -93,16 +133,18 @@ class _Place:
 
 
 class Trainer:
-    """A run at some update. `state` and `load` are its checkpoint; `run` goes on to the end."""
+    """A run at some update: `state` and `load` are its checkpoint, `run` continues to the end.
+
+    Args:
+        problem: data, model and loss; the model's parameters are updated in place.
+        updates: how the weights move.
+        scheduled_by_epoch: whether the unit of the learning-rate schedule is an epoch, not an update.
+        batches: the training examples of each update.
+        plan: the length of the run and what it reports.
+    """
 
     def __init__(
-        self,
-        *,
-        problem: Problem,
-        updates: Updates,
-        scheduled_by_epoch: bool,
-        batches: Batches,
-        plan: Plan,
+        self, *, problem: Problem, updates: Updates, scheduled_by_epoch: bool, batches: Batches, plan: Plan
     ) -> None:
         self.step = 0
         self._problem = problem
@@ -113,20 +155,20 @@ class Trainer:
         device = problem.data.train_x.device
         self._gpu = device if device.type == "cuda" else None
         self._last: Row | None = None
+        # What has been computed since the last fetch.
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
-        self._fetched = 0.0  # by the clock, when it last looked
-        self._visits: list[_Place] = []
+        self._points: list[_PendingPoint] = []
+        self._fetched = 0.0  # time of the last fetch, by perf_counter
         self._weights = list(problem.model.parameters())
-        self._objective = updates.objective  # where f is the loss of the next update
 
     def state(self) -> dict[str, Any]:
-        """All that the rest of the run depends on, as tensors, numbers and plain containers."""
+        """Return all that the rest of the run depends on: tensors, numbers and plain containers."""
         last = self._last
         return {
             "step": self.step,
             "last": None if last is None else [last.step, last.epoch, last.samples, last.lr, last.loss],
-            # Copies of what are views: torch.save would keep all of the memory that these are views of.
+            # Copies of views: torch.save would store the whole memory behind each view.
             "model": {name: value.contiguous() for name, value in self._problem.model.state_dict().items()},
             **self._updates.state(),
             "random": torch.get_rng_state(),
@@ -134,8 +176,11 @@ class Trainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go to the update at which `state` was taken. Raises KeyError, TypeError, ValueError or
-        RuntimeError when it is not a state of this run."""
+        """Return to the update at which `state` was taken; the run then continues with the same bits.
+
+        Raises:
+            KeyError, TypeError, ValueError, RuntimeError: it is not a state of this run.
+        """
         self._problem.model.load_state_dict(state["model"])
         self._updates.load(state)
         torch.set_rng_state(state["random"].cpu())
@@ -147,17 +192,25 @@ class Trainer:
             self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
 
     def run(self, callback: Callback) -> None:
-        """Train to the end. Raises Diverged when a loss stops being finite; all before it is reported."""
+        """Train to the end.
+
+        Raises:
+            Diverged: a loss stopped being finite; all results before it have been reported.
+        """
+        plan = self._plan
         if self.step == 0:
             self._evaluate(callback)
-            self._visit()
+            if plan.has_point(0):
+                self._keep_point()
         self._fetched = time.perf_counter()
-        while self.step < self._plan.total:
-            epoch, done = divmod(self.step, self._batches.per_epoch)
+        while self.step < plan.total:
+            # After resuming, the epoch continues with its next batch.
+            epoch, done = divmod(self.step, plan.per_epoch)
             for index in self._batches.epoch(epoch)[done:]:
                 self._update(index, callback)
-                self._visit()
-                if self._wants_evaluation():
+                if plan.has_point(self.step):
+                    self._keep_point()
+                if plan.evaluates(self.step):
                     self._fetch(callback)
                     self._evaluate(callback)
                 elif len(self._losses) == BLOCK or time.perf_counter() - self._fetched > FETCH_SECONDS:
@@ -165,64 +218,54 @@ class Trainer:
                 if callback.checkpoint_due():
                     self._fetch(callback)
                     callback.on_checkpoint(self.state())
-                if self.step == self._plan.total:
+                if self.step == plan.total:
                     break
-
-    def _ends_epoch(self) -> bool:
-        return self.step % self._batches.per_epoch == 0
-
-    def _wants_evaluation(self) -> bool:
-        if self.step == self._plan.total:
-            return True
-        every = self._plan.eval_every
-        return every > 0 and self._ends_epoch() and (self.step // self._batches.per_epoch) % every == 0
 
     def _update(self, index: Index, callback: Callback) -> None:
         lr = self._updates.lr
         try:
             loss = self._updates.make(index)
-        except Exception:  # what it made of weights that are not finite: the losses before it say so
+        except Exception:
+            # Weights that are not finite can make an optimizer raise; then a pending loss raises Diverged.
             self._fetch(callback)
             raise
         self._lrs.append(lr)
         self._losses.append(loss)
-        if self._visits and self._visits[-1].objective is None:
-            self._visits[-1].objective = loss.double()
+        if self._points and self._points[-1].objective is None:
+            self._points[-1].objective = loss.double()  # f at the point, which this update started from
         self.step += 1
-        if not self._by_epoch or self._ends_epoch():
+        if not self._by_epoch or self._plan.ends_epoch(self.step):
             self._updates.next_unit()
 
-    def _visit(self) -> None:
-        """Note f(w) and w where they are wanted; like losses, they stay on the device until fetched."""
-        every = self._plan.trajectory_every
-        if not every or (self.step % every and self.step != self._plan.total):
-            return
+    def _keep_point(self) -> None:
+        """Copy the weights and compute f there, or leave f to the next update where it computes the same."""
         weights = torch.cat([weight.detach().reshape(-1) for weight in self._weights])
-        objective = None if self._objective else self._problem.objective()
-        self._visits.append(_Place(step=self.step, weights=weights, objective=objective))
+        objective = None if self._updates.objective else self._problem.objective()
+        self._points.append(_PendingPoint(step=self.step, weights=weights, objective=objective))
 
-    def _report_visits(self, callback: Callback, before: float = math.inf) -> None:
-        """Report the noted places up to, but not with, the update `before`, those that are finite."""
-        if not self._visits:
+    def _report_points(self, callback: Callback, before: float = math.inf) -> None:
+        """Report the pending trajectory points of steps below `before` whose numbers are finite."""
+        if not self._points:
             return
-        if self._objective and self._visits[-1].objective is None:
-            self._visits[-1].objective = self._objective().double()
-        places, self._visits = self._visits, []
-        objectives = torch.stack([place.objective for place in places if place.objective is not None])
-        every = torch.stack([place.weights for place in places]).tolist()
-        known = self._problem.facts
-        for place, objective, weights in zip(places, objectives.tolist(), every, strict=True):
-            gap = None if known.least is None else objective - known.least
-            distance = min((math.dist(weights, minimum) for minimum in known.minima or ()), default=None)
+        if self._updates.objective and self._points[-1].objective is None:
+            self._points[-1].objective = self._updates.objective().double()
+        points, self._points = self._points, []
+        objectives = torch.stack([point.objective for point in points if point.objective is not None])
+        all_weights = torch.stack([point.weights for point in points]).tolist()
+        facts = self._problem.facts
+        for point, objective, weights in zip(points, objectives.tolist(), all_weights, strict=True):
+            gap = None if facts.least is None else objective - facts.least
+            distance = min((math.dist(weights, minimum) for minimum in facts.minima or ()), default=None)
             finite = all(map(math.isfinite, (objective, gap or 0, distance or 0, *weights)))
-            if place.step < before and finite:
+            if point.step < before and finite:
                 callback.on_trajectory_point(
                     TrajectoryPoint(
-                        step=place.step, objective=objective, gap=gap, distance=distance, weights=weights
+                        step=point.step, objective=objective, gap=gap, distance=distance, weights=weights
                     )
                 )
 
     def _fetch(self, callback: Callback) -> None:
+        """Bring the pending losses and trajectory points from the device and report them."""
         if not self._losses:
             return
         values = torch.stack(self._losses).tolist()
@@ -230,36 +273,33 @@ class Trainer:
         rows: list[Row] = []
         for step, (loss, lr) in enumerate(zip(values, self._lrs, strict=True), start=first):
             if not math.isfinite(loss):
-                self._report_visits(callback, before=step)
+                self._report_points(callback, before=step)
                 self._diverge(callback, rows, f"the training loss is {loss} at step {step}")
             self._last = self._row(step, lr, loss)
-            if self._logged(step):
+            if self._plan.logs(step):
                 rows.append(self._last)
         self._losses, self._lrs = [], []
         self._fetched = time.perf_counter()
         assert self._last is not None
         callback.on_losses(rows, self._last)
-        self._report_visits(callback)
+        self._report_points(callback)
 
-    def _diverge(self, callback: Callback, rows: list[Row], what: str) -> None:
-        """Report up to the last finite loss, which is recorded even where log_every would skip it."""
+    def _diverge(self, callback: Callback, rows: list[Row], reason: str) -> None:
+        """Report up to the last finite loss, which gets a row even where log_every skips it."""
         if self._last is not None:
-            if not self._logged(self._last.step):
+            if not self._plan.logs(self._last.step):
                 rows.append(self._last)
             callback.on_losses(rows, self._last)
-        raise Diverged(what)
+        raise Diverged(reason)
 
     def _row(self, step: int, lr: float, loss: float) -> Row:
-        epoch = (step - 1) // self._batches.per_epoch + 1
+        epoch = (step - 1) // self._plan.per_epoch + 1
         return Row(step=step, epoch=epoch, samples=self._batches.samples(step), lr=lr, loss=loss)
-
-    def _logged(self, step: int) -> bool:
-        return (step - 1) % self._batches.per_epoch % self._plan.log_every == 0
 
     def _evaluate(self, callback: Callback) -> None:
         result = evaluate(self._problem, train_limit=self._plan.eval_train)
         for name, value in (("training", result.train_loss), ("test", result.test_loss)):
             if not math.isfinite(value):
                 self._diverge(callback, [], f"the evaluated {name} loss is {value} after step {self.step}")
-        epoch = self.step // self._batches.per_epoch
+        epoch = self.step // self._plan.per_epoch
         callback.on_evaluation(epoch, self.step, self._batches.samples(self.step), result)

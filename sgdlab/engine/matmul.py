@@ -1,9 +1,9 @@
-"""Who makes the float32 matrix products of a run on a CPU: torch's BLAS, or oneDNN where that is faster.
+"""The backend of float32 matrix products on the CPU: torch's BLAS, or oneDNN where that is faster.
 
-On processors whose maker is not that of the BLAS, oneDNN can be more than twice as fast at the same accuracy.
-torch routes float32 products to oneDNN when it is allowed to round their factors to bfloat16; but oneDNN does
-that only on processors with bfloat16 matrix units, and elsewhere multiplies in float32. So the way is taken
-only after a product has shown the error of float32.
+If another company made the processor than the BLAS, oneDNN can be more than twice as fast at the same
+accuracy. torch sends float32 products to oneDNN only if oneDNN may round their factors to bfloat16. oneDNN
+does that only on processors with bfloat16 matrix units and multiplies in float32 elsewhere. So oneDNN is used
+only after a test product has shown float32's error.
 """
 
 import functools
@@ -16,57 +16,67 @@ from torch import Tensor
 
 from sgdlab.base.errors import UserError
 
-# Relative error (Frobenius norm) that a float32 product must stay below: sums of 512 terms have 3e-7 by
-# either library, with factors rounded to bfloat16 they have 3e-3.
-ERROR = 2e-6
-FASTER = (
-    1.25  # times, to be worth leaving torch's default for; a clear margin, so that a machine decides alike
-)
+# Largest relative error (Frobenius norm) of a float32 product: sums of 512 terms have 3e-7 with either
+# library, and 3e-3 with factors rounded to bfloat16.
+MAX_ERROR = 2e-6
+MIN_SPEED_UP = 1.25  # a clear margin, so that one machine always decides the same way
 REPEATS = 7
 SIZES = (64, 512, 512)  # (64 x 512) (512 x 512): a layer of the notes' network at batch size 64
 
 _PRECISION = {"default": "highest", "onednn": "medium"}
 
 
-def choose(asked: str, device: str, precision: str) -> str:
-    """`default` or `onednn` for a run, as its settings `products`, `device` and `precision` have it.
+def choose(backend: str, device: str, precision: str) -> str:
+    """Choose the backend of a run.
 
-    Raises UserError for onednn where its products are not float32's.
+    Args:
+        backend: the setting matmul_backend, default, onednn or auto.
+        device: a resolved device.
+        precision: the setting precision.
+
+    Returns:
+        `default` or `onednn`.
+
+    Raises:
+        UserError: onednn is asked for, and its products do not have float32's accuracy here.
     """
-    if precision != "float32" or device != "cpu" or asked == "default":
+    if precision != "float32" or device != "cpu" or backend == "default":
         return "default"
-    if asked == "auto":
+    if backend == "auto":
         return probe()
     error = _error("onednn")
-    if error > ERROR:
+    if error > MAX_ERROR:
         raise UserError(
-            f"matmul_backend=onednn: on this processor its products are off by {error:.1e}, float32's by "
-            f"{_error('default'):.1e}; use matmul_backend=auto, or precision=bfloat16 if that is what you want"
+            f"matmul_backend=onednn: on this processor its products have the error {error:.1e}, float32's "
+            f"{_error('default'):.1e}; use matmul_backend=auto, or precision=bfloat16 for that rounding"
         )
     return "onednn"
 
 
 @functools.cache
 def probe() -> str:
-    """The faster of the two for this process, onednn only at float32's error; takes some milliseconds."""
-    if _same() or _error("onednn") > ERROR:
+    """Measure which backend is faster on this machine; takes some milliseconds.
+
+    Returns onednn only with float32's accuracy, and default where both are the same kernel.
+    """
+    if _same_kernel() or _error("onednn") > MAX_ERROR:
         return "default"
     times: dict[str, list[float]] = {"default": [], "onednn": []}
     for _ in range(REPEATS):
         for name, seconds in times.items():
             seconds.append(_seconds(name))
-    return "onednn" if min(times["default"]) > FASTER * min(times["onednn"]) else "default"
+    return "onednn" if min(times["default"]) > MIN_SPEED_UP * min(times["onednn"]) else "default"
 
 
 @contextmanager
 def using(name: str) -> Iterator[None]:
-    """Inside, float32 products on the CPU are made by `default` or `onednn`."""
-    before = torch.get_float32_matmul_precision()
+    """Compute float32 products on the CPU with the backend `default` or `onednn` inside the context."""
+    precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(_PRECISION[name])
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(precision)
 
 
 @functools.cache
@@ -82,8 +92,8 @@ def _product(name: str) -> Tensor:
         return a @ b
 
 
-def _same() -> bool:
-    """Whether both are the same kernel, as where torch has no way to oneDNN."""
+def _same_kernel() -> bool:
+    """Whether both backends are the same, as where torch has no oneDNN."""
     return torch.equal(_product("default"), _product("onednn"))
 
 
@@ -96,7 +106,7 @@ def _error(name: str) -> float:
 def _seconds(name: str) -> float:
     a, b = _factors()
     with using(name):
-        began = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(3):
             a @ b
-        return time.perf_counter() - began
+        return time.perf_counter() - start

@@ -1,7 +1,11 @@
-"""Which examples each update sees: a pure function of seed, epoch and batch, so a resume needs no state."""
+"""Sampling: which training examples each update uses.
+
+A batch is a pure function of seed, epoch and its number in the epoch, so a resumed run needs no sampler
+state.
+"""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +20,7 @@ class Batches:
 
     sampling: shuffle (a new permutation each epoch), sequential (file order, the same every epoch),
     replacement (each example drawn uniformly and independently; an epoch is `size` draws), or independent
-    (each batch a random subset of the examples, drawn without a view to the batches before).
+    (each batch a random subset of all examples, whatever the batches before it).
     The last batch of an epoch is smaller when batch_size does not divide size, unless drop_last.
     """
 
@@ -30,8 +34,8 @@ class Batches:
     @property
     def per_epoch(self) -> int:
         """Batches, and so updates, in one epoch."""
-        whole, rest = divmod(self.size, self.batch_size)
-        return whole if self.drop_last or not rest else whole + 1
+        full, rest = divmod(self.size, self.batch_size)
+        return full if self.drop_last or not rest else full + 1
 
     @property
     def samples_per_epoch(self) -> int:
@@ -39,19 +43,18 @@ class Batches:
         return min(self.per_epoch * self.batch_size, self.size)
 
     def epoch(self, epoch: int) -> Sequence[Index]:
-        """The batches of an epoch, counted from 0: each a slice or int64 indices on the device."""
-        if self.size == 1:  # in whatever order
+        """Draw the batches of an epoch, counted from 0: slices, or int64 indices (batch,) on the device."""
+        if self.size == 1:  # every order is the same
             return [slice(0, 1)]
         if self.sampling == "sequential":
-            ends = [min(start + self.batch_size, self.size) for start in self._starts()]
-            return [slice(start, end) for start, end in zip(self._starts(), ends, strict=True)]
+            return [slice(start, min(start + self.batch_size, self.size)) for start in self._starts()]
         order = self.order(epoch).to(self.device)
         return torch.split(order, self.batch_size)[: self.per_epoch]
 
     def order(self, epoch: int) -> Tensor:
-        """The examples of an epoch one batch after the other, on the CPU, int64; of no use for sequential.
+        """Draw the examples of an epoch, one batch after the other: int64 on the CPU; not for sequential.
 
-        Without drop_last, or where that changes nothing, it has `samples_per_epoch` members; else more.
+        With drop_last they may be more than `samples_per_epoch`, as the last batch is included.
         """
         random = torch.Generator().manual_seed(_first_seed(self.seed) + epoch)
         if self.sampling == "independent":
@@ -62,7 +65,7 @@ class Batches:
         return torch.randperm(self.size, generator=random)
 
     def samples(self, step: int) -> int:
-        """Examples used after `step` updates."""
+        """Count the examples used in `step` updates."""
         epochs, batches = divmod(step, self.per_epoch)
         return epochs * self.samples_per_epoch + batches * self.batch_size
 
@@ -70,12 +73,34 @@ class Batches:
         return range(0, self.per_epoch * self.batch_size, self.batch_size)
 
 
-@functools.lru_cache(maxsize=2**16)  # of a batch of runs, as each asks once an epoch
-def _first_seed(seed: int) -> int:
-    """The seed of epoch 0's sampling; each epoch after it has the next one.
+def split(index: Index, size: int) -> Iterator[tuple[Index, float]]:
+    """Split the examples of an update into parts, to bound the memory that their activations take.
 
-    The weights are drawn from the plain seed, so the sampling must not start from it too: one 63-bit seed
-    for each pair (seed, epoch), through the generator's own mixing.
+    Args:
+        index: a slice, or indices (..., batch).
+        size: examples in a part, at most.
+
+    Yields:
+        Each part, and its share of the examples.
+    """
+    count = index.stop - index.start if isinstance(index, slice) else index.shape[-1]
+    if count <= size:
+        yield index, 1.0
+        return
+    for start in range(0, count, size):
+        end = min(start + size, count)
+        if isinstance(index, slice):
+            yield slice(index.start + start, index.start + end), (end - start) / count
+        else:
+            yield index[..., start:end], (end - start) / count
+
+
+@functools.lru_cache(maxsize=2**16)  # as many as a batch of runs has seeds: each is asked for once an epoch
+def _first_seed(seed: int) -> int:
+    """The seed of epoch 0's sampling; each later epoch has the next one.
+
+    The plain seed draws the weights, so sampling must not start from it too. The generator's own mixing
+    makes a 62-bit seed, so that no two pairs (seed, epoch) share one in practice.
     """
     mix = torch.Generator().manual_seed(seed)
     return int(torch.randint(2**62, (1,), generator=mix))

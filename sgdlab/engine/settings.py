@@ -1,4 +1,4 @@
-"""The settings of the training loop, and what each may hold.
+"""The settings of the training loop and their legal values.
 
 Values come from the YAML files in conf/; this file holds no default.
 """
@@ -12,8 +12,7 @@ from sgdlab.optim.settings import OptimSettings
 from sgdlab.problem.settings import ProblemSettings, SurfaceModel
 from sgdlab.problem.spec import Spec
 
-MAX_TRAJECTORY_WEIGHTS = 64  # weights: a row of trajectory.csv and the Hessian in run.json stay readable
-
+MAX_TRAJECTORY_WEIGHTS = 64  # keeps a row of trajectory.csv and the Hessian in run.json readable
 MAX_GRADIENT_NUMBERS = 20_000_000  # in the gradients of all examples: 160 MB
 
 
@@ -40,9 +39,14 @@ class TrainingSettings(OptimSettings, ProblemSettings):
 
 
 def check(config: TrainingSettings, spec: Spec) -> None:
-    """Refuse settings of the loop that cannot work with a problem of this `spec`.
+    """Check settings of the loop that depend on the problem or on each other.
 
-    Raises UsageError.
+    Args:
+        config: the settings, each checked by itself.
+        spec: sizes of the problem.
+
+    Raises:
+        UsageError: settings cannot work together; names them and says what to use.
     """
     _check_few_weights(config, spec)
     if config.batch_size != "full" and int(config.batch_size) > spec.train_size:
@@ -53,17 +57,17 @@ def check(config: TrainingSettings, spec: Spec) -> None:
     name = config.model.name
     if config.precision == "bfloat16" and isinstance(config.model, SurfaceModel):
         raise UsageError(
-            f"precision=bfloat16: makes a network's matrix products in bfloat16, and model={name} has none; "
+            f"precision=bfloat16: rounds the matrix products of networks, and model={name} has none; "
             f"use precision=float32 or float64"
         )
     if config.matmul_backend == "onednn" and config.precision != "float32":
         raise UsageError(
-            f"matmul_backend=onednn: is a way to make float32 products; with precision={config.precision} use "
+            f"matmul_backend=onednn: is for precision=float32 only; with precision={config.precision} use "
             f"matmul_backend=auto"
         )
     if config.compile and config.optimizer.name == "newton":
         raise UsageError(
-            "compile=true: gives no second derivatives, and optimizer=newton needs them; use compile=false"
+            "compile=true: has no second derivatives, which optimizer=newton needs; use compile=false"
         )
 
 
@@ -76,25 +80,25 @@ def _check_few_weights(config: TrainingSettings, spec: Spec) -> None:
     weights = spec.weights
     if config.measure == "autodiff" and weights > MAX_TRAJECTORY_WEIGHTS:
         raise UsageError(
-            f"measure=autodiff: this model has {weights:,} weights; finite differences are taken of at most "
+            f"measure=autodiff: this model has {weights:,} weights; it is for at most "
             f"{MAX_TRAJECTORY_WEIGHTS}; choose a smaller model"
         )
     if config.trajectory_every and weights > MAX_TRAJECTORY_WEIGHTS:
         raise UsageError(
             f"trajectory_every={config.trajectory_every}: this model has {weights:,} weights; "
-            f"trajectories are kept of at most {MAX_TRAJECTORY_WEIGHTS}; set trajectory_every=0"
+            f"trajectories are for at most {MAX_TRAJECTORY_WEIGHTS}; set trajectory_every=0"
         )
 
 
 def _check_gradient_noise(config: TrainingSettings, spec: Spec) -> None:
     if config.sampling == "sequential":
         raise UsageError(
-            "measure=gradient_noise: sampling=sequential draws nothing, as its batches are the same every "
-            "epoch; use sampling=shuffle, replacement or independent"
+            "measure=gradient_noise: sampling=sequential has the same batches every epoch, so nothing is "
+            "random; use sampling=shuffle, replacement or independent"
         )
     numbers = spec.train_size * spec.weights
     if numbers > MAX_GRADIENT_NUMBERS:
         raise UsageError(
-            f"measure=gradient_noise: the gradients of {spec.train_size:,} examples are {numbers:,} numbers; "
-            f"at most {MAX_GRADIENT_NUMBERS:,} are kept; choose a smaller model or set dataset.limit"
+            f"measure=gradient_noise: gradients of {spec.train_size:,} examples have {numbers:,} numbers; "
+            f"the limit is {MAX_GRADIENT_NUMBERS:,}; choose a smaller model or set dataset.limit"
         )

@@ -16,7 +16,7 @@ X_AXES = {
 }
 # Column -> its file. A column of whole numbers (step, epoch, samples) is an x axis, so it is not drawn on y.
 SOURCES: dict[str, str] = {
-    column.name: file for file, columns in FILES.items() for column in columns if not column.whole
+    column.name: file for file, columns in FILES.items() for column in columns if not column.integer
 }
 REGRET = Column(
     name="regret",

@@ -1,4 +1,4 @@
-"""Any rule as an ordinary torch.optim.Optimizer, for somebody's own training loop and the serial engine.
+"""The adapter from rules to torch.optim.Optimizer, for the serial engine and for any other training loop.
 
 >>> import torch
 >>> from sgdlab.optim import SGD
@@ -29,18 +29,19 @@ from sgdlab.base.formatting import format_value
 from sgdlab.optim.rule import HessianRule, LookAheadRule, Parameter, Rule
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
-_OWN = ("params", "role")  # keys of a parameter group that are no hyperparameters
-_ROWS = 64  # of a Hessian at once: each needs the memory of one more backward pass
+_NOT_HYPERS = ("params", "role", "initial_lr")  # keys of a parameter group that are no hyperparameters
+_ROWS = 64  # of a Hessian in one pass: each takes the memory of another backward pass
 
 
 class RuleOptimizer(torch.optim.Optimizer):
-    """The update of `rule`, a parameter after the other, without `foreach` and fused variants.
+    """The update of `rule`, one parameter after the other, without `foreach` and fused variants.
 
-    A parameter group may have hyperparameters of its own, and a `role` that says what its parameters are
-    (one of sgdlab.optim.rule.ROLES); rules for matrices must be told it. Learning-rate schedulers change
-    group["lr"]; state_dict and load_state_dict go round. Subclasses are made by `optimizer_class`.
+    A parameter group may have its own hyperparameters, and a `role` of its parameters (one of
+    sgdlab.optim.rule.ROLES), which rules for matrices need. Learning-rate schedulers change group["lr"].
+    `optimizer_class` creates a subclass for each rule.
 
-    Raises ValueError for an unknown hyperparameter, an illegal value, or a role that is missing.
+    Raises:
+        ValueError: a hyperparameter is unknown or illegal, or a role is missing.
     """
 
     entry: Entry
@@ -51,21 +52,21 @@ class RuleOptimizer(torch.optim.Optimizer):
         super().__init__(params, {"role": None, **defaults, **hypers})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters, with hyperparameters and a role of their own where given."""
-        _check(type(self).__name__, self.entry, {**self.defaults, **param_group})
+        """Add parameters, with their own hyperparameters and role where given."""
+        _check_group(type(self).__name__, self.entry, {**self.defaults, **param_group})
         super().add_param_group(param_group)
         try:
             for w in self.param_groups[-1]["params"]:
                 if w.is_complex():
-                    raise ValueError("a parameter is complex: give its real and imaginary part apart")
+                    raise ValueError("a parameter is complex: give its real and imaginary parts separately")
                 self._parameter(self.param_groups[-1], w)
         except ValueError:
             self.param_groups.pop()
             raise
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken, with the same bits: torch would cast all of the state to the
-        parameter's dtype, a rule's counts and products keep theirs."""
+        """Restore a state_dict. The next updates have the same bits, because state keeps its dtype: torch
+        alone would cast a rule's float64 counters and products to the parameter's dtype."""
         super().load_state_dict(state_dict)
         numbers = [number for group in state_dict["param_groups"] for number in group["params"]]
         owners = [(group, w) for group in self.param_groups for w in group["params"]]
@@ -76,10 +77,13 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
-        """One update. The closure clears the gradients, computes the loss and calls backward; it is
-        needed by rules that look ahead, which have it called at that point. Returns the closure's loss.
+        """Make one update and return the closure's loss, if there is a closure.
 
-        Raises ValueError when a closure is needed and not given.
+        The closure clears the gradients, computes the loss and calls backward. Rules that look ahead need
+        it, as they take the gradient at another point.
+
+        Raises:
+            ValueError: a closure is needed and not given, or a gradient is sparse.
         """
         loss = self._evaluate(closure)
         for group in self.param_groups:
@@ -103,7 +107,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 return closure()
         if closure is None:
             raise ValueError(f"{type(self).__name__}.step: needs a closure, as its gradient is taken ahead")
-        kept = [(w, w.clone()) for group in self.param_groups for w in group["params"]]
+        saved = [(w, w.clone()) for group in self.param_groups for w in group["params"]]
         try:
             for group in self.param_groups:
                 for w in group["params"]:
@@ -112,7 +116,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 return closure()
         finally:
-            for w, before in kept:
+            for w, before in saved:
                 w.copy_(before)
 
     def _state(self, parameter: Parameter, w: Tensor) -> dict[str, Tensor]:
@@ -122,19 +126,18 @@ class RuleOptimizer(torch.optim.Optimizer):
         return state
 
     def _parameter(self, group: dict[str, Any], w: Tensor) -> Parameter:
-        hypers = tuple((key, _hashable(value)) for key, value in group.items() if key not in _OWN)
-        names = {field.name for field in fields(self.rule)}
-        used = tuple((key, value) for key, value in hypers if key in names)
-        return _made(self.rule, used, group["role"], tuple(w.shape))
+        hypers = tuple((field.name, _hashable(group[field.name])) for field in fields(self.rule))
+        return _build_parameter(self.rule, hypers, group["role"], tuple(w.shape))
 
 
 class HessianOptimizer(torch.optim.Optimizer):
     """The update of `rule`, a HessianRule, on all weights as one vector.
 
-    It takes one group of parameters, of at most LARGEST_HESSIAN weights. A learning-rate scheduler changes
-    group["lr"]; there is no state. Subclasses are made by `optimizer_class`.
+    It takes one group of parameters, with at most MAX_HESSIAN weights. Learning-rate schedulers change
+    group["lr"]. There is no state. `optimizer_class` creates a subclass for each rule.
 
-    Raises ValueError for an unknown hyperparameter, an illegal value, too many weights or several groups.
+    Raises:
+        ValueError: a hyperparameter is unknown or illegal, or there are too many weights or several groups.
     """
 
     entry: Entry
@@ -146,7 +149,7 @@ class HessianOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Set the parameters; only the constructor can, as all weights share one Hessian."""
-        _check(type(self).__name__, self.entry, {**self.defaults, **param_group})
+        _check_group(type(self).__name__, self.entry, {**self.defaults, **param_group})
         if self.param_groups:
             raise ValueError(f"{type(self).__name__}: takes one group of parameters")
         super().add_param_group(param_group)
@@ -156,10 +159,14 @@ class HessianOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]
-        """One update. The closure returns the loss with its graph: it must not call backward, as the loss is
-        differentiated here, twice. Returns the loss, without its graph.
+        """Make one update and return the loss, without its graph.
 
-        Raises ValueError when there is no closure or its loss has no graph, UserError where the rule does.
+        The closure returns the loss with its graph. It must not call backward, as the loss is differentiated
+        here, twice.
+
+        Raises:
+            ValueError: there is no closure, or its loss has no graph.
+            UserError: the rule cannot make the update.
         """
         if closure is None:
             raise ValueError(f"{type(self).__name__}.step: needs a closure that returns the loss")
@@ -168,8 +175,7 @@ class HessianOptimizer(torch.optim.Optimizer):
         (group,) = self.param_groups
         weights: list[Tensor] = group["params"]
         gradient, hessian = gradient_and_hessian(loss, weights)
-        names = {field.name for field in fields(self.rule)}
-        rule = self.rule(**{key: value for key, value in group.items() if key in names})
+        rule = self.rule(**{field.name: group[field.name] for field in fields(self.rule)})
         new = rule.update(gradient, hessian, torch.cat([w.flatten() for w in weights]))
         for w, part in zip(weights, torch.split(new, [w.numel() for w in weights]), strict=True):
             w.copy_(part.view_as(w))
@@ -178,9 +184,17 @@ class HessianOptimizer(torch.optim.Optimizer):
 
 @torch.enable_grad()
 def gradient_and_hessian(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """First (n,) and second (n, n) derivatives of a scalar by all weights as one vector.
+    """Differentiate a scalar twice.
 
-    Raises ValueError when the loss has no graph, or has lost it in a call of backward.
+    Args:
+        loss: a scalar with its graph.
+        weights: n numbers in all.
+
+    Returns:
+        First (n,) and second (n, n) derivatives by all weights as one vector.
+
+    Raises:
+        ValueError: the loss has no graph, or backward has freed it.
     """
     try:
         first = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
@@ -193,64 +207,64 @@ def gradient_and_hessian(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tenso
     if not gradient.requires_grad:  # a linear function
         return gradient, gradient.new_zeros(size, size)
     rows = []
-    for some in torch.split(torch.eye(size, dtype=gradient.dtype, device=gradient.device), _ROWS):
+    for units in torch.split(torch.eye(size, dtype=gradient.dtype, device=gradient.device), _ROWS):
         second = torch.autograd.grad(
-            gradient, weights, some, retain_graph=True, allow_unused=True, is_grads_batched=True
+            gradient, weights, units, retain_graph=True, allow_unused=True, is_grads_batched=True
         )
-        rows.append(_flat(second, weights, (len(some),)))
+        rows.append(_flat(second, weights, (len(units),)))
     return gradient.detach(), torch.cat(rows).detach()
 
 
 def _flat(parts: Sequence[Tensor | None], weights: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
-    """Derivatives (*lead, *shape of the weight) as one tensor (*lead, n); None is a derivative of zero."""
+    """Derivatives (*lead, *shape of the weight) as one tensor (*lead, n); None is a zero derivative."""
     known = [w.new_zeros(*lead, *w.shape) if d is None else d for d, w in zip(parts, weights, strict=True)]
     return torch.cat([part.reshape(*lead, -1) for part in known], dim=-1)
 
 
-def _check(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
+def _check_group(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
     legal: dict[str, Check] = {"lr": Number(low=0), **entry.hypers}
     for key, value in group.items():
-        if key in (*_OWN, "initial_lr"):
+        if key in _NOT_HYPERS:
             continue
         if key not in legal:
             raise ValueError(f"{key}: {name} has no such hyperparameter; {did_you_mean(key, legal)}")
         try:
-            legal[key](_plain(value))
+            legal[key](_number(value))
         except ValueError as err:
-            raise ValueError(f"{key}={format_value(_plain(value))}: {err}") from None
+            raise ValueError(f"{key}={format_value(_number(value))}: {err}") from None
     refused = entry.refuse({key: group[key] for key in entry.hypers})
     if refused:
         raise ValueError(refused.replace("optimizer.", ""))
 
 
-def _plain(value: Any) -> Any:
-    """A number that was given as a tensor of one element, as torch's own optimizers allow."""
+def _number(value: Any) -> Any:
+    """A tensor of one element as a number, as torch's own optimizers allow; anything else unchanged."""
     return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
 
 
 def _hashable(value: Any) -> Any:
-    value = _plain(value)
+    value = _number(value)
     return tuple(value) if isinstance(value, list) else value
 
 
 @functools.lru_cache(maxsize=4096)
-def _made(
+def _build_parameter(
     rule: type[Rule], hypers: tuple[tuple[str, Any], ...], role: str | None, shape: tuple[int, ...]
 ) -> Parameter:
-    """The parameter's rule with its hyperparameters; made anew only when a learning rate has changed."""
+    """A parameter with its rule, cached because it changes only with the learning rate."""
     return Parameter.of(rule(**dict(hypers)), role, shape)
 
 
 def rule_class(entry: Entry) -> type[Any]:
-    """The class of an entry's rule. Imports torch."""
+    """Return the class of an entry's rule. Imports torch."""
     assert entry.rule is not None
     module, _, name = entry.rule.partition(":")
-    found: type[Any] = getattr(importlib.import_module(module), name)
-    return found
+    rule: type[Any] = getattr(importlib.import_module(module), name)
+    return rule
 
 
 def _signature(rule: type[Any]) -> inspect.Signature:
-    """What `help` shows: the parameters, then the rule's hyperparameters with their defaults."""
+    """The signature for `help`: the parameters, then the rule's hyperparameters with their defaults."""
     hypers = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
         for field in fields(rule)
@@ -260,7 +274,7 @@ def _signature(rule: type[Any]) -> inspect.Signature:
 
 @functools.cache
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
-    """The torch.optim.Optimizer that computes the rule of OPTIMIZERS[name]."""
+    """Create the torch.optim.Optimizer that computes the rule of OPTIMIZERS[name]."""
     entry = OPTIMIZERS[name]
     rule = rule_class(entry)
     base: type = HessianOptimizer if issubclass(rule, HessianRule) else RuleOptimizer

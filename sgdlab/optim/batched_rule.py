@@ -1,6 +1,6 @@
-"""The rules of many runs as one, with hyperparameters of a value a run; and why some have none to stack."""
+"""One rule for a batch of runs, whose hyperparameters have a value for each run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,52 +11,60 @@ from sgdlab.optim.settings import Optimizer
 from sgdlab.optim.table import OPTIMIZERS
 
 
-def why_serial(optimizer: Optimizer) -> str:
-    """Why the batched engine cannot run this checked optimizer; empty when it can."""
+def not_batched_reason(optimizer: Optimizer) -> str:
+    """Return why the batched engine cannot run this checked optimizer; empty when it can."""
     if optimizer.name in EXTERNAL:
-        return f"optimizer={optimizer.name}: a class of one's own or of a library updates one run at a time"
+        return f"optimizer={optimizer.name}: a custom or library class updates one run at a time"
     entry = OPTIMIZERS[optimizer.name]
     if entry.serial:
         return f"optimizer={optimizer.name}: {entry.serial}"
-    if entry.rule is None:
-        return f"optimizer={optimizer.name}: torch's class updates one run at a time, and sgdlab has no rule"
     if optimizer.impl == "torch":
         return "optimizer.impl=torch: the batched engine computes the rule"
     return ""
 
 
-def shared(optimizer: Optimizer) -> dict[str, Any]:
-    """What runs must have in common of their optimizers to share a batch: all but numbers with a fraction.
+def common_settings(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the settings that runs of one batch must share: the name and all hyperparameters but floats.
 
-    A number that may differ stands as ..., so that it is not mistaken for null or a flag.
+    A float stands as "...", which no flag and no null equals.
     """
-    return {"name": optimizer.name, **{key: _kind(value) for key, value in optimizer.hypers.items()}}
+    return {"name": optimizer.name, **{key: _masked(value) for key, value in optimizer.hypers.items()}}
 
 
-def _kind(value: Any) -> Any:
+def _masked(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_kind(member) for member in value]
+        return [_masked(member) for member in value]
     return "..." if isinstance(value, float) else value
 
 
-def stack(optimizers: Sequence[Optimizer], lrs: Sequence[float], device: torch.device) -> Rule:
-    """One rule for runs with these optimizers, alike in what is `shared`, and base learning rates.
+def build_batched_rule(optimizers: Sequence[Optimizer], lrs: Sequence[float], device: torch.device) -> Rule:
+    """Build one rule for a batch of runs.
 
-    A hyperparameter is a number where all runs agree, else a float64 tensor (runs,) on the device.
+    Args:
+        optimizers: of each run, checked; their `common_settings` agree.
+        lrs: the learning rate of each run, before its schedule.
+        device: of the runs.
+
+    Returns:
+        A rule. Its hyperparameters are numbers where all runs agree, else float64 tensors (runs,).
+
+    Raises:
+        ValueError: the common settings differ.
     """
     from sgdlab.optim.adapter import rule_class
 
     first = optimizers[0]
-    if any(shared(optimizer) != shared(first) for optimizer in optimizers):
-        raise ValueError("the optimizers of a batch must be alike, but for numbers with a fraction")
-    hypers: Mapping[str, Any] = {
+    if any(common_settings(optimizer) != common_settings(first) for optimizer in optimizers):
+        raise ValueError("the optimizers of a batch may differ in floats only")
+    hypers = {
         key: _column([optimizer.hypers[key] for optimizer in optimizers], device) for key in first.hypers
     }
-    made: Rule = rule_class(OPTIMIZERS[first.name])(lr=_column(lrs, device), **hypers)
-    return made
+    rule: Rule = rule_class(OPTIMIZERS[first.name])(lr=_column(lrs, device), **hypers)
+    return rule
 
 
 def _column(values: Sequence[Any], device: torch.device) -> Hyper | Any:
+    """One value if all agree, else a tensor of them; tuples member by member."""
     first = values[0]
     if all(value == first for value in values):
         return first

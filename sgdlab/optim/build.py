@@ -1,4 +1,4 @@
-"""From an optimizer's configuration to a torch.optim.Optimizer, or to the reason why not."""
+"""From an optimizer's settings to a torch.optim.Optimizer."""
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 def check(optimizer: Optimizer) -> Optimizer:
-    """The optimizer with its hyperparameters in normal form.
+    """Check an optimizer's hyperparameters, without importing torch.
 
-    Raises UsageError naming an unknown hyperparameter (with the nearest), an illegal value (with the
-    range), or a combination that the formula does not have. Does not import torch.
+    Returns the optimizer with its hyperparameters in normal form (floats, tuples).
+
+    Raises:
+        UsageError: a hyperparameter is unknown (with the nearest name) or its value is illegal (with the
+            range), or values do not go together.
     """
     if optimizer.name in external.EXTERNAL:
         return external.check(optimizer)
@@ -34,7 +37,7 @@ def check(optimizer: Optimizer) -> Optimizer:
     refused = entry.refuse(checked.hypers)
     if refused:
         raise UsageError(refused)
-    implementation(checked)
+    resolve_impl(checked)
     return checked
 
 
@@ -55,10 +58,13 @@ def _checked(optimizer: Optimizer, legal: Mapping[str, Check]) -> dict[str, Any]
     return hypers
 
 
-def implementation(optimizer: Optimizer) -> str:
-    """Who computes a checked optimizer, as optimizer.impl asks: `torch`, its own class, or `rule`, ours.
+def resolve_impl(optimizer: Optimizer) -> str:
+    """Resolve optimizer.impl: `torch` (a class of torch or of a library) or `rule` (of sgdlab).
 
-    `auto` is torch's wherever it computes the same. Raises UsageError for one that there is not.
+    `auto` is torch wherever that computes the same.
+
+    Raises:
+        UsageError: the implementation that is asked for does not exist.
     """
     if optimizer.name in external.EXTERNAL:
         return "torch"
@@ -74,7 +80,7 @@ def implementation(optimizer: Optimizer) -> str:
 
 
 def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
-    """Why torch's class does not compute this; empty when it does."""
+    """Why torch's class does not compute the same; empty when it does."""
     if entry.torch is None:
         return entry.no_torch_reason
     for key, value in entry.torch_only_when.items():
@@ -84,8 +90,16 @@ def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
 
 
 def refuse_incompatible(optimizer: Optimizer, roles: Sequence[str], weights: int) -> None:
-    """Raises UsageError when a checked optimizer is not for a model whose parameters have these roles, and so
-    many weights in all."""
+    """Refuse an optimizer that cannot train a model.
+
+    Args:
+        optimizer: checked.
+        roles: of each parameter of the model (sgdlab.optim.rule.ROLES).
+        weights: numbers in all parameters together.
+
+    Raises:
+        UsageError: says why, and what to use.
+    """
     if optimizer.name in external.EXTERNAL:
         external.refuse_incompatible(optimizer, roles)
         return
@@ -102,40 +116,47 @@ def build(
     roles: Sequence[str] = (),
     fused: bool = True,
 ) -> "torch.optim.Optimizer":
-    """A checked optimizer over `params`, with torch's fused implementation where there is one.
+    """Build a torch.optim.Optimizer.
 
-    roles: what each of the params is (sgdlab.optim.rule.ROLES); only rules for matrices ask.
-    Raises UsageError when the optimizer is not for such a model, UserError when a custom class cannot be
-    imported or does not take what it is given.
+    Args:
+        optimizer: checked.
+        lr: learning rate.
+        params: the model's parameters.
+        roles: of each parameter (sgdlab.optim.rule.ROLES); only rules for matrices need them.
+        fused: use torch's fused implementation where there is one.
+
+    Returns:
+        torch's own class where it computes the same, else the adapter of sgdlab's rule.
+
+    Raises:
+        UsageError: the optimizer cannot train such a model, or a custom class cannot be imported.
+        UserError: a custom class refuses its arguments.
     """
     params = list(params)
     if optimizer.name in external.EXTERNAL:
         return external.build(optimizer, lr, params, roles)
     refuse_incompatible(optimizer, roles, sum(w.numel() for w in params))
     entry = OPTIMIZERS[optimizer.name]
-    if implementation(optimizer) == "rule":
-        return _ruled(optimizer, lr, params, roles)
-    hypers = {
-        entry.renamed.get(k, k): v for k, v in optimizer.hypers.items() if k not in entry.torch_only_when
-    }
+    if resolve_impl(optimizer) == "rule":
+        return _adapter(optimizer, lr, params, roles)
+    hypers = {key: value for key, value in optimizer.hypers.items() if key not in entry.torch_only_when}
     if entry.fused:
         hypers["fused"] = fused
     assert entry.torch is not None
     module, name = external.split(entry.torch)
-    made: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(params, lr=lr, **hypers)
-    return made
+    built: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(params, lr=lr, **hypers)
+    return built
 
 
-def _ruled(
+def _adapter(
     optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
 ) -> "torch.optim.Optimizer":
     from sgdlab.optim.adapter import HessianOptimizer, optimizer_class
 
-    kind: Any = optimizer_class(optimizer.name)
-    hypers = {"lr": lr, **optimizer.hypers}
-    told: list[str | None] = list(roles) or [None] * len(params)
-    groups: list[Any] = [{"params": [w], "role": role} for w, role in zip(params, told, strict=True)]
-    if issubclass(kind, HessianOptimizer):
-        groups = params
-    made: torch.optim.Optimizer = kind(groups, **hypers)
-    return made
+    adapter: Any = optimizer_class(optimizer.name)
+    groups: list[Any] = params
+    if not issubclass(adapter, HessianOptimizer):
+        of_each: list[str | None] = list(roles) or [None] * len(params)
+        groups = [{"params": [w], "role": role} for w, role in zip(params, of_each, strict=True)]
+    built: torch.optim.Optimizer = adapter(groups, lr=lr, **optimizer.hypers)
+    return built

@@ -1,6 +1,6 @@
-"""Optimizers of others: `custom`, a class by its place, and `zoo`, one of pytorch-optimizer by its name.
+"""External optimizers: `custom`, any class by its import path, and `zoo`, one of pytorch-optimizer by name.
 
-What they are given beside lr is passed on as it is: only the class knows what it takes.
+Hyperparameters other than lr are passed on unchecked: only the class knows which it takes.
 """
 
 import importlib
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 CUSTOM = "custom"
 EXTERNAL = (CUSTOM, ZOO)
 
-# Of the zoo: those that want to be told in parameter groups which are hidden matrices.
+# Of the zoo: optimizers whose parameter groups must say which parameters are hidden matrices.
 _USE_MUON = ("adago", "adamuon", "muon", "muonclip", "normuon")
 _HIDDEN = ("matrix", "kernel")  # roles
-_HANDS_ON = "magma"  # gives what it does not know to the optimizer inside it; the others of the zoo drop it
-# Of the zoo: those that ask for more than an engine gives, which is parameters, and a closure that computes
-# the loss and its gradients. Found by running all of version 4.1.0.
-_TWICE = "it differentiates twice, and wants backward(create_graph=True) to be called for it"
-_MODES = "it has one set of weights to train and another to evaluate, and wants to be told which is meant"
-_MODEL = "it wants the model instead of its parameters"
+_PASSES_ON = "magma"  # passes unknown arguments to an inner optimizer; the others of the zoo ignore them
+# Of the zoo: optimizers that need more than the engine gives, which is parameters and a closure that computes
+# the loss and its gradients. Found by running all optimizers of version 4.1.0.
+_TWICE = "it differentiates twice and needs backward(create_graph=True)"
+_MODES = "it has separate weights for training and for evaluation and must be switched between them"
+_MODEL = "it needs the model instead of its parameters"
 _STATE = "its state cannot be read back from a checkpoint safely"
-_PROCESSES = "it wants several processes"
+_PROCESSES = "it needs several processes"
 _NO_RATE = "it has no learning rate, which the engine schedules and records"
 REFUSED: dict[str, str] = {
     **dict.fromkeys(("adahessian", "sophiah"), _TWICE),
@@ -39,33 +39,41 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(("adashift", "conda", "scalableshampoo", "scion", "scionlight"), _STATE),
     **dict.fromkeys(("demo", "distributedmuon"), _PROCESSES),
     **dict.fromkeys(("a2grad", "alig"), _NO_RATE),
-    "bsam": "it wants gradients before its first update",
-    "spectralsphere": "it takes matrices alone, and no biases",
+    "bsam": "it needs gradients before its first update",
+    "spectralsphere": "it takes matrices only, no biases",
 }
 
 
 def check(optimizer: Optimizer) -> Optimizer:
-    """The optimizer, if it can be meant; nothing is imported. Raises UsageError."""
+    """Check the settings of an external optimizer without importing its class. Raises UsageError."""
     for key in ("lr", "params"):
         if key in optimizer.hypers:
-            how = "write lr=VALUE" if key == "lr" else "the engine gives it"
-            raise UsageError(f"optimizer.{key}: is not a keyword argument to pass on; {how}")
+            hint = "write lr=VALUE" if key == "lr" else "the engine sets it"
+            raise UsageError(f"optimizer.{key}: is not a keyword argument to pass on; {hint}")
     if optimizer.name == CUSTOM:
         split(optimizer.hypers.get("target"))
     return optimizer
 
 
 def refuse_incompatible(optimizer: Optimizer, roles: Sequence[str]) -> None:
-    """Raises UsageError when an optimizer of EXTERNAL is known not to be for parameters of these roles."""
-    muon = optimizer.name == ZOO and optimizer.hypers["name"] in _USE_MUON
-    if muon and not set(roles) & set(_HIDDEN):
-        raise UsageError(f"{_what(optimizer)}: is for hidden matrices, and the model has none")
+    """Refuse an external optimizer that is known not to work for a model.
+
+    Args:
+        optimizer: checked, one of EXTERNAL.
+        roles: of each parameter of the model (sgdlab.optim.rule.ROLES).
+
+    Raises:
+        UsageError: the optimizer is for hidden matrices, and there are none.
+    """
+    if _uses_muon(optimizer) and not set(roles) & set(_HIDDEN):
+        raise UsageError(f"{_setting(optimizer)}: is for hidden matrices, and the model has none")
 
 
 def external_class(optimizer: Optimizer) -> "type[torch.optim.Optimizer]":
-    """The class that an optimizer of EXTERNAL names, imported: this runs its module.
+    """Import the class that an external optimizer names. This runs its module.
 
-    Raises UsageError when there is no such class or it is not an optimizer that the engine can call.
+    Raises:
+        UsageError: there is no such class, or the engine cannot use it.
     """
     if optimizer.name == CUSTOM:
         return _custom_class(optimizer.hypers["target"])
@@ -75,55 +83,64 @@ def external_class(optimizer: Optimizer) -> "type[torch.optim.Optimizer]":
 def build(
     optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
 ) -> "torch.optim.Optimizer":
-    """An optimizer of EXTERNAL over `params`. Raises UserError when it does not take what it is given."""
+    """Build an external optimizer.
+
+    Args:
+        optimizer: checked, one of EXTERNAL.
+        lr: learning rate.
+        params: the model's parameters.
+        roles: of each parameter (sgdlab.optim.rule.ROLES).
+
+    Returns:
+        The optimizer, whose parameter groups have a key lr.
+
+    Raises:
+        UsageError: the class cannot be imported, or cannot train such a model.
+        UserError: the class refuses its arguments, or hides lr from the engine.
+    """
     refuse_incompatible(optimizer, roles)
-    kind, what = external_class(optimizer), _what(optimizer)
+    kind, setting = external_class(optimizer), _setting(optimizer)
     own = ("target", "name", "library")
     hypers = {key: value for key, value in optimizer.hypers.items() if key not in own}
-    if optimizer.name == ZOO and optimizer.hypers["name"] != _HANDS_ON:
-        _check_arguments(kind, hypers, what)
-    groups: Any = params
-    if optimizer.name == ZOO and optimizer.hypers["name"] in _USE_MUON:
-        groups = _muon_groups(params, roles, what)
+    names = [name for name in inspect.signature(kind).parameters if name not in ("params", "kwargs")]
+    if optimizer.name == ZOO and optimizer.hypers["name"] != _PASSES_ON:
+        _check_arguments(names, hypers, setting)
+    groups: Any = _muon_groups(params, roles) if _uses_muon(optimizer) else params
     try:
-        made = kind(groups, **{"lr": lr, **hypers})
+        built = kind(groups, **{"lr": lr, **hypers})
     except (TypeError, ValueError, ImportError) as err:
         given = f"refuses the arguments {', '.join(['lr', *hypers])}: {err}"
-        raise UserError(f"{what}: {given}\nIt takes {_arguments(kind)}") from None
-    if any("lr" not in group for group in made.param_groups):
-        raise UserError(f"{what}: keeps lr to itself; hand it on with super().__init__(params, dict(lr=lr))")
-    return made
+        raise UserError(f"{setting}: {given}\nIt takes {', '.join(names)}") from None
+    if any("lr" not in group for group in built.param_groups):
+        raise UserError(f"{setting}: hides lr; pass it on with super().__init__(params, dict(lr=lr))")
+    return built
 
 
-def _what(optimizer: Optimizer) -> str:
+def _setting(optimizer: Optimizer) -> str:
     key = "target" if optimizer.name == CUSTOM else "name"
     return f"optimizer.{key}={optimizer.hypers[key]}"
 
 
-def _muon_groups(params: "list[torch.Tensor]", roles: Sequence[str], what: str) -> list[dict[str, Any]]:
-    """Hidden matrices and kernels first, as the engine records the first group's lr."""
-    inner = [role in _HIDDEN for role in roles]
-    muon = [w for w, chosen in zip(params, inner, strict=True) if chosen]
-    rest = [w for w, chosen in zip(params, inner, strict=True) if not chosen]
-    return [{"params": muon, "use_muon": True}, {"params": rest, "use_muon": False}]
+def _uses_muon(optimizer: Optimizer) -> bool:
+    return optimizer.name == ZOO and optimizer.hypers["name"] in _USE_MUON
 
 
-def _arguments(kind: type) -> str:
-    return ", ".join(_names(kind))
+def _muon_groups(params: "list[torch.Tensor]", roles: Sequence[str]) -> list[dict[str, Any]]:
+    """Hidden matrices and kernels come first, because the engine records the first group's lr."""
+    pairs = list(zip(params, roles, strict=True))
+    return [
+        {"params": [w for w, role in pairs if (role in _HIDDEN) == hidden], "use_muon": hidden}
+        for hidden in (True, False)
+    ]
 
 
-def _names(kind: type) -> list[str]:
-    return [name for name in inspect.signature(kind).parameters if name not in ("params", "kwargs")]
-
-
-def _check_arguments(kind: type, hypers: Iterable[str], what: str) -> None:
-    """Refuse what a class would take as one of its **kwargs and never look at."""
-    names = _names(kind)
+def _check_arguments(names: Sequence[str], hypers: Iterable[str], setting: str) -> None:
+    """Refuse arguments that a class would accept among its **kwargs and ignore."""
     for key in hypers:
         if key not in names:
             match = nearest(key, names)
             hint = f"; did you mean {match}?" if match else ""
-            raise UsageError(f"{what}: has no argument {key}{hint}\nIt takes {', '.join(names)}")
+            raise UsageError(f"{setting}: has no argument {key}{hint}\nIt takes {', '.join(names)}")
 
 
 def _zoo_class(name: str) -> "type[torch.optim.Optimizer]":
@@ -141,8 +158,8 @@ def _zoo_class(name: str) -> "type[torch.optim.Optimizer]":
             f"optimizer.name={name}: pytorch-optimizer has no such optimizer; "
             f"{did_you_mean(name, set(names) - set(REFUSED))}"
         )
-    found: type[torch.optim.Optimizer] = pytorch_optimizer.load_optimizer(name)
-    return found
+    kind: type[torch.optim.Optimizer] = pytorch_optimizer.load_optimizer(name)
+    return kind
 
 
 def _custom_class(target: str) -> "type[torch.optim.Optimizer]":
@@ -150,15 +167,16 @@ def _custom_class(target: str) -> "type[torch.optim.Optimizer]":
 
     module, name = split(target)
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a user's own file beside the command is what `target` is for
+        sys.path.insert(0, os.getcwd())  # the module may be the user's own file in the current folder
     try:
-        found = importlib.import_module(module)
-    except Exception as err:  # whatever the user's module raises
+        imported = importlib.import_module(module)
+    except Exception as err:  # the user's module may raise anything
         why = str(err) if isinstance(err, ImportError) else f"{type(err).__name__}: {err}"
         raise UsageError(f"optimizer.target={target}: cannot import {module}: {why}") from None
-    if name not in dir(found):
-        raise UsageError(f"optimizer.target={target}: {module} has no {name}; {_like(name, found)}")
-    kind = getattr(found, name)
+    if name not in dir(imported):
+        classes = [key for key, value in vars(imported).items() if inspect.isclass(value)]
+        raise UsageError(f"optimizer.target={target}: {module} has no {name}; {did_you_mean(name, classes)}")
+    kind = getattr(imported, name)
     if not (inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)):
         raise UsageError(f"optimizer.target={target}: is not a class of torch.optim.Optimizer")
     if len(inspect.signature(kind.step).parameters) < 2:
@@ -167,15 +185,10 @@ def _custom_class(target: str) -> "type[torch.optim.Optimizer]":
 
 
 def split(target: Any) -> tuple[str, str]:
-    """The module and the class that `package.module:Class` names. Raises UsageError for another form."""
+    """Split `package.module:Class` into module and class. Raises UsageError for any other form."""
     module, colon, name = str(target).partition(":")
     if not (module and colon and name.isidentifier()):
         raise UsageError(
             f"optimizer.target={target}: write it as package.module:Class, like torch.optim:NAdam"
         )
     return module, name
-
-
-def _like(name: str, module: Any) -> str:
-    classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
-    return did_you_mean(name, classes)

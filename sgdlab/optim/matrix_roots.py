@@ -2,13 +2,13 @@
 
 Both compute (A + ridge I)^{-1/p} in float64 whatever the dtype of A, where the ridge is `eps` times the mean
 eigenvalue (trace / n): it is relative, so that a matrix and its multiples have the same condition, at most
-n / eps. A matrix of zeros has the root zero. One with NaN or infinity has a root of NaN; nothing is raised,
-and other matrices of the batch do not notice.
+n / eps. A matrix of zeros has the root zero. One with NaN or infinity has a root of NaN: nothing is raised,
+and the other matrices of the batch are not affected.
 
 How exact: a matrix that is stored to a relative error u (1e-16, or 6e-8 when it was summed up in float32) has
 eigenvalues exact to u times the largest, so its smallest are known to u times the condition number k, and
-their root to u k / p. Both ways reach that. On a CPU eigenvalues take a tenth of the time; Newton is matrix
-products alone, which a GPU prefers.
+their root to u k / p. Both methods reach that. On a CPU eigenvalues take a tenth of the time; Newton
+consists of matrix products, which suit a GPU.
 """
 
 import torch
@@ -16,20 +16,27 @@ from torch import Tensor
 
 from sgdlab.optim.rule import Hyper
 
-ITERATIONS = 200  # Newton needs log(k) / (p log(1 + 1/p)) until it converges: 32 for p = 4, k = 1e12
+MAX_ITERATIONS = 200  # Newton needs log(k) / (p log(1 + 1/p)) until it converges: 32 for p = 4, k = 1e12
 
 
-def inverse_root(matrix: Tensor, p: int, eps: Hyper, how: str) -> Tensor:
-    """(A + ridge I)^{-1/p} of symmetric positive semidefinite A: (*runs, n, n), in A's dtype.
+def inverse_root(matrix: Tensor, p: int, eps: Hyper, method: str) -> Tensor:
+    """Compute (A + ridge I)^{-1/p}.
 
-    eps: a number or (*runs, 1, 1). how: `eigh` or `newton`.
+    Args:
+        matrix: A, symmetric positive semidefinite, (*runs, n, n).
+        p: order of the root.
+        eps: ridge relative to the mean eigenvalue, a number or (*runs, 1, 1).
+        method: `eigh` or `newton`.
+
+    Returns:
+        The roots, (*runs, n, n), in A's dtype.
     """
     wide = matrix.double()
     mean = wide.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
     usable = wide.isfinite().all(-1).all(-1)[..., None, None] & (mean > 0)
     identity = torch.eye(matrix.size(-1), dtype=wide.dtype, device=wide.device)
     safe = torch.where(usable, wide / mean, identity)  # near 1: no power of it can overflow
-    root = (_by_eigenvalues if how == "eigh" else _by_newton)(safe, p, eps)
+    root = (_by_eigenvalues if method == "eigh" else _by_newton)(safe, p, eps)
     failed = torch.where(mean == 0, 0.0, torch.nan)
     scaled: Tensor = root * mean ** (-1 / p)
     return torch.where(usable, scaled, failed).to(matrix.dtype)
@@ -55,7 +62,7 @@ def _by_newton(a: Tensor, p: int, eps: Hyper) -> Tensor:
     scale = (1 + p) / (2 * torch.linalg.matrix_norm(a, keepdim=True))
     x, m = scale ** (1 / p) * identity, scale * a
     error = _distance(m, identity)
-    for _ in range(ITERATIONS):
+    for _ in range(MAX_ITERATIONS):
         t = ((p + 1) * identity - m) / p
         new_x, new_m = x @ t, torch.linalg.matrix_power(t, p) @ m
         new_m = (new_m + new_m.mT) / 2

@@ -1,15 +1,15 @@
-"""What an update rule is: two pure functions on tensors whose leading axes may be runs.
+"""Update rules: two pure functions on tensors whose leading axes may be runs.
 
-A rule is the formula of one optimizer as a small frozen dataclass of its hyperparameters. `init` makes the
-state that belongs to a parameter, `update` makes the next parameter and state out of a gradient; neither
-changes anything that it was given. The same formula so serves one run (`sgdlab.optim.adapter`, an ordinary
-torch.optim.Optimizer) or thousands at once (`sgdlab.engine.batched.trainer`).
+A rule is the formula of one optimizer, a small frozen dataclass of its hyperparameters. `init` returns the
+state of a parameter, `update` the next parameter and state for a gradient; neither changes its arguments. So
+the same formula serves one run (`sgdlab.optim.adapter`, an ordinary torch.optim.Optimizer) and thousands of
+runs together (`sgdlab.engine.batched.trainer`).
 
-Shapes: a parameter of `shape` is w: (*runs, *shape), where `runs` is empty for one run. A hyperparameter
-is a number, or a float64 tensor with a value a run, of shape (*runs, 1, ..., 1), so that it broadcasts over
-the parameter (`shaped` brings it there). What is computed from hyperparameters alone, such as 1 - beta^t,
-stays in float64 until `like` brings it to the parameter's dtype. A rule never asks what a hyperparameter
-is (`if momentum > 0`): it may be many values.
+Shapes: a parameter of `shape` is w: (*runs, *shape), where `runs` is empty for one run. A hyperparameter is a
+number, or a float64 tensor with one value for each run. `shaped` gives it the shape (*runs, 1, ..., 1), so
+that it broadcasts over the parameter. Numbers that depend on hyperparameters alone, such as 1 - beta^t, stay
+in float64 until `like` converts them to the parameter's dtype. A rule must not branch on a hyperparameter
+(`if momentum > 0`), as it may be a tensor of many values.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ from torch import Tensor
 Hyper = float | Tensor
 State = dict[str, Tensor]
 
-# What a parameter is: told by whoever made the model, never guessed from its shape.
+# The role of a parameter. Its model states it; nothing guesses it from a shape.
 ROLES: dict[str, str] = {
     "matrix": "weight (out, in) of a hidden layer",
     "input": "weight (out, in) of the first layer",
@@ -38,44 +38,69 @@ _TWO_AXES = ("matrix", "input", "head")
 class Rule(ABC):
     """The formula of an optimizer; a subclass adds its hyperparameters, with the defaults of its YAML.
 
-    lr: step size, in the unit that the subclass says.
+    lr: step size, in a unit that the subclass states.
     """
 
     lr: Hyper
 
     @abstractmethod
     def init(self, w: Tensor) -> State:
-        """The state of a parameter w: (*runs, *shape) before its first update."""
+        """Return the state of a parameter w: (*runs, *shape), before its first update."""
 
     @abstractmethod
     def update(self, g: Tensor, state: State, w: Tensor) -> tuple[Tensor, State]:
-        """The next parameter and state, from the gradient g and the parameter w, both (*runs, *shape)."""
+        """Compute one update.
+
+        Args:
+            g: gradient, (*runs, *shape).
+            state: as `init` or the last update returned it.
+            w: parameter, (*runs, *shape).
+
+        Returns:
+            The next parameter and state.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class LookAheadRule(Rule):
-    """A rule whose gradient is not taken at the parameter itself."""
+    """A rule whose gradient is taken elsewhere than at the parameter itself."""
 
     @abstractmethod
     def point(self, state: State, w: Tensor) -> Tensor:
-        """Where the gradient that `update` gets is to be taken: (*runs, *shape), as w."""
+        """Compute where to take the gradient for `update`.
+
+        Args:
+            state: as `init` or the last update returned it.
+            w: parameter, (*runs, *shape).
+
+        Returns:
+            The point, shaped as w.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixRule(Rule):
-    """A rule for matrices, their last two axes; what it does with other parameters it has to say.
+    """A rule for matrices (the last two axes), which names a rule for every other parameter.
 
-    It sees a convolution's kernel as the matrix (out, in * height * width).
+    A convolution's kernel is the matrix (out, in * height * width).
     """
 
     @abstractmethod
     def for_role(self, role: str, shape: tuple[int, ...]) -> Rule:
-        """The rule for a parameter of this role (one of ROLES) and shape, without runs: itself or another."""
+        """Return the rule for a parameter, this one or another.
+
+        Args:
+            role: one of ROLES.
+            shape: of the parameter, without runs.
+
+        Returns:
+            The rule.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class HessianRule(ABC):
-    """A rule on all parameters as one vector, with the matrix of second derivatives.
+    """A rule on all parameters as one vector, which uses the matrix of second derivatives.
 
     lr: factor on the step; 1 is Newton's.
     """
@@ -84,32 +109,67 @@ class HessianRule(ABC):
 
     @abstractmethod
     def update(self, g: Tensor, hessian: Tensor, w: Tensor) -> Tensor:
-        """The next w, from the gradient g and w, both (*runs, n), and the hessian (*runs, n, n)."""
+        """Compute one update.
+
+        Args:
+            g: gradient, (*runs, n).
+            hessian: second derivatives, (*runs, n, n).
+            w: all parameters, (*runs, n).
+
+        Returns:
+            The next w.
+        """
 
 
 def counter() -> Tensor:
-    """A state's number of updates made, 0 at first: `step`, a float64 scalar that all runs share.
+    """Return a state's counter of updates, `step`: a float64 scalar that all runs share.
 
-    It is named and placed as torch.optim keeps it, which leaves a state of that name as it is when a
-    state_dict is loaded, and casts all others to the parameter's dtype.
+    The name matters: when torch.optim loads a state_dict, it casts all state to the parameter's dtype except
+    the state of this name.
     """
     return torch.zeros((), dtype=torch.float64)
 
 
 def like(value: Hyper, w: Tensor) -> Hyper:
-    """A number, or one number a run, in the dtype and on the device of w."""
+    """Convert a hyperparameter to the dtype and device of a tensor.
+
+    Args:
+        value: a number, or a tensor with one value for each run.
+        w: the tensor.
+
+    Returns:
+        The number itself, or the converted tensor.
+    """
     if isinstance(value, Tensor):
         return value.to(device=w.device, dtype=w.dtype)
     return value
 
 
 def ema(average: Tensor, new: Tensor, decay: Hyper) -> Tensor:
-    """The exponential moving average: decay * average + (1 - decay) * new, all (*runs, *shape)."""
+    """Compute the exponential moving average decay * average + (1 - decay) * new.
+
+    Args:
+        average: so far, (*runs, *shape).
+        new: (*runs, *shape).
+        decay: in [0, 1].
+
+    Returns:
+        The new average, (*runs, *shape).
+    """
     return like(decay, new) * average + like(1 - decay, new) * new
 
 
 def with_decay(g: Tensor, weight_decay: Hyper, w: Tensor) -> Tensor:
-    """The gradient with coupled weight decay, g + weight_decay * w: that of weight_decay/2 |w|^2 too."""
+    """Add coupled weight decay to a gradient: g + weight_decay * w, the gradient with weight_decay/2 |w|^2.
+
+    Args:
+        g: gradient, (*runs, *shape).
+        weight_decay: in units of the gradient per weight.
+        w: parameter, (*runs, *shape).
+
+    Returns:
+        The gradient, (*runs, *shape).
+    """
     if isinstance(weight_decay, Tensor) or weight_decay:
         return g + like(weight_decay, w) * w
     return g
@@ -118,26 +178,62 @@ def with_decay(g: Tensor, weight_decay: Hyper, w: Tensor) -> Tensor:
 def decayed(
     g: Tensor, w: Tensor, weight_decay: Hyper, lr: Hyper, *, decoupled: bool
 ) -> tuple[Tensor, Tensor]:
-    """The gradient and the parameter with weight decay in the one or, decoupled, in the other."""
+    """Apply weight decay to the gradient or, decoupled, to the parameter.
+
+    Args:
+        g: gradient, (*runs, *shape).
+        w: parameter, (*runs, *shape).
+        weight_decay: in units of the gradient per weight; decoupled, of lr.
+        lr: learning rate.
+        decoupled: shrink the parameter by the factor 1 - lr weight_decay.
+
+    Returns:
+        Gradient and parameter.
+    """
     if decoupled:
         return g, w - like(lr * weight_decay, w) * w
     return with_decay(g, weight_decay, w), w
 
 
 def corrected(average: Tensor, decay: Hyper, t: Tensor) -> Tensor:
-    """An average after t updates without the weight of its start at zero: average / (1 - decay^t)."""
+    """Correct the bias of a moving average that started at zero: average / (1 - decay^t).
+
+    Args:
+        average: (*runs, *shape).
+        decay: of the average.
+        t: updates of the average so far.
+
+    Returns:
+        The corrected average.
+    """
     return average / like(1 - decay**t, average)
 
 
 def divisor(square: Tensor, eps: Hyper, inside: bool) -> Tensor:
-    """The root of an average v of squares, kept from zero: sqrt(v + eps) if `inside`, else sqrt(v) + eps."""
+    """Compute the root of an average v of squares, away from zero.
+
+    Args:
+        square: v, (*runs, *shape).
+        eps: in units of v if inside, else of its root.
+        inside: sqrt(v + eps) if true, else sqrt(v) + eps.
+
+    Returns:
+        The root, (*runs, *shape).
+    """
     small = like(eps, square)
     return (square + small).sqrt() if inside else square.sqrt() + small
 
 
 def shaped(rule: Any, axes: int) -> Any:
-    """The rule for parameters of `axes` axes: a hyperparameter of one value a run, (*runs,), gets
-    so many axes of length 1 at its end."""
+    """Shape a rule's hyperparameters for broadcasting: a tensor (*runs,) gets trailing axes of length 1.
+
+    Args:
+        rule: a dataclass of hyperparameters.
+        axes: axes of the parameter, without runs.
+
+    Returns:
+        The rule for such parameters.
+    """
 
     def widened(value: Any) -> Any:
         if isinstance(value, tuple):
@@ -149,9 +245,10 @@ def shaped(rule: Any, axes: int) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One parameter as its rule sees it: which rule that is, and the shape (without runs) it wants.
+    """A parameter of a model with its rule. `init`, `point` and `update` take it in the model's shape.
 
-    `of` makes one; `init` and `update` are the rule's, on parameters (*runs, *shape) as the model has them.
+    rule: for this parameter, with hyperparameters that broadcast over it.
+    shape: in the model, without runs. seen: shape that the rule receives.
     """
 
     rule: Rule
@@ -160,13 +257,24 @@ class Parameter:
 
     @classmethod
     def of(cls, rule: Rule, role: str | None, shape: tuple[int, ...]) -> Self:
-        """The parameter of a model under `rule`. Raises ValueError when the rule must be told the role,
-        or the role cannot be one of this shape."""
+        """Choose the rule and the shape of a parameter.
+
+        Args:
+            rule: the optimizer's.
+            role: of the parameter, one of ROLES; only a MatrixRule needs it.
+            shape: of the parameter, without runs.
+
+        Returns:
+            The parameter.
+
+        Raises:
+            ValueError: the rule needs a role and has none, or the role does not fit the shape.
+        """
         seen = (shape[0], -1) if role == "kernel" else shape
         if isinstance(rule, MatrixRule):
             if role not in ROLES:
                 raise ValueError(
-                    f"{type(rule).__name__}: must be told what each parameter is, and {role!r} is none of "
+                    f"{type(rule).__name__}: needs the role of each parameter, and {role!r} is none of "
                     f'{", ".join(ROLES)}; give groups such as {{"params": [...], "role": "matrix"}}'
                 )
             if role in _TWO_AXES and len(shape) != 2:
@@ -177,17 +285,34 @@ class Parameter:
         return cls(rule=shaped(rule, len(seen)), shape=shape, seen=seen)
 
     def init(self, w: Tensor) -> State:
-        """The state of w: (*runs, *shape)."""
+        """Return the state of w: (*runs, *shape)."""
         return self.rule.init(self._view(w))
 
     def point(self, state: State, w: Tensor) -> Tensor:
-        """Where the gradient is to be taken; w itself unless the rule looks ahead."""
+        """Compute where to take the gradient: w itself, unless the rule looks ahead.
+
+        Args:
+            state: of w.
+            w: (*runs, *shape).
+
+        Returns:
+            The point, (*runs, *shape).
+        """
         if isinstance(self.rule, LookAheadRule):
             return self.rule.point(state, self._view(w)).view_as(w)
         return w
 
     def update(self, g: Tensor, state: State, w: Tensor) -> tuple[Tensor, State]:
-        """The next parameter, shaped as w, and state."""
+        """Compute one update.
+
+        Args:
+            g: gradient, (*runs, *shape).
+            state: of w.
+            w: (*runs, *shape).
+
+        Returns:
+            The next parameter, (*runs, *shape), and state.
+        """
         new, state = self.rule.update(self._view(g), state, self._view(w))
         return new.view_as(w), state
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as one closed form: the factor on lr after t units (epochs or updates)."""
+"""Learning-rate schedules in closed form: the factor on lr after t units (epochs or updates)."""
 
 import math
 from collections.abc import Callable
@@ -7,12 +7,19 @@ from sgdlab.optim.settings import Constant, Cosine, InverseSqrt, LinearDecay, St
 
 
 def factor(scheduler: Constant, total: int) -> Callable[[int], float]:
-    """The factor on the learning rate as a function of t = 0, 1, ... units, for a run of `total` units.
+    """Return the factor on the learning rate as a function of t = 0, 1, ... units.
 
-    Warm-up rises linearly from `warmup_start` at t = 0 to 1 at t = warmup; the schedule proper starts
-    there. The values are those of torch.optim.lr_scheduler's LinearLR, StepLR, CosineAnnealingLR and
-    LinearLR joined by SequentialLR, except that cosine and linear stay at their end value once reached;
-    torch has no inverse_sqrt, which is 1/sqrt(t + 1) counted from the end of the warm-up.
+    The warm-up rises linearly from `warmup_start` at t = 0 to 1 at t = warmup, where the main schedule
+    starts. Values agree with torch.optim.lr_scheduler's LinearLR, StepLR, CosineAnnealingLR and LinearLR
+    joined by SequentialLR, except that cosine and linear stay at their final value. torch has no
+    inverse_sqrt, which is 1/sqrt(t + 1), counted from the end of the warm-up.
+
+    Args:
+        scheduler: settings of the schedule.
+        total: units in the whole run.
+
+    Returns:
+        The factor, a function of t.
     """
     main = _main(scheduler, total - scheduler.warmup)
     warmup, start = scheduler.warmup, scheduler.warmup_start

@@ -1,7 +1,7 @@
-"""The settings of an optimizer and of its learning-rate schedule, and what each may hold.
+"""The settings of an optimizer and of its learning-rate schedule, and their legal values.
 
-Values come from the YAML files in conf/; this file holds no default. Which hyperparameters an optimizer has is
-said in `sgdlab.optim.table`.
+Values come from the YAML files in conf/; this file has no defaults. `sgdlab.optim.table` lists the
+hyperparameters of each optimizer.
 """
 
 import dataclasses
@@ -10,11 +10,7 @@ from typing import Annotated, Any
 from sgdlab.base.checks import COUNT, NAME, Choice, Int, Number, Optional
 
 ZOO = "zoo"  # optimizers of another library, by their names there
-
-
 LIBRARY = Choice(("pytorch-optimizer",))
-
-
 IMPL = Choice(("auto", "torch", "rule"))
 
 
@@ -59,9 +55,9 @@ class InverseSqrt(Constant):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """An optimizer's name, its customary learning rate, and its hyperparameters as given.
+    """An optimizer's name, default learning rate, implementation and hyperparameters.
 
-    impl: who computes it: torch's own class, the rule of `sgdlab.optim`, or whichever is there (auto).
+    impl: torch (torch's own class), rule (of `sgdlab.optim`), or auto (`sgdlab.optim.resolve_impl`).
     """
 
     name: str
@@ -81,7 +77,7 @@ SCHEDULERS: dict[str, type] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimSettings:
-    """The settings of a run that say how the weights move."""
+    """The settings of a run that its optimizer and its learning rate have."""
 
     optimizer: Optimizer
     scheduler: Constant

@@ -1,4 +1,4 @@
-"""OPTIMIZERS: name -> its rule, torch's class that computes the same, what each hyperparameter may hold.
+"""OPTIMIZERS: for each name its rule, torch's class that computes the same, and its legal hyperparameters.
 
 To add an optimizer: its rule in a file of this folder, one line here, one YAML in conf/optimizer/ with its
 defaults, one row in tests/optimizer_cases.py.
@@ -18,23 +18,22 @@ _BETAS = ListOf(_FRACTION, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One optimizer. It has a rule, or a class of torch's, or both, which then compute the same.
+    """One optimizer. It has a rule, or a class of torch's, or both; then both compute the same.
 
-    formula: the update in a line, as `sgdlab optimizers` shows it.
+    formula: the update in one line, for `sgdlab optimizers`.
     rule: `package.module:Class` of a rule (sgdlab.optim.rule).
     torch: `package.module:Class` of a torch.optim.Optimizer.
-    no_torch_reason: why there is no such class, where there is none.
-    fused: that class has a fused implementation, of the same numbers to rounding, for CPU and CUDA.
-    torch_inexact: where that class is less exact than the rule, which `auto` then prefers; empty when nowhere.
-    renamed: hyperparameters that torch's class calls otherwise, {ours: torch's}.
-    torch_only_when: settings of ours that torch's class does not have, {name: the one value it computes}.
+    no_torch_reason: why torch has no such class.
+    fused: torch's class has a fused implementation for CPU and CUDA, with the same numbers to rounding.
+    torch_inexact: how torch's class is less exact than the rule, which `auto` then prefers; empty: it is not.
+    torch_only_when: hyperparameters that torch's class lacks, {name: the one value that it computes}.
     hypers: the legal hyperparameters besides lr.
-    refuse: why hyperparameters that are legal one by one do not go together; empty when they do.
-    incompatible: why a model whose parameters have these roles, and so many weights in all, cannot be trained with
-        these hyperparameters; empty when it can.
-    serial: why the batched engine cannot run it; empty when it can.
-    state: numbers stored per weight of a 64 x 64 matrix, besides the weight and its gradient: under "" with
-        the defaults, under `amsgrad=true` and the like where one setting changes it.
+    state: numbers of state for each weight of a 64 x 64 matrix, with the defaults ("") and with settings that
+        change it ("amsgrad=true").
+    refuse(hypers): why legal hyperparameters do not go together; empty when they do.
+    incompatible(hypers, roles, weights): why the optimizer cannot train a model whose parameters have these
+        roles and `weights` numbers in all; empty when it can.
+    serial: why the batched engine cannot run it; empty when it can. Never empty without a rule.
     """
 
     formula: str
@@ -43,17 +42,16 @@ class Entry:
     no_torch_reason: str = "torch.optim has no such optimizer"
     fused: bool = False
     torch_inexact: str = ""
-    renamed: Mapping[str, str] = field(default_factory=dict)
     torch_only_when: Mapping[str, Any] = field(default_factory=dict)
     hypers: Mapping[str, Check] = field(default_factory=dict)
+    state: Mapping[str, float] = field(default_factory=lambda: {"": 1})
     refuse: Callable[[Mapping[str, Any]], str] = lambda hypers: ""
     incompatible: Callable[[Mapping[str, Any], Sequence[str], int], str] = lambda hypers, roles, weights: ""
     serial: str = ""
-    state: Mapping[str, float]
 
     @property
     def implementations(self) -> list[str]:
-        """`torch`, `rule`, or both; first the one that optimizer.impl=auto takes for the defaults."""
+        """`torch`, `rule` or both; first the one that optimizer.impl=auto takes for the defaults."""
         names = ["torch"] * (self.torch is not None) + ["rule"] * (self.rule is not None)
         return names[::-1] if self.torch_inexact else names
 
@@ -65,6 +63,7 @@ _MOMENTS: dict[str, Check] = {
     "weight_decay": _NONNEGATIVE,
 }
 _ADAM: dict[str, Check] = {**_MOMENTS, "amsgrad": Bool(), "bias_correction": Bool()}
+_ADAM_STATE = {"": 2, "amsgrad=true": 3}
 _TORCHS_ADAM = {"eps_inside_root": False, "bias_correction": True}
 
 
@@ -81,16 +80,16 @@ def _empty_box(hypers: Mapping[str, Any]) -> str:
     return ""
 
 
-LARGEST_HESSIAN = 10_000  # weights: 800 MB in float64, and as much again for its factors
+MAX_HESSIAN = 10_000  # weights: 800 MB in float64, and as much again for its factors
 
 
 def _too_large(hypers: Mapping[str, Any], roles: Sequence[str], weights: int) -> str:
-    if weights <= LARGEST_HESSIAN:
+    if weights <= MAX_HESSIAN:
         return ""
     entries = f"{weights**2:.1e}".replace("e+", "e")
     return (
         f"the model has {weights:,} weights, so its Hessian has {entries} entries; "
-        f"newton is for at most {LARGEST_HESSIAN:,}"
+        f"newton is for at most {MAX_HESSIAN:,}"
     )
 
 
@@ -119,19 +118,16 @@ OPTIMIZERS: dict[str, Entry] = {
             "maximize": Bool(),
         },
         refuse=_nesterov,
-        state={"": 1},
     ),
     "polyak": Entry(
         formula="w(t+1) = w(t) - lr g(w(t)) + momentum (w(t) - w(t-1))",
         rule="sgdlab.optim.rules.momentum:Polyak",
         hypers={"momentum": _FRACTION},
-        state={"": 1},
     ),
     "nesterov": Entry(
         formula="y = w(t) + momentum (w(t) - w(t-1));  w(t+1) = y - lr g(y)",
         rule="sgdlab.optim.rules.momentum:Nesterov",
         hypers={"momentum": _FRACTION},
-        state={"": 1},
     ),
     "adagrad": Entry(
         formula="v <- v + g^2;  w <- w - lr g / (sqrt(v) + eps)",
@@ -146,7 +142,6 @@ OPTIMIZERS: dict[str, Entry] = {
             "eps_inside_root": Bool(),
             "weight_decay": _NONNEGATIVE,
         },
-        state={"": 1},
     ),
     "rmsprop": Entry(
         formula="v <- alpha v + (1 - alpha) g^2;  w <- w - lr g / (sqrt(v) + eps)",
@@ -177,8 +172,8 @@ OPTIMIZERS: dict[str, Entry] = {
         fused=True,
         torch_only_when={**_TORCHS_ADAM, "box": None},
         hypers={**_ADAM, "box": Optional(ListOf(Number(), 2))},
+        state=_ADAM_STATE,
         refuse=_empty_box,
-        state={"": 2, "amsgrad=true": 3},
     ),
     "adamw": Entry(
         formula="Adam;  w <- w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)",
@@ -187,7 +182,7 @@ OPTIMIZERS: dict[str, Entry] = {
         fused=True,
         torch_only_when=_TORCHS_ADAM,
         hypers=_ADAM,
-        state={"": 2, "amsgrad=true": 3},
+        state=_ADAM_STATE,
     ),
     "nadam": Entry(
         formula="Adam with m~, the average one update ahead;  w <- w - lr m~ / (sqrt(v^) + eps)",
@@ -210,13 +205,11 @@ OPTIMIZERS: dict[str, Entry] = {
         formula="m <- momentum m + (1 - momentum) g;  w <- w - lr sign(m)",
         rule="sgdlab.optim.rules.signsgd:SignSGD",
         hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Bool()},
-        state={"": 1},
     ),
     "lion": Entry(
         formula="c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  m <- b2 m + (1 - b2) g",
         rule="sgdlab.optim.rules.lion:Lion",
         hypers={"betas": _BETAS, "weight_decay": _NONNEGATIVE},
-        state={"": 1},
     ),
     "shampoo": Entry(
         formula="L, R <- averages of G G^T, G^T G;  W <- W - lr L^(-1/4) G R^(-1/4)",
@@ -239,9 +232,9 @@ OPTIMIZERS: dict[str, Entry] = {
         state={"": 7, "grafting=none": 5, "grafting=sgd": 5},
     ),
     "muon": Entry(
-        formula="M <- average of G;  W <- W - lr U V^T, where M = U S V^T;  AdamW for what is no matrix",
+        formula="M <- average of G;  W <- W - lr U V^T, where M = U S V^T;  AdamW for the rest",
         rule="sgdlab.optim.rules.muon:Muon",
-        no_torch_reason="torch.optim.Muon takes matrices alone, and rounds to bfloat16",
+        no_torch_reason="torch.optim.Muon takes only matrices, and rounds to bfloat16",
         hypers={
             "momentum": _FRACTION,
             "nesterov": Bool(),
@@ -259,7 +252,6 @@ OPTIMIZERS: dict[str, Entry] = {
             "adamw_weight_decay": _NONNEGATIVE,
         },
         incompatible=_no_matrix,
-        state={"": 1},
     ),
     "lbfgs": Entry(
         formula="max_iter times: w <- w - lr H^-1 g;  H^-1 estimated from the last steps",
@@ -272,16 +264,15 @@ OPTIMIZERS: dict[str, Entry] = {
             "history_size": Int(low=1),
             "line_search_fn": Optional(Choice(("strong_wolfe",))),
         },
+        state={"": 202.05},  # two vectors for each of history_size=100 steps
         serial="evaluates the loss several times",
-        # differences of weights and of gradients for history_size=100, the direction, the last gradient
-        state={"": 202},
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
         rule="sgdlab.optim.rules.newton:Newton",
         hypers={"damping": _NONNEGATIVE, "singular": Choice(("refuse", "pinv"))},
+        state={"": 0},
         incompatible=_too_large,
         serial="needs the Hessian",
-        state={"": 0},
     ),
 }

@@ -1,41 +1,33 @@
-"""What a run writes and how it is read back. Nothing here imports torch.
+"""Records: the files that runs and sweeps write, and reading them. Nothing here imports torch.
 
 A run's folder, `<runs_dir>/<name>/<slug>-<hash8>/`, holds
 
     config.yaml      the resolved configuration
     run.json         status, reason, settings, versions, machine, times, final metrics
-    train.csv        the loss of a mini-batch, every log_every batches       (TRAIN)
-    eval.csv         losses and accuracy at the start and after epochs       (EVAL)
-    time.csv         seconds of training at some steps, apart, as they differ from run to run (TIME)
-    trajectory.csv   f(w) and w itself every trajectory_every updates, where asked for (TRAJECTORY)
-    measure.csv      of a run that measures in place of training: quantity, x, value (MEASURE)
-    checkpoint.pt    the newest complete one; a run that diverged keeps none
+    train.csv        batch losses, every log_every batches
+    eval.csv         losses and accuracies at the start and after epochs
+    time.csv         seconds of training at some steps: a file of its own, as they differ from run to run
+    trajectory.csv   f(w) and w every trajectory_every updates, if asked for
+    measure.csv      of a run that measures instead of training: quantity, x, value
+    checkpoint.pt    the newest complete one; a diverged run keeps none
 
 A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figure and jobs.
+
+Import the names of `__all__` from here. `bulk_write`, `config_yaml` and `serialization` are imported as
+modules, because they load libraries that readers of records do not need.
 """
 
-from sgdlab.records.columns import EVAL, FILES, MEASURE, TIME, TRAIN, TRAJECTORY, Column
+from sgdlab.records.columns import FILES, Column, weight_names
 from sgdlab.records.fields import fields, resolve
 from sgdlab.records.filters import Filter, matching, ordered, parse_filter
-from sgdlab.records.find import BASELINES, Selection, find_runs, select
+from sgdlab.records.find import BASELINES, Selection, find_runs, select, selection_name
 from sgdlab.records.reader import Run, differing, flatten, label, read_run, read_sweep
-from sgdlab.records.writer import (
-    FORMAT,
-    RunWriter,
-    SweepWriter,
-    write_json,
-    write_text,
-)
+from sgdlab.records.writer import FORMAT, RunWriter, SweepWriter, write_json, write_text
 
 __all__ = [
     "BASELINES",
-    "EVAL",
     "FILES",
     "FORMAT",
-    "MEASURE",
-    "TIME",
-    "TRAIN",
-    "TRAJECTORY",
     "Column",
     "Filter",
     "Run",
@@ -54,6 +46,8 @@ __all__ = [
     "read_sweep",
     "resolve",
     "select",
+    "selection_name",
+    "weight_names",
     "write_json",
     "write_text",
 ]

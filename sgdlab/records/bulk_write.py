@@ -1,4 +1,7 @@
-"""Run folders that are written at once, when all of the run is known: many, so each must cost little."""
+"""Writing many run folders after their runs have ended, as a batch does. Each must cost little.
+
+`rows_text` formats a whole table, `staging` lets a finished folder appear by a rename.
+"""
 
 import functools
 import itertools
@@ -18,13 +21,21 @@ Array = NDArray[np.float64]
 
 
 def rows_text(starts: Sequence[str], numbers: Array, digits: int) -> str:
-    """Rows of a CSV file: the first cells of each, as text, then its numbers, (rows, columns), as
-    `number_text` has them; a NaN is an empty cell."""
+    """Format the rows of a CSV file.
+
+    Args:
+        starts: the first cells of each row, as text.
+        numbers: the other cells, (rows, columns); NaN becomes an empty cell.
+        digits: significant digits, as for `number_text`.
+
+    Returns:
+        The rows, with the same text as `RunWriter.append` writes.
+    """
     if not starts:
         return ""
     if digits < EXACT:
         return _rounded(tuple(starts), numbers, digits)
-    if np.isinf(numbers).any():  # which JSON does not know
+    if np.isinf(numbers).any():  # JSON has no infinity
         rows = [",".join(number_text(each, digits) for each in row) for row in numbers.tolist()]
         rows = [row.replace("nan", "") for row in rows]
     else:
@@ -36,20 +47,15 @@ def rows_text(starts: Sequence[str], numbers: Array, digits: int) -> str:
 
 
 def _rounded(starts: tuple[str, ...], numbers: Array, digits: int) -> str:
-    columns: list[Sequence[str]] = []
-    texts: dict[bytes, Sequence[str]] = {}  # a learning rate is often constant, the gap that to 0
-    for column in np.ascontiguousarray(numbers.T):
-        bits = column.tobytes()
-        if bits not in texts:
-            texts[bits] = _column(column, digits)
-        columns.append(texts[bits])
+    columns = [_column(column, digits) for column in numbers.T]
     return _template(starts, len(columns)) % tuple(itertools.chain.from_iterable(zip(*columns, strict=True)))
 
 
 def _column(numbers: Array, digits: int) -> Sequence[str]:
-    """The numbers as text; of NaN nothing."""
+    """The numbers as text; NaN is empty."""
     first, *others = numbers.tolist()
-    if first and first == first and all(map(first.__eq__, others)):  # not NaN, nor 0, which has either sign
+    # A constant column, such as most learning rates. Not of NaN, nor of zeros, which may differ in sign.
+    if first and first == first and all(map(first.__eq__, others)):
         return [f"{first:.{digits}g}"] * len(numbers)
     return (_lines(len(numbers), digits) % (first, *others)).replace("nan", "").split("\n")
 
@@ -59,14 +65,14 @@ def _lines(count: int, digits: int) -> str:
     return "\n".join([f"%.{digits}g"] * count)
 
 
-@functools.lru_cache(maxsize=64)  # most runs of a batch have the same rows, but for the numbers
+@functools.lru_cache(maxsize=64)  # most runs of a batch have the same steps
 def _template(starts: tuple[str, ...], columns: int) -> str:
     return "".join([start + ",%s" * columns + "\n" for start in starts])
 
 
 @contextmanager
 def staging(parent: Path) -> Iterator["Stage"]:
-    """A place below `parent` from which finished folders move there; nothing of it is left at the end."""
+    """Open a stage below `parent`, and remove it with everything unfinished at the end."""
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f".batch-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -78,27 +84,32 @@ def staging(parent: Path) -> Iterator["Stage"]:
 
 
 class Stage:
-    """Makes folders under other names, and moves each into its place when it is whole."""
+    """Writes folders under temporary names and renames each when it is complete."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
 
     def put(self, target: Path, files: Mapping[str, bytes]) -> None:
-        """Make `target` with these files, in place of a folder of that name.
+        """Write the folder `target`, and replace an existing one.
 
-        Raises OSError when the disk is full, or when another process made the folder in between.
+        Args:
+            target: on the file system of the stage.
+            files: content by name.
+
+        Raises:
+            OSError: the disk is full, or another process created the folder meanwhile.
         """
-        made = f"{self._folder}/{target.name}"
-        os.mkdir(made)
+        staged = f"{self._folder}/{target.name}"
+        os.mkdir(staged)
         for name, content in files.items():
-            # The parts of open() that are needed: it takes longer than the writing.
-            file = os.open(f"{made}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            # Not open(), which takes longer than the writing.
+            file = os.open(f"{staged}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             try:
-                left = memoryview(content)
-                while left:
-                    left = left[os.write(file, left) :]
+                rest = memoryview(content)
+                while rest:  # os.write may write a part only
+                    rest = rest[os.write(file, rest) :]
             finally:
                 os.close(file)
         if target.exists():
-            target.rename(f"{made}.old")
-        os.rename(made, target)
+            target.rename(f"{staged}.old")
+        os.rename(staged, target)

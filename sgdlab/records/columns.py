@@ -1,24 +1,23 @@
-"""The columns of every file of rows: name, unit, meaning. Written, read and plotted from this table."""
+"""The columns of a run's CSV files: name, unit, meaning. Writer, reader and figures use this table."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column: `title` is what an axis says, `unit` is empty for a pure number."""
+    """One column: `title` labels an axis, `unit` is empty for a pure number, `integer` says its type."""
 
     name: str
     title: str
     meaning: str
     unit: str = ""
-    whole: bool = False
-    later: bool = False  # files of earlier versions lack it, which reads as empty
+    integer: bool = False
 
 
-STEP = Column(name="step", title="Step", meaning="updates made, this batch's included", whole=True)
-EPOCH = Column(name="epoch", title="Epoch", meaning="the epoch the batch belongs to, from 1", whole=True)
+STEP = Column(name="step", title="Step", meaning="updates made, this batch's included", integer=True)
+EPOCH = Column(name="epoch", title="Epoch", meaning="the epoch the batch belongs to, from 1", integer=True)
 SAMPLES = Column(
-    name="samples", title="# of samples", meaning="training examples used, this batch included", whole=True
+    name="samples", title="# of samples", meaning="training examples used, this batch included", integer=True
 )
 
 TRAIN = (
@@ -30,9 +29,11 @@ TRAIN = (
 )
 
 EVAL = (
-    Column(name="epoch", title="Epoch", meaning="epochs completed; 0 is before the first update", whole=True),
-    Column(name="step", title="Step", meaning="updates made", whole=True),
-    Column(name="samples", title="# of samples", meaning="training examples used", whole=True),
+    Column(
+        name="epoch", title="Epoch", meaning="epochs completed; 0 is before the first update", integer=True
+    ),
+    Column(name="step", title="Step", meaning="updates made", integer=True),
+    Column(name="samples", title="# of samples", meaning="training examples used", integer=True),
     Column(
         name="train_loss",
         title="Training loss (evaluated)",
@@ -42,7 +43,6 @@ EVAL = (
         name="train_accuracy",
         title="Training accuracy",
         meaning="fraction of those examples whose largest output is the label; empty for regression",
-        later=True,
     ),
     Column(name="test_loss", title="Test loss", meaning="mean loss over the test set"),
     Column(
@@ -59,11 +59,11 @@ TIME = (
 
 # The columns w0, w1, ... follow: the weights, each tensor flattened, in the model's order.
 TRAJECTORY = (
-    Column(name="step", title="Step", meaning="updates made; 0 is the start", whole=True),
+    Column(name="step", title="Step", meaning="updates made; 0 is the start", integer=True),
     Column(
         name="objective",
         title="f(w)",
-        meaning="what is minimised, at these weights: the mean loss over all training examples, with ridge",
+        meaning="objective at these weights: the mean loss over all training examples, with ridge",
     ),
     Column(
         name="gap", title="f(w) - f*", meaning="objective above its least value; empty where that is unknown"
@@ -75,7 +75,7 @@ TRAJECTORY = (
     ),
 )
 
-MEASURE = ("quantity", "x", "value")  # a text and two numbers; x is empty for a quantity that is one number
+MEASURE = ("quantity", "x", "value")  # a text and two numbers; x is empty where a quantity is a single number
 
 FILES: dict[str, tuple[Column, ...]] = {
     "train.csv": TRAIN,
@@ -83,9 +83,9 @@ FILES: dict[str, tuple[Column, ...]] = {
     "time.csv": TIME,
     "trajectory.csv": TRAJECTORY,
 }
-KEPT_BY_EVERY_RUN = ("train.csv", "eval.csv", "time.csv")
+ALWAYS_WRITTEN = ("train.csv", "eval.csv", "time.csv")
 
 
 def weight_names(count: int) -> list[str]:
-    """The names of the columns of a trajectory's weights: w0, w1, ..."""
+    """Return the names of a trajectory's columns of weights: w0, w1, ..."""
     return [f"w{i}" for i in range(count)]

@@ -1,4 +1,4 @@
-"""A run as one flat row of fields, and the names of fields as people write them."""
+"""The fields of a run as one flat row, and the short names by which users refer to them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sgdlab.base.errors import UsageError, nearest
 from sgdlab.records.reader import Run
 
-# What `fields` says of a run apart from its settings; the metrics are in the order of a table's columns.
+# The fields of a run apart from its settings; metrics are in the order of a table's columns.
 INFO = ("hash", "name", "status", "reason", "experiment", "started", "finished", "seconds", "parameters")
 METRICS = (
     *("step", "epoch", "samples", "loss"),
@@ -16,10 +16,19 @@ METRICS = (
 
 
 def resolve(name: str, names: Iterable[str], *, said: str) -> str:
-    """The one of `names` that `name` means: itself, or the only one whose last part it is.
+    """Resolve a short name: `momentum` to `optimizer.momentum`.
 
-    A group's own name means the setting that chooses from it: `init` is `model.init.name`. `said` is what
-    the person wrote, for the UsageError when none or several of `names` are meant.
+    Args:
+        name: a full name, or the last part of exactly one. A group means its field `name`: `init` is
+            `model.init.name`.
+        names: all full names.
+        said: what the user typed, for the error.
+
+    Returns:
+        The full name.
+
+    Raises:
+        UsageError: no or several names match.
     """
     names = list(dict.fromkeys(names))
     if name in names:
@@ -37,7 +46,7 @@ def resolve(name: str, names: Iterable[str], *, said: str) -> str:
 
 
 def fields(run: Run) -> dict[str, Any]:
-    """All that is known of a run, flat: of run.json, its settings, and `metrics.NAME` for its numbers."""
+    """Return the fields of a run, flat: from run.json, its settings, and its numbers as `metrics.NAME`."""
     info = {key: run.info.get(key) for key in INFO} | {"status": run.status, "reason": run.reason}
     info |= {} if run.case is None else {"case": run.case}
     metrics = {f"metrics.{key}": run.metrics.get(key) for key in METRICS}

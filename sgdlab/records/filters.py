@@ -1,4 +1,4 @@
-"""Choosing and ordering runs by what is known of them: `lr=1e-3`, `test_accuracy>80%`, `loss,desc`."""
+"""Filters and order of runs by their fields: `lr=1e-3`, `test_accuracy>80%`, `loss,desc`."""
 
 import json
 import operator
@@ -23,7 +23,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """`key relation value`; the value is a number, true, false, null or a list where it is written as one."""
+    """`key relation value`; the value is JSON (number, true, null, list) where it reads so, else a text."""
 
     key: str
     relation: str
@@ -34,7 +34,7 @@ class Filter:
 
 
 def parse_filter(text: str) -> Filter | None:
-    """The filter that a word is, or None for a word that is none."""
+    """Parse a filter; None when the text is not one."""
     match = _FILTER.fullmatch(text)
     if match is None:
         return None
@@ -53,36 +53,44 @@ def _value(text: str) -> Any:
 
 
 def matching(runs: Sequence[Run], filters: Iterable[Filter]) -> list[Run]:
-    """The runs that pass all filters. A run without the setting (Adam has no momentum) passes none of it.
+    """Return the runs that pass all filters.
 
-    Raises UsageError for a key that no run has, or a comparison that none of them can be put to.
+    Args:
+        runs: to choose from.
+        filters: a run without a filter's setting (Adam has no momentum) does not pass it.
+
+    Returns:
+        The runs that pass, in order.
+
+    Raises:
+        UsageError: no run has a key, or a comparison makes no sense for its values.
     """
     rows = [(run, fields(run)) for run in runs]
     names = [name for _, row in rows for name in row]
-    for each in filters:
+    for condition in filters:
         if rows:
-            key = _key(each.key, names, number=_is_number(each.value), said=str(each))
-            test = _test(each, key, [row.get(key) for _, row in rows])
+            key = _key(condition.key, names, number=_is_number(condition.value), said=str(condition))
+            test = _test(condition, key, [row.get(key) for _, row in rows])
             rows = [(run, row) for run, row in rows if key in row and test(row[key])]
     return [run for run, _ in rows]
 
 
 def _key(name: str, names: Sequence[str], *, number: bool, said: str) -> str:
-    """The field meant: `loss` is the setting, but the number where it is compared with one or sorted by."""
+    """The full name of a field: `loss` is a setting, but the metric where it is compared with a number."""
     metric = f"metrics.{name}"
     return metric if number and metric in names else resolve(name, names, said=said)
 
 
-def _test(each: Filter, key: str, values: Sequence[Any]) -> Callable[[Any], bool]:
-    if each.relation in ("=", "!="):
+def _test(condition: Filter, key: str, values: Sequence[Any]) -> Callable[[Any], bool]:
+    if condition.relation in ("=", "!="):
         # As written: 1e-3, 0.001 and .001 are the same number, but 1 is not true.
-        wanted, equal = format_value(each.value), each.relation == "="
+        wanted, equal = format_value(condition.value), condition.relation == "="
         return lambda value: (format_value(value) == wanted) is equal
-    compare, number = _ORDER[each.relation], _is_number(each.value)
+    compare, number = _ORDER[condition.relation], _is_number(condition.value)
     if not number and not any(isinstance(value, str) for value in values):
-        raise UsageError(f"{each}: {key} is a number; compare it with one")
+        raise UsageError(f"{condition}: {key} is a number; compare it with one")
     kind = _is_number if number else lambda value: isinstance(value, str)
-    return lambda value: kind(value) and compare(value, each.value)
+    return lambda value: kind(value) and compare(value, condition.value)
 
 
 def _is_number(value: Any) -> bool:
@@ -90,7 +98,18 @@ def _is_number(value: Any) -> bool:
 
 
 def ordered(runs: Sequence[Run], by: str) -> list[Run]:
-    """The runs sorted by `KEY` or `KEY,desc`; those without a value last. Raises UsageError."""
+    """Sort runs.
+
+    Args:
+        runs: to sort.
+        by: `KEY` or `KEY,desc`.
+
+    Returns:
+        The runs in order; those without a value come last.
+
+    Raises:
+        UsageError: no run has the key, or the direction is neither asc nor desc.
+    """
     name, _, direction = by.partition(",")
     if direction not in ("", "asc", "desc"):
         raise UsageError(f"sort={by}: write KEY, or KEY,desc for the largest first")
@@ -104,5 +123,5 @@ def ordered(runs: Sequence[Run], by: str) -> list[Run]:
 
 
 def _rank(value: Any) -> tuple[bool, float, str]:
-    """Numbers by size, before anything else by its text: batch_size 256 comes before full."""
+    """A sort key: numbers by size, then everything else by its text; batch_size=256 comes before full."""
     return (False, float(value), "") if _is_number(value) else (True, 0.0, format_value(value))

@@ -1,7 +1,8 @@
-"""Which runs a person means: by folder, sweep, experiment or the start of a run's hash; or the newest."""
+"""Finding runs by folder, sweep, experiment or the first digits of a hash, and finding the newest."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -16,10 +17,10 @@ SWEEPS = "sweeps"
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The runs that a target names, in the order of their sweep.
+    """The runs that targets name, in the order of their sweep.
 
-    `name` serves as a file name, `figure` is the experiment's own way of being drawn, and `missing` are
-    the jobs of a sweep that left no run to draw, each with its reason.
+    name: serves as a file name. figure: the experiment's own settings of its figure. missing: jobs of a
+    sweep that have no run, each with its reason.
     """
 
     name: str
@@ -29,13 +30,11 @@ class Selection:
 
 
 def find_runs(root: Path) -> list[Run]:
-    """All runs below a folder, by path, bs64 before bs256. Where run.json is not readable it is left out."""
+    """Read all runs below a folder, by path, bs64 before bs256, except those with an unreadable run.json."""
     runs = []
     for path in sorted(root.rglob("run.json"), key=_by_number):
-        try:
+        with suppress(UserError):
             runs.append(read_run(path.parent))
-        except UserError:
-            continue
     return runs
 
 
@@ -46,28 +45,37 @@ def _by_number(path: Path) -> list[tuple[str, float]]:
 
 
 def select(targets: Sequence[str], runs_dir: Path) -> Selection:
-    """What the targets of `sgdlab plot` mean; without any, the newest run or sweep.
+    """Select runs by targets.
 
-    A target is a folder (of a run, of a sweep, or with runs somewhere below), an experiment's or sweep's
-    name, a folder's name below `runs_dir`, or the first four or more digits of a run's hash. Names are
-    looked up in `runs_dir`, then among its baselines. Raises UserError when nothing is found.
+    Args:
+        targets: each a folder (of a run, of a sweep, or above runs), the name of an experiment or a sweep, a
+            folder's name below runs_dir, or four to eight digits of a run's hash. None: the newest run or
+            sweep.
+        runs_dir: where names are looked up, first in it, then in its baselines.
+
+    Returns:
+        The runs of all targets.
+
+    Raises:
+        UserError: a target names nothing, or several runs.
     """
     if not targets:
         return _newest(runs_dir)
-    found = [_target(target, runs_dir) for target in targets]
-    if len(found) == 1:
-        return found[0]
-    every = [run for selection in found for run in selection.runs]
-    cases = {run.folder.resolve() for run in every if run.case is not None}
+    selections = [_target(target, runs_dir) for target in targets]
+    if len(selections) == 1:
+        return selections[0]
+    chosen = [run for selection in selections for run in selection.runs]
+    # Two targets may name the same run; one with a case replaces one without.
+    with_case = {run.folder.resolve() for run in chosen if run.case is not None}
     runs = {
         (folder, run.case): run
-        for run in every
-        if (folder := run.folder.resolve()) not in cases or run.case is not None
+        for run in chosen
+        if (folder := run.folder.resolve()) not in with_case or run.case is not None
     }
     return Selection(
-        name="+".join(selection.name.replace("/", "-") for selection in found)[:80],
+        name="+".join(selection.name.replace("/", "-") for selection in selections)[:80],
         runs=tuple(runs.values()),
-        missing=tuple(reason for selection in found for reason in selection.missing),
+        missing=tuple(reason for selection in selections for reason in selection.missing),
     )
 
 
@@ -78,7 +86,7 @@ def _newest(runs_dir: Path) -> Selection:
             f"no runs yet in {runs_dir}; make one with: sgdlab train\n"
             f"(or name a folder of runs: sgdlab plot FOLDER)"
         )
-    # A sweep writes its own record after each of its runs, so at a tie the sweep is meant.
+    # A sweep writes its record after each of its runs, so at a tie the sweep is newer.
     newest = max(records, key=lambda path: (path.stat().st_mtime_ns, path.name == "sweep.json"))
     return _folder(newest.parent, runs_dir)
 
@@ -94,44 +102,48 @@ def _target(target: str, runs_dir: Path) -> Selection:
         for folder in (root / SWEEPS / target, root / target):
             if _has_records(folder):
                 return _folder(folder, root)
-        if _is_hash(target) and (found := _by_hash(target, root)) is not None:
-            return _folder(found.folder, root)
+        if re.fullmatch("[0-9a-f]{4,8}", target) and (run := _by_hash(target, root)) is not None:
+            return _folder(run.folder, root)
     if _has_records(Path(target)):
         return _folder(Path(target), runs_dir)
     if Path(target).is_dir():
         raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
     paths = [Path(selection_name(path.parent, runs_dir)) for path in _records(runs_dir)]
     names = [str(name) for path in paths for name in (path, *path.parents) if name.name]
-    raise UserError(f"{target}: no such run, sweep, experiment or folder; {_few(target, names, runs_dir)}")
+    raise UserError(f"{target}: no such run, sweep, experiment or folder; {_hint(target, names, runs_dir)}")
 
 
 def _by_hash(target: str, root: Path) -> Run | None:
-    """The run whose hash begins so, a baseline only where nothing else does. Raises UserError for several."""
+    """The run whose hash starts so, a baseline only if no other does. Raises UserError for several."""
     runs = [run for run in find_runs(root) if run.id.startswith(target)]
     own = [run for run in runs if BASELINES not in run.folder.relative_to(root).parts]
     if len(own) > 1:
         folders = ", ".join(str(run.folder) for run in own)
-        raise UserError(f"{target}: several runs begin so, name one by its folder: {folders}")
+        raise UserError(f"{target}: several runs start with these digits; name one by its folder: {folders}")
     return own[0] if own else None
 
 
-def _few(target: str, names: list[str], runs_dir: Path) -> str:
+def _hint(target: str, names: list[str], runs_dir: Path) -> str:
     if not names:
         return f"there are no runs yet in {runs_dir}: make one with sgdlab train"
     match = nearest(target, names)
-    return (f"did you mean {match}? " if match else "") + "see sgdlab runs for what is there"
+    return (f"did you mean {match}? " if match else "") + "sgdlab runs lists them"
 
 
 def selection_name(folder: Path, runs_dir: Path) -> str:
-    """A folder's name as a target: relative to where its kind of record lives."""
+    """Return the name of a folder of runs as a target.
+
+    Args:
+        folder: of a run or sweep, or above runs.
+        runs_dir: the folder of all runs.
+
+    Returns:
+        The path below runs_dir, its sweeps or its baselines; elsewhere, the folder's own name.
+    """
     for root in (runs_dir / BASELINES / SWEEPS, runs_dir / BASELINES, runs_dir / SWEEPS, runs_dir):
         if folder.is_relative_to(root):
             return str(folder.relative_to(root))
     return folder.name
-
-
-def _is_hash(target: str) -> bool:
-    return 4 <= len(target) <= 8 and all(digit in "0123456789abcdef" for digit in target)
 
 
 def _has_records(folder: Path) -> bool:
@@ -151,7 +163,7 @@ def _folder(folder: Path, runs_dir: Path) -> Selection:
 def _sweep(folder: Path, name: str) -> Selection:
     sweep = read_sweep(folder)
     root = _runs_dir_of(folder)
-    runs: dict[tuple[Path, str | None], Run] = {}  # two cases may be the same run
+    runs: dict[tuple[Path, str | None], Run] = {}  # two cases of a sweep may be the same run
     missing = []
     for job in sweep["jobs"]:
         path = root / job["run"] if job.get("run") else None

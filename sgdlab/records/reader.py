@@ -1,4 +1,4 @@
-"""Reading runs and sweeps back: into pandas, and as the settings in which they differ."""
+"""Reading runs and sweeps: their tables into pandas, and the settings in which runs differ."""
 
 import json
 import math
@@ -20,14 +20,13 @@ from sgdlab.records.columns import FILES, MEASURE
 if TYPE_CHECKING:
     import pandas as pd
 
-# Named by their group's own name: `optimizer=adam` says more than `optimizer.name=adam`.
-_NAMED = ("dataset", "model", "loss", "optimizer", "scheduler")
+# Groups whose name stands for their field `name`: `optimizer=adam`, not `optimizer.name=adam`.
+_GROUPS = ("dataset", "model", "loss", "optimizer", "scheduler")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded run: its folder, what its run.json says, and the label of its case in the sweep that it
-    was selected by, if any."""
+    """A recorded run: its folder, the content of its run.json, and its case in a sweep, if any."""
 
     folder: Path
     info: Mapping[str, Any]
@@ -35,61 +34,59 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The eight hex digits that identify the run."""
+        """The first eight hex digits of the run's hash."""
         return str(self.info["hash"])
 
     @property
     def status(self) -> str:
-        """running, done, diverged, failed or interrupted; a run whose process is gone is interrupted."""
+        """running, done, diverged, failed or interrupted; a run whose process has died is interrupted."""
         status = str(self.info["status"])
         return "interrupted" if status == "running" and not self._alive() else status
 
     @property
     def reason(self) -> str:
-        """Why the run diverged, failed or was interrupted; else empty."""
+        """Why the run diverged, failed or was interrupted; otherwise empty."""
         return str(self.info.get("reason") or "")
 
     @property
     def metrics(self) -> Mapping[str, float | int | None]:
         """The last recorded numbers: step, epoch, samples, loss, train_loss, train_accuracy, test_loss,
-        test_accuracy; objective, gap, distance where a trajectory was kept."""
+        test_accuracy; objective, gap, distance where the run has a trajectory."""
         return dict(self.info.get("metrics") or {})
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The settings that make the run what it is, flat: {"lr": .1, "optimizer": "sgd", ...}."""
+        """The settings that identify the run, flat: {"lr": .1, "optimizer": "sgd", ...}."""
         config = {k: v for k, v in self.info["config"].items() if k not in HASH_EXCLUDED}
         flat = flatten(config)
         flat.pop("optimizer.default_lr", None)
         return flat
 
     def train(self) -> "pd.DataFrame":
-        """train.csv: one row each logged batch."""
+        """Read train.csv: one row for each logged batch."""
         return self._table("train.csv")
 
     def eval(self) -> "pd.DataFrame":
-        """eval.csv: one row each evaluation."""
+        """Read eval.csv: one row for each evaluation."""
         return self._table("eval.csv")
 
     def time(self) -> "pd.DataFrame":
-        """time.csv: seconds of training against steps; empty where the file was not kept."""
+        """Read time.csv: seconds of training by step; empty without the file."""
         return self._table("time.csv")
 
     def trajectory(self) -> "pd.DataFrame":
-        """trajectory.csv: f(w) and the weights w0, w1, ... by step; empty where none was kept."""
+        """Read trajectory.csv: f(w) and the weights w0, w1, ... by step; empty without the file."""
         return self._table("trajectory.csv")
 
     def measure(self) -> "pd.DataFrame":
-        """measure.csv: quantity, x, value; empty where nothing was measured."""
+        """Read measure.csv: quantity, x, value; empty where nothing was measured."""
         import pandas as pd
 
-        found = self.measurements()
-        if not found:
-            return pd.DataFrame({"quantity": [], "x": [], "value": []}).astype({"x": float, "value": float})
-        return pd.DataFrame(found, columns=list(MEASURE))
+        table = pd.DataFrame(self.measurements(), columns=list(MEASURE))
+        return table.astype({"x": float, "value": float})
 
     def measurements(self) -> list[tuple[str, float, float]]:
-        """The rows of measure.csv: quantity, x (NaN: none), value."""
+        """Read the rows of measure.csv without pandas: quantity, x (NaN: none), value."""
         path = self.folder / "measure.csv"
         if not path.exists():
             return []
@@ -109,26 +106,20 @@ class Run:
         if not path.exists():
             return pd.DataFrame({column.name: [] for column in columns}, dtype="float64")
         text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]  # a line that a kill cut short is not a row
+        text = text[: text.rfind("\n") + 1]  # a kill may have cut the last line short
         try:
-            # As text first: pandas' own reading of a number may be off in the last bit, Python's is exact.
-            texts = pd.read_csv(StringIO(whole), dtype=str, keep_default_na=False)
-            kinds = {column.name: int if column.whole else _number for column in columns}
+            # As text first: pandas may read a number wrong in its last bit, Python reads it exactly.
+            texts = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)
+            kinds = {column.name: int if column.integer else _number for column in columns}
             kinds |= {weight: _number for weight in map(str, texts) if re.fullmatch(r"w\d+", weight)}
-            later = {column.name for column in columns if column.later} - set(texts)
-            table = pd.DataFrame(
-                {
-                    key: [math.nan] * len(texts) if key in later else [kind(text) for text in texts[key]]
-                    for key, kind in kinds.items()
-                }
-            )
+            table = pd.DataFrame({key: [kind(cell) for cell in texts[key]] for key, kind in kinds.items()})
         except (ValueError, KeyError, pd.errors.ParserError) as err:
             raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
         return table
 
     def _alive(self) -> bool:
         if self.info.get("host") != platform.node():
-            return True  # another machine's process cannot be asked
+            return True  # the process is on another machine, so this is unknown
         try:
             os.kill(int(self.info["pid"]), 0)
         except ProcessLookupError:
@@ -143,34 +134,50 @@ def _number(text: str) -> float:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted keys; `optimizer.name` is written `optimizer`."""
+    """Flatten nested settings to dotted keys; `optimizer.name` becomes `optimizer`.
+
+    Args:
+        config: settings, with mappings inside.
+        prefix: of all keys, with its dot.
+
+    Returns:
+        The settings by key.
+    """
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
-    return {k.removesuffix(".name") if k.removesuffix(".name") in _NAMED else k: v for k, v in flat.items()}
+    return {k.removesuffix(".name") if k.removesuffix(".name") in _GROUPS else k: v for k, v in flat.items()}
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """The settings in which the runs differ, in the order of their configuration.
+    """Return the settings in which runs differ, in the order of their configuration.
 
-    A setting that not every run has (`betas` belongs to Adam alone) counts only when the runs that have
-    it differ among themselves: that they lack it follows from the group that is named already.
-    Where every run has a case, that says how cases differ; what counts is what differs within one.
+    A setting that some runs lack (only Adam has `betas`) counts only if the others differ in it, because the
+    group's name already tells who lacks it. If all runs have cases, which tell the cases apart, only
+    differences within a case count.
     """
-    named = all(run.case is not None for run in runs)
+    in_cases = all(run.case is not None for run in runs)
     keys: dict[str, dict[str | None, set[str]]] = {}
     for run in runs:
         for key, value in run.settings.items():
-            values = keys.setdefault(key, {}).setdefault(run.case if named else None, set())
+            values = keys.setdefault(key, {}).setdefault(run.case if in_cases else None, set())
             values.add(format_value(value))  # as written: 1 is 1.0, but not true
     return [key for key, cases in keys.items() if any(len(values) > 1 for values in cases.values())]
 
 
 def label(run: Run, keys: Sequence[str]) -> str:
-    """A run's name in a legend: its case, if any, and the given settings, `heavy ball, lr=0.1, seed=1`."""
+    """Compose a run's name in a legend: `heavy ball, lr=0.1, seed=1`.
+
+    Args:
+        run: its case, if any, comes first.
+        keys: settings to show, as `Run.settings` has them; missing ones are skipped.
+
+    Returns:
+        The label.
+    """
     parts = [] if run.case is None else [run.case]
     for key in keys:
         if key in run.settings:
@@ -181,12 +188,12 @@ def label(run: Run, keys: Sequence[str]) -> str:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in a folder. Raises UserError when run.json is not there or not readable."""
+    """Read the run in a folder. Raises UserError when run.json is missing or not readable."""
     return Run(folder, _read_json(folder / "run.json", ("hash", "status", "config")))
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
-    """A sweep's sweep.json. Raises UserError when it is not there or not readable."""
+    """Read a sweep's sweep.json. Raises UserError when it is missing or not readable."""
     return _read_json(folder / "sweep.json", ("id", "jobs"))
 
 

@@ -1,4 +1,4 @@
-"""Writing a run's folder so that it is whole at every instant, whenever the process dies."""
+"""Writing run and sweep folders so that they are readable at every instant, whenever the process dies."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,53 +6,73 @@ from pathlib import Path
 from typing import Any
 
 from sgdlab.base.files import atomic_write
-from sgdlab.records.columns import FILES, KEPT_BY_EVERY_RUN, MEASURE, weight_names
+from sgdlab.records.columns import ALWAYS_WRITTEN, FILES, MEASURE, weight_names
 from sgdlab.records.serialization import EXACT, json_bytes, number_text
 
-FORMAT = 1  # of run.json and sweep.json; raised when a reader of the old one would misread the new one
+FORMAT = 1  # of run.json and sweep.json; raise it when a reader of the old format would misread the new one
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in UTF-8 so that it appears whole or not at all."""
+    """Replace a file atomically.
+
+    Args:
+        path: the file.
+        text: its content, written in UTF-8.
+    """
     atomic_write(path, text.encode())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """`content` as `json_bytes` of it, whole or not at all."""
+    """Replace a JSON file atomically.
+
+    Args:
+        path: the file.
+        content: finite numbers, texts, lists and mappings.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     atomic_write(path, json_bytes(content))
 
 
 class RunWriter:
-    """Appends rows to a run's CSV files and keeps its run.json.
+    """Appends rows to a run's CSV files and updates its run.json.
 
-    Rows reach the disk with `append`; `offsets` says how long the files are, a checkpoint stores that,
-    and `truncate` takes a resumed run back to it, so that rows written after the checkpoint are written
-    again, the same. `digits` is how many significant digits bring a float back exactly: 9 for float32,
-    17, or as few as do, for float64. `trajectory` is how many weights a row of trajectory.csv has; None:
-    no such file.
+    A checkpoint stores the lengths of the files (`offsets`). A resumed run first cuts the files back to them
+    (`truncate`), because it computes the rows after the checkpoint again, with the same bytes.
+
+    Args:
+        folder: of the run.
+        digits: significant digits of floats: 9 restores a float32; 17 (EXACT): as few as restore a float64.
+        trajectory: weights in a row of trajectory.csv; None: no such file.
     """
 
     def __init__(self, folder: Path, *, digits: int, trajectory: int | None = None) -> None:
         self.folder = folder
         self._digits = digits
         self._info: dict[str, Any] = {}
-        self._headers = {name: [column.name for column in FILES[name]] for name in KEPT_BY_EVERY_RUN}
+        self._headers = {name: [column.name for column in FILES[name]] for name in ALWAYS_WRITTEN}
         if trajectory is not None:
             fixed = [column.name for column in FILES["trajectory.csv"]]
             self._headers["trajectory.csv"] = fixed + weight_names(trajectory)
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """What run.json says."""
+        """The content of run.json."""
         return self._info
 
     def create(self) -> None:
-        """New CSV files that hold their headers only."""
+        """Write CSV files with headers only."""
         for name, header in self._headers.items():
             write_text(self.folder / name, ",".join(header) + "\n")
 
     def append(self, name: str, rows: Iterable[Sequence[float | int | None]]) -> None:
-        """Add rows to one of the files. Either all of them end up in the file or, on an OSError, none."""
+        """Append rows to a file: all of them or, on an OSError, none.
+
+        Args:
+            name: of the CSV file.
+            rows: numbers in the order of its columns; None becomes an empty cell.
+        """
         text = "".join(",".join(self._cell(value) for value in row) + "\n" for row in rows)
         if not text:
             return
@@ -65,8 +85,8 @@ class RunWriter:
             os.truncate(path, before)
             raise
 
-    def measured(self, rows: Iterable[tuple[str, float | None, float]]) -> None:
-        """Write measure.csv: quantity, x, value. It appears whole or not at all."""
+    def write_measurements(self, rows: Iterable[tuple[str, float | None, float]]) -> None:
+        """Write measure.csv atomically; a row is quantity, x, value."""
         lines = (
             f"{name},{'' if x is None else number_text(x, EXACT)},{number_text(value, EXACT)}"
             for name, x, value in rows
@@ -74,12 +94,12 @@ class RunWriter:
         write_text(self.folder / "measure.csv", "\n".join([",".join(MEASURE), *lines]) + "\n")
 
     def offsets(self) -> dict[str, int]:
-        """The length in bytes of each CSV file; 0 for one that is not there."""
+        """Return the length in bytes of each CSV file; 0 for a missing one."""
         paths = {name: self.folder / name for name in self._headers}
         return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
 
     def truncate(self, offsets: Mapping[str, int]) -> None:
-        """Cut each CSV file back to a length that `offsets` gave before."""
+        """Cut each CSV file back to the length that `offsets` returned earlier."""
         for name, size in offsets.items():
             os.truncate(self.folder / name, size)
 
@@ -95,13 +115,18 @@ class RunWriter:
 
 
 class SweepWriter:
-    """Keeps a sweep's sweep.json: rewritten whole after every job, so that an interrupted sweep shows."""
+    """Writes a sweep's sweep.json, anew after every job, so that an interrupted sweep has a record too."""
 
     def __init__(self, folder: Path, info: Mapping[str, Any]) -> None:
         self.folder = folder
         self._info = {"format": FORMAT, **info}
 
     def write(self, jobs: Sequence[Mapping[str, Any]], **fields: Any) -> None:
-        """Write the jobs so far, each with overrides, run (a path below runs_dir), status and reason."""
+        """Write sweep.json.
+
+        Args:
+            jobs: each with overrides, run (a path below runs_dir), status and reason.
+            **fields: other fields to set.
+        """
         self._info |= fields
         write_json(self.folder / "sweep.json", {**self._info, "jobs": list(jobs)})

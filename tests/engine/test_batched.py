@@ -18,7 +18,7 @@ from sgdlab.base.errors import UsageError
 from sgdlab.config.reader import read_optimizer
 from sgdlab.engine.batched import functional
 from sgdlab.engine.batched.batch_indices import BatchIndices
-from sgdlab.engine.batched.trainer import Alone, BatchedTrainer
+from sgdlab.engine.batched.trainer import BatchedTrainer, NullCallback
 from sgdlab.engine.sampling import Batches
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.optim import OPTIMIZERS, batched_rule
@@ -69,7 +69,7 @@ def test_every_variant_of_every_optimizer(tmp_path, name):
     kinds = {}
     for config in configs:
         assert planning.why_serial(config) == ""
-        kinds.setdefault(str(batched_rule.shared(config.optimizer)), []).append(config)
+        kinds.setdefault(str(batched_rule.common_settings(config.optimizer)), []).append(config)
     for members in kinds.values():
         other = replace(members[0], lr=members[0].lr * 0.7, seed=2)  # so that none is alone
         assert_equal_to_serial([*members, other])
@@ -168,7 +168,7 @@ def test_examples_and_runs_in_parts(tmp_path, monkeypatch):
     base = configure(tmp_path, *DOUBLE, "batch_size=full", "steps=10", "sampling=replacement")
     configs = [replace(base, seed=seed) for seed in range(3)]
     whole, _ = together(configs)
-    monkeypatch.setattr(functional, "ELEMENTS", 300)  # 11 examples of 3 runs, 3 runs of 10 examples
+    monkeypatch.setattr(functional, "MAX_ELEMENTS", 300)  # 11 examples of 3 runs, 3 runs of 10 examples
     for curve, other, config in zip(together(configs)[0], whole, configs, strict=True):
         assert curve.rows[2].tolist() == pytest.approx(other.rows[2].tolist(), rel=1e-13)
         assert curve.rows[2].tolist() != other.rows[2].tolist()
@@ -208,8 +208,8 @@ def test_runs_that_sample_otherwise_are_no_batch():
     )
     with pytest.raises(ValueError, match="sample alike"):
         BatchIndices([one, replace(one, batch_size=4)])
-    with pytest.raises(ValueError, match="must be alike"):
-        batched_rule.stack(
+    with pytest.raises(ValueError, match="may differ in floats only"):
+        batched_rule.build_batched_rule(
             [checked("sgd", {}), checked("sgd", {"nesterov": True, "momentum": 0.5})],
             [0.1, 0.1],
             torch.device("cpu"),
@@ -250,7 +250,7 @@ def test_a_batch_whose_runs_all_diverge_ends(tmp_path):
     base = configure(tmp_path, "problem=quadratic", "optimizer=sgd", "optimizer.impl=rule", "steps=100000")
     configs = [replace(base, lr=lr) for lr in (1e3, 1e5)]
     _, trainer = batch_run.prepare(configs, print)
-    curves = trainer.run(Alone())
+    curves = trainer.run(NullCallback())
     assert trainer.step == 100
     for run, config in enumerate(configs):
         assert_same(curves.of(run), alone(config), EXACT)
@@ -304,8 +304,8 @@ def test_a_factorisation_does_not_meet_the_runs_that_diverge(tmp_path):
         batches=[replace(trainer.curves.batches, seed=0)] * 3,
         plan=trainer.curves.plan,
     )
-    found = whitened.run(Alone())
-    plain = trainer.run(Alone())  # the same steps, as SGD
+    found = whitened.run(NullCallback())
+    plain = trainer.run(NullCallback())  # the same steps, as SGD
     assert [bool(found.of(run).reason) for run in range(3)] == [False, True, False]
     for run in (0, 2):
         assert found.of(run).rows[2].tolist() == pytest.approx(plain.of(run).rows[2].tolist(), rel=EXACT)

@@ -149,8 +149,8 @@ KINDS = {
 def test_it_is_chosen_where_it_computes_the_same(tmp_path, words):
     base = [word for word in SMALL if not word.startswith("model.")]
     config = configure(tmp_path, *base, *words)
-    made = problem.build(config, device=CPU, dtype=torch.float32, log=print)
-    kind = setup.implementation(config, made, setup.batches(config, made.spec.train_size))["update"]
+    batches = setup.batches(config, problem.check(config).train_size)
+    kind = setup.choose_implementation(config, batches.batch_size)["update"]
     assert kind == KINDS[words]
 
 
@@ -167,8 +167,7 @@ def test_it_is_not_chosen_for_batches_that_general_updates_sum_from_parts(tmp_pa
     words = (*TINY, "dataset.samples=10001")
     for size, kind in (("10000", "fast"), ("full", "general")):
         config = configure(tmp_path, *words, f"batch_size={size}")
-        made = problem.build(config, device=CPU, dtype=torch.float32, log=print)
-        assert setup.implementation(config, made, setup.batches(config, 10001))["update"] == kind
+        assert setup.choose_implementation(config, setup.batches(config, 10001).batch_size)["update"] == kind
 
 
 def test_it_is_no_part_of_a_runs_identity_unless_it_is_off(tmp_path):
@@ -270,7 +269,7 @@ def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch):
     """A checkpoint says how its run is computed, whatever a fresh run would choose."""
     general = {"matmul": "default", "update": "general"}
     with monkeypatch.context() as patch:
-        patch.setattr(setup, "implementation", lambda *args: general)
+        patch.setattr(setup, "choose_implementation", lambda *args: general)
         whole = train(tmp_path / "whole", *SMALL)
         config = configure(tmp_path / "cut", *SMALL)
         interrupt(config, 7)

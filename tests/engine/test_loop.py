@@ -95,7 +95,7 @@ def problem_of(tmp_path, *overrides):
 
 @pytest.mark.parametrize("sampling", ["sequential", "shuffle"])
 def test_a_batch_in_parts_is_the_whole_batch(tmp_path, monkeypatch, sampling):
-    """Above PART examples the gradient is summed from parts of unequal size."""
+    """Above MAX_PART examples the gradient is summed from parts of unequal size."""
     words = (
         *SMALL,
         "batch_size=full",
@@ -106,7 +106,7 @@ def test_a_batch_in_parts_is_the_whole_batch(tmp_path, monkeypatch, sampling):
         "fast_path=false",
     )
     whole = train(tmp_path / "whole", *words)
-    monkeypatch.setattr(updates, "PART", 150)  # 640 = 4 * 150 + 40
+    monkeypatch.setattr(updates, "MAX_PART", 150)  # 640 = 4 * 150 + 40
     parts = train(tmp_path / "parts", *words)
     assert (whole.folder / "train.csv").read_bytes() != (parts.folder / "train.csv").read_bytes()
     for name in ("train", "eval"):
@@ -129,7 +129,7 @@ def test_gradient_descent_on_more_than_a_part_of_examples(tmp_path):
         loss.backward()
         weights.step()
         losses.append(loss.item())
-    assert updates.PART < 10001
+    assert updates.MAX_PART < 10001
     assert run.train().loss.tolist() == pytest.approx(losses, rel=1e-12)
 
 
@@ -222,13 +222,13 @@ def watch(*, size, batch_size, epochs, loss=None, drop_last=False, steps=None, *
         updates=GeneralUpdates(problem, Still(), None),
         scheduled_by_epoch=True,
         batches=batches,
-        plan=Plan(total=steps or epochs * batches.per_epoch, **plan),
+        plan=Plan(total=steps or epochs * batches.per_epoch, per_epoch=batches.per_epoch, **plan),
     )
     notes = Notes()
     try:
         trainer.run(notes)
     except Diverged as end:
-        notes.what = end.what
+        notes.what = end.reason
     return notes
 
 

@@ -87,7 +87,7 @@ def test_reasons_to_train_one_after_another(tmp_path):
     assert reasons(configs) == {
         "measure=autodiff: measures, and trains nothing": [7],
         "": [3, 6],
-        "optimizer=custom: a class of one's own or of a library updates one run at a time": [0],
+        "optimizer=custom: a custom or library class updates one run at a time": [0],
         "optimizer=newton: needs the Hessian": [1],
         "optimizer.impl=torch: the batched engine computes the rule": [2],
         f"model=mlp of 669,706 weights: on a CPU, batches pay up to {planning.MOST_WEIGHTS:,}": [4, 5],

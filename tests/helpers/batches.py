@@ -11,8 +11,8 @@ import torch
 from sgdlab import problem
 from sgdlab.config.schema import Config
 from sgdlab.engine import device, setup
-from sgdlab.engine.batched.curves import Curve
-from sgdlab.engine.batched.trainer import Alone
+from sgdlab.engine.batched.curves import RunCurves
+from sgdlab.engine.batched.trainer import NullCallback
 from sgdlab.engine.loop import Diverged
 from sgdlab.execution.batch import batch_run
 
@@ -55,7 +55,7 @@ def alone(config: Config) -> Notes:
         try:
             trainer.run(notes)
         except Diverged as end:
-            notes.reason = end.what
+            notes.reason = end.reason
         notes.weights = {name: w.detach().clone() for name, w in made.model.named_parameters()}
     return notes
 
@@ -66,15 +66,15 @@ def problem_of(config: Config) -> problem.Problem:
     return problem.build(config, device=where, dtype=device.DTYPES[config.precision], log=print)
 
 
-def together(configs: Sequence[Config]) -> tuple[list[Curve], dict[str, torch.Tensor]]:
+def together(configs: Sequence[Config]) -> tuple[list[RunCurves], dict[str, torch.Tensor]]:
     """The runs by the batched engine, and their final weights."""
     with device.settings(configs[0].device, threads=1, seed=0):
         _, trainer = batch_run.prepare(configs, print)
-        curves = trainer.run(Alone())
+        curves = trainer.run(NullCallback())
     return [curves.of(run) for run in range(len(configs))], trainer.weights
 
 
-def assert_same(curve: Curve, notes: Notes, rel: float) -> None:
+def assert_same(curve: RunCurves, notes: Notes, rel: float) -> None:
     """The reports are of the same steps and agree in their numbers to `rel`."""
     assert curve.reason == notes.reason
     steps, lrs, losses = curve.rows
@@ -85,7 +85,7 @@ def assert_same(curve: Curve, notes: Notes, rel: float) -> None:
     if curve.last is not None and notes.last is not None:
         assert curve.last == (notes.last[0], pytest.approx(notes.last[1], rel=rel))
     _assert_table(curve.evaluations, notes.evaluations, rel)
-    _assert_table(curve.visits, notes.visits, rel)
+    _assert_table(curve.trajectory, notes.visits, rel)
 
 
 def _assert_table(found: tuple[list[int], Any], expected: list[tuple[Any, ...]], rel: float) -> None:

@@ -45,7 +45,7 @@ def implementations(optimizer: Optimizer) -> list[tuple[str, bool]]:
     found = []
     for impl in ("rule", "torch"):
         with contextlib.suppress(UsageError):
-            found.append((optim.implementation(replace(optimizer, impl=impl)), False))
+            found.append((optim.resolve_impl(replace(optimizer, impl=impl)), False))
     if ("torch", False) in found and OPTIMIZERS[optimizer.name].fused:
         found.append(("torch", True))
     return found

@@ -226,5 +226,5 @@ def test_the_engine_trains_with_it(tmp_path):
 
 def test_why_torchs_class_is_not_taken(tmp_path):
     words = (*SMALL, "optimizer=muon", "optimizer.impl=torch")
-    with pytest.raises(UsageError, match=r"torch\.optim\.Muon takes matrices alone, and rounds to bfloat16"):
+    with pytest.raises(UsageError, match=r"torch\.optim\.Muon takes only matrices, and rounds to bfloat16"):
         train(tmp_path, *words)

@@ -179,7 +179,7 @@ def test_arguments_that_the_class_does_not_take(tmp_path):
 
 def test_classes_that_the_engine_cannot_call(tmp_path):
     assert "its step must take a closure" in custom_refusal(tmp_path, "helpers.odd_optimizers:TakesNoClosure")
-    assert "keeps lr to itself" in custom_refusal(tmp_path, "helpers.odd_optimizers:KeepsItsLr")
+    assert "hides lr" in custom_refusal(tmp_path, "helpers.odd_optimizers:KeepsItsLr")
     with pytest.raises(UserError, match=r"IgnoresTheClosure\.step\(closure\) did not call closure"):
         train(tmp_path, *custom("helpers.odd_optimizers:IgnoresTheClosure"))
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers.optimizer_problems import START, defaults, yaml_of
 from optimizer_cases import ROWS
+from torch.utils._pytree import tree_leaves
 
 from sgdlab import optim
 from sgdlab.base.checks import Bool
@@ -16,7 +17,7 @@ from sgdlab.base.formatting import format_value
 from sgdlab.config.options import conf_dir
 from sgdlab.optim import EXTERNAL, OPTIMIZERS
 from sgdlab.optim.adapter import rule_class
-from sgdlab.optim.rule import Parameter, Rule
+from sgdlab.optim.rule import HessianRule, Parameter
 
 NAMES = pytest.mark.parametrize("name", OPTIMIZERS)
 WITH_RULE = pytest.mark.parametrize("name", [name for name, entry in OPTIMIZERS.items() if entry.rule])
@@ -52,6 +53,63 @@ def test_the_cases_change_every_hyperparameter(name):
     assert {} in ROWS[name].variants
 
 
+def test_the_implementation_of_the_defaults_comes_first():
+    assert OPTIMIZERS["adam"].implementations == ["torch", "rule"]
+    assert OPTIMIZERS["nadam"].implementations == ["rule", "torch"]
+    assert OPTIMIZERS["polyak"].implementations == ["rule"]
+    for name, entry in OPTIMIZERS.items():
+        assert optim.resolve_impl(defaults(name)) == entry.implementations[0], name
+
+
+def test_an_optimizer_without_a_rule_is_never_batched():
+    assert all(entry.rule or entry.serial for entry in OPTIMIZERS.values())
+
+
+@NAMES
+def test_the_numbers_of_state_for_each_weight(name):
+    """With the defaults, and with every other value of a flag or a choice that changes them."""
+    entry, base = OPTIMIZERS[name], defaults(name).hypers
+    expected = {"": numbers_of_state(name, base)}
+    for key, check in entry.hypers.items():
+        values = (True, False) if isinstance(check, Bool) else getattr(check, "names", ())
+        for value in values if entry.rule else ():
+            changed = base | {key: value}
+            number = numbers_of_state(name, changed)
+            if number != expected[""] and not entry.refuse(changed):
+                expected[f"{key}={format_value(value)}"] = number
+    assert entry.state == expected
+
+
+def numbers_of_state(name, hypers, size=64):
+    """Numbers that the optimizer keeps for each weight of a square matrix."""
+    if OPTIMIZERS[name].rule is None:
+        return measured(optim.build(defaults(name), 0.1, [weight := torch.nn.Parameter(draw(size))]), weight)
+    rule = rule_class(OPTIMIZERS[name])(**hypers)
+    if isinstance(rule, HessianRule):
+        return 0
+    state = Parameter.of(rule, "matrix", (size, size)).init(torch.zeros(size, size))
+    return round(sum(value.numel() for value in state.values()) / size**2, 2)
+
+
+def measured(optimizer, weight):
+    """After updates that fill the state, along random gradients."""
+
+    def closure():
+        weight.grad = weight.detach() + draw(len(weight)) / 100
+        return float(weight.detach().square().sum())
+
+    for _ in range(50):
+        optimizer.step(closure)
+    tensors = {
+        id(leaf): leaf for leaf in tree_leaves(optimizer.state[weight]) if isinstance(leaf, torch.Tensor)
+    }
+    return round(sum(tensor.numel() for tensor in tensors.values()) / weight.numel(), 2)
+
+
+def draw(size, random=torch.Generator().manual_seed(0)):  # noqa: B008
+    return torch.randn(size, size, generator=random)
+
+
 @WITH_TORCH
 def test_the_defaults_are_torchs(name):
     entry = OPTIMIZERS[name]
@@ -61,7 +119,7 @@ def test_the_defaults_are_torchs(name):
         if key in entry.torch_only_when:
             assert value == entry.torch_only_when[key], key
         else:
-            assert value == signature.parameters[entry.renamed.get(key, key)].default, key
+            assert value == signature.parameters[key].default, key
 
 
 def test_the_customary_learning_rates():
@@ -91,49 +149,3 @@ def test_the_formulas_leave_their_arguments_alone():
         functions = {"loss": np.sum, "gradient": np.ones_like, "hessian": lambda w: np.eye(len(w))}
         row.formula(w[0], g, functions, 1, 0.1, defaults(name).hypers)
         assert (w == START[0]).all() and (g == START[1]).all()
-
-
-SAMPLE = (64, 64)  # of the matrix whose state is counted
-
-
-def stored(rule):
-    """The numbers that a rule stores per weight of a matrix."""
-    if not isinstance(rule, Rule):  # Newton's, which has no state
-        return 0
-    state = Parameter.of(rule, "matrix", SAMPLE).init(torch.zeros(SAMPLE))
-    return round(sum(value.numel() for value in state.values()) / (SAMPLE[0] * SAMPLE[1]), 2)
-
-
-@WITH_RULE
-def test_the_table_has_the_state_of_the_rule_and_of_every_setting_that_changes_it(name):
-    entry, hypers = OPTIMIZERS[name], defaults(name).hypers
-    rule = rule_class(entry)
-    found = {"": stored(rule(**hypers))}
-    for key, check in entry.hypers.items():
-        choices = (True, False) if isinstance(check, Bool) else getattr(check, "names", ())
-        for value in choices:
-            changed = {**hypers, key: value}
-            if not entry.refuse(changed) and stored(rule(**changed)) != found[""]:
-                found[f"{key}={format_value(value)}"] = stored(rule(**changed))
-    assert entry.state == found
-
-
-def test_the_table_has_the_state_of_the_only_optimizer_without_a_rule():
-    assert [name for name, entry in OPTIMIZERS.items() if entry.rule is None] == ["lbfgs"]
-    weight = torch.nn.Parameter(torch.randn(SAMPLE, generator=torch.Generator().manual_seed(0)))
-    scale = torch.linspace(1, 10, weight.numel()).view(SAMPLE)
-
-    def closure():
-        optimizer.zero_grad()
-        loss = (scale * weight**2).sum() + (weight**4).sum()
-        loss.backward()
-        return loss
-
-    optimizer = optim.build(defaults("lbfgs"), 1e-3, [weight], roles=["matrix"])
-    for _ in range(10):  # of 20 iterations each: more than history_size
-        optimizer.step(closure)
-    state = optimizer.state[weight]
-    tensors = [*state["old_dirs"], *state["old_stps"], state["d"], state["prev_flat_grad"]]
-    assert sum(each.numel() for each in tensors) / weight.numel() == OPTIMIZERS["lbfgs"].state[""]
-    others = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    assert {key for key, value in others.items() if value.numel() > 1} == {"d", "prev_flat_grad"}

@@ -222,5 +222,5 @@ def test_a_matrix_has_two_axes(shape):
 
 
 def test_it_must_be_told_what_a_weight_is():
-    with pytest.raises(ValueError, match="must be told what each parameter is"):
+    with pytest.raises(ValueError, match="needs the role of each parameter"):
         optim.Shampoo([torch.nn.Parameter(torch.zeros(2, 2))])

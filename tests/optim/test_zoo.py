@@ -114,8 +114,8 @@ def test_every_one_is_refused_or_makes_updates(library):
         (["optimizer.name=adam", "+optimizer.lr=1"], "optimizer.lr: is not a keyword argument to pass on"),
         (
             ["optimizer.name=sophiah"],
-            "optimizer.name=sophiah: cannot be used here: it differentiates twice, and wants "
-            "backward(create_graph=True) to be called for it",
+            "optimizer.name=sophiah: cannot be used here: it differentiates twice and needs "
+            "backward(create_graph=True)",
         ),
         (
             ["optimizer.name=ranger21"],

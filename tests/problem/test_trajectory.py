@@ -132,7 +132,7 @@ def test_a_diverged_run_keeps_its_finite_rows(tmp_path, words):
 
 
 def test_a_model_with_many_weights_is_refused_before_anything_is_done(tmp_path):
-    said = r"trajectory_every=1: this model has 407,050 weights; trajectories are kept of at most 64; set "
+    said = r"trajectory_every=1: this model has 407,050 weights; trajectories are for at most 64; set "
     with pytest.raises(UsageError, match=said):
         configure(tmp_path, "model.hidden=[512]", "trajectory_every=1")
     configure(

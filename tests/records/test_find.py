@@ -48,7 +48,7 @@ def test_a_hash_means_an_own_run_before_a_baseline_and_never_one_of_two(tmp_path
     only = fake_run(tmp_path, {"seed": 1}, name="baselines/notes")
     assert [run.folder for run in select([only.id], tmp_path).runs] == [only.folder]
     fake_run(tmp_path, name="again")
-    with pytest.raises(UserError, match=f"{own.id}: several runs begin so, .*again.*own"):
+    with pytest.raises(UserError, match=f"{own.id}: several runs start with these digits; .*again.*own"):
         select([own.id], tmp_path)
 
 
@@ -84,7 +84,7 @@ def test_a_target_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -
     with pytest.raises(UserError, match="no runs yet"):
         select(["nowhere"], tmp_path)
     fake_run(tmp_path, name="momenta")
-    with pytest.raises(UserError, match=r"momentum: no such .* did you mean momenta\? see sgdlab runs"):
+    with pytest.raises(UserError, match=r"momentum: no such .* did you mean momenta\? sgdlab runs lists"):
         select(["momentum"], tmp_path)
     (tmp_path / "hollow").mkdir()
     with pytest.raises(UserError, match="hollow: no runs below this folder"):

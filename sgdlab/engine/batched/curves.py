@@ -1,4 +1,7 @@
-"""What a batch of runs reports, in arrays with an axis of runs, and each run's part, cut where it ends."""
+"""The curves of a batch of runs: losses, evaluations and trajectories, as arrays with an axis of runs.
+
+`BatchCurves` collects them for all runs together; `BatchCurves.of` cuts one run's curves where that run ends.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,28 +17,30 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
-    """One run's report: what the serial engine would report of it, as arrays.
+class RunCurves:
+    """The curves of one run: what the serial engine would report, as arrays.
 
-    reason: why it diverged; empty when it did not. last: step and loss of its last finite loss, if any.
-    rows: the steps, learning rates and losses of the rows.
+    reason: why the run diverged; empty when it did not.
+    last: step and loss of the last finite batch loss, if any.
+    rows: steps, learning rates and losses of the logged updates.
     evaluations: steps, and (n, 4) the numbers of an `Evaluation` (NaN: no accuracy).
-    visits: steps, and (n, 3 + weights) f(w), its gap and the distance to the nearest minimum (NaN: unknown),
-    and the weights.
+    trajectory: steps, and (n, 3 + weights): f(w), its gap, the distance to the nearest minimum (NaN:
+    unknown), and w.
     """
 
     reason: str
     last: tuple[int, float] | None
     rows: tuple[list[int], Array, Array]
     evaluations: tuple[list[int], Array]
-    visits: tuple[list[int], Array]
+    trajectory: tuple[list[int], Array]
 
 
 @dataclass(kw_only=True)
-class Curves:
-    """The reports of `runs` runs: the engine adds to them, and when it is through `of` reads one run's.
+class BatchCurves:
+    """The curves of `runs` runs. The trainer adds to them; after its end, `of` returns those of one run.
 
-    A run is alive until its loss stops being finite. least, minima: of f, where known.
+    batches: what a run draws from. plan: what it reports. least, minima: of f, where known.
+    alive: runs whose losses are all finite so far. reasons: why the others diverged.
     """
 
     runs: int
@@ -50,123 +55,122 @@ class Curves:
         self.alive = np.ones(self.runs, dtype=bool)
         self.reasons = [""] * self.runs
         self._last = np.zeros((3, self.runs))  # step, lr and loss of the last finite loss; step 0: none
-        # The first step whose evaluation, and whose visit, is no longer part of the record.
+        # The first step whose evaluation, and whose trajectory point, is no longer part of the record.
         self._cuts = np.full((2, self.runs), np.inf)
         self._rows: list[tuple[int, Array, Array]] = []
         self._evaluations: list[tuple[int, Array]] = []
-        self._visits: list[tuple[int, Array]] = []
+        self._points: list[tuple[int, Array]] = []
 
-    def losses(self, first: int, losses: Array, lrs: Sequence[Array]) -> None:
-        """Add the losses of consecutive updates from `first`, (updates, runs), and their learning rates,
-        each (runs,)."""
+    def add_losses(self, first: int, losses: Array, lrs: Sequence[Array]) -> None:
+        """Add the batch losses of consecutive updates.
+
+        Args:
+            first: the first of these updates, counted from 1.
+            losses: (updates, runs).
+            lrs: for each update the learning rates, (runs,).
+        """
         finite = np.isfinite(losses)
-        good = np.where(finite.all(0), len(losses), finite.argmin(0))  # finite losses before the first other
-        here = np.flatnonzero(self.alive & (good > 0))
-        at = good[here] - 1
-        self._last[0, here], self._last[2, here] = first + at, losses[at, here]
-        for update in set(at.tolist()):
-            some = here[at == update]
-            self._last[1, some] = lrs[update][some]
-        for run in np.flatnonzero(self.alive & (good < len(losses))).tolist():
-            step = first + int(good[run])
-            self._end(run, f"training loss is {float(losses[good[run], run])} at step {step}", (step, step))
+        count = np.where(finite.all(0), len(losses), finite.argmin(0))  # finite losses before another one
+        runs = np.flatnonzero(self.alive & (count > 0))
+        last = count[runs] - 1
+        self._last[0, runs], self._last[2, runs] = first + last, losses[last, runs]
+        for update in set(last.tolist()):
+            ending = runs[last == update]
+            self._last[1, ending] = lrs[update][ending]
+        for run in np.flatnonzero(self.alive & (count < len(losses))).tolist():
+            step = first + int(count[run])
+            self._end(run, f"training loss is {float(losses[count[run], run])} at step {step}", (step, step))
         for update, step in enumerate(range(first, first + len(losses))):
-            if self._logged(step):
+            if self.plan.logs(step):
                 self._rows.append((step, lrs[update], losses[update]))
 
-    def evaluated(self, step: int, numbers: Array) -> None:
-        """Add the numbers of an `Evaluation` (NaN: no accuracy) after `step` updates, (4, runs)."""
+    def add_evaluation(self, step: int, numbers: Array) -> None:
+        """Add an evaluation.
+
+        Args:
+            step: updates before it.
+            numbers: those of an `Evaluation` in its order, (4, runs); NaN: no accuracy.
+        """
         self._evaluations.append((step, numbers))
         for name, values in (("training", numbers[0]), ("test", numbers[2])):
             for run in np.flatnonzero(self.alive & ~np.isfinite(values)).tolist():
-                what = f"evaluated {name} loss is {float(values[run])} after step {step}"
-                self._end(run, what, (step, step + 1 if step else 0))
+                reason = f"evaluated {name} loss is {float(values[run])} after step {step}"
+                # The serial engine reports the point of a step before it evaluates, except at the start.
+                self._end(run, reason, (step, step + 1 if step else 0))
 
-    def visited(self, step: int, numbers: Array) -> None:
-        """Add f(w) and the weights after `step` updates, (runs, 1 + weights)."""
-        self._visits.append((step, numbers))
+    def add_points(self, step: int, numbers: Array) -> None:
+        """Add a trajectory point of each run.
+
+        Args:
+            step: updates before it.
+            numbers: f(w) and w, (runs, 1 + weights).
+        """
+        self._points.append((step, numbers))
 
     @property
-    def numbers(self) -> int:
-        """How many there are of a run that went to the end, about."""
-        return 2 * len(self._rows) + sum(int(numbers.shape[1]) + 2 for _, numbers in self._visits)
+    def size(self) -> int:
+        """About how many numbers a run has that does not diverge."""
+        return 2 * len(self._rows) + sum(int(numbers.shape[1]) + 2 for _, numbers in self._points)
 
-    def of(self, run: int) -> Curve:
-        """One run's report; the last finite loss of one that diverged is a row in any case."""
-        step, lr, loss = (float(value) for value in self._last[:, run])
-        steps, lrs, losses = self._table
-        kept = int(np.searchsorted(steps, step, side="right"))
-        rows = (steps[:kept].tolist(), lrs[run, :kept], losses[run, :kept])
-        if self.reasons[run] and step and not self._logged(int(step)):
-            rows = (
-                [*rows[0], int(step)],
-                np.append(rows[1], lr),
-                np.append(rows[2], loss),
-            )
-        made = [step for step, _ in self._evaluations if step < self._cuts[0, run]]
-        return Curve(
+    def of(self, run: int) -> RunCurves:
+        """Return the curves of one run. The last finite loss of a diverged run always has a row."""
+        last, lr, loss = (float(value) for value in self._last[:, run])
+        steps, lrs, losses = self._row_arrays
+        count = int(np.searchsorted(steps, last, side="right"))
+        rows = (steps[:count].tolist(), lrs[run, :count], losses[run, :count])
+        if self.reasons[run] and last and not self.plan.logs(int(last)):
+            rows = ([*rows[0], int(last)], np.append(rows[1], lr), np.append(rows[2], loss))
+        evaluated = [step for step, _ in self._evaluations if step < self._cuts[0, run]]
+        steps, points, finite = self._point_arrays
+        kept = finite[run] & (steps < self._cuts[1, run])
+        return RunCurves(
             reason=self.reasons[run],
-            last=(int(step), loss) if step else None,
+            last=(int(last), loss) if last else None,
             rows=rows,
-            evaluations=(made, self._evaluated[run, : len(made)]),
-            visits=self._visits_of(run),
+            evaluations=(evaluated, self._evaluation_array[run, : len(evaluated)]),
+            trajectory=(steps[kept].tolist(), points[run][kept]),
         )
 
-    def _visits_of(self, run: int) -> tuple[list[int], Array]:
-        """Those before the run's end whose numbers are all finite."""
-        steps, whole = self._visits_made
-        kept = whole[run] & (steps < self._cuts[1, run])
-        if kept.all():
-            return steps.tolist(), self._visited[run]
-        return steps[kept].tolist(), self._visited[run][kept]
-
     @cached_property
-    def _visits_made(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The steps of the visits, and of which of them all numbers are finite, (runs, visits)."""
-        finite = np.isfinite(self._visited)
-        finite[..., 1:3] |= np.isnan(self._visited[..., 1:3])  # unknown
-        steps = np.array([step for step, _ in self._visits], dtype=np.int64)
-        return steps, np.asarray(finite.all(2))
-
-    @cached_property
-    def _table(self) -> tuple[NDArray[np.int64], Array, Array]:
-        """The rows' steps, and learning rates and losses, (runs, rows)."""
+    def _row_arrays(self) -> tuple[NDArray[np.int64], Array, Array]:
+        """Steps (rows,), learning rates and losses (runs, rows)."""
         steps = np.array([step for step, _, _ in self._rows], dtype=np.int64)
         lrs = np.array([lrs for _, lrs, _ in self._rows]).reshape(-1, self.runs)
         losses = np.array([losses for _, _, losses in self._rows]).reshape(-1, self.runs)
         return steps, np.ascontiguousarray(lrs.T), np.ascontiguousarray(losses.T)
 
     @cached_property
-    def _evaluated(self) -> Array:
+    def _evaluation_array(self) -> Array:
         """Evaluations, (runs, evaluations, 4)."""
         return np.array([numbers for _, numbers in self._evaluations]).transpose(2, 0, 1)
 
     @cached_property
-    def _visited(self) -> Array:
-        """Visits, (runs, visits, 3 + weights)."""
-        if not self._visits:
-            return np.zeros((self.runs, 0, 3))
-        raw = np.array([numbers for _, numbers in self._visits]).transpose(1, 0, 2)
+    def _point_arrays(self) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
+        """Steps (points,), numbers (runs, points, 3 + weights), and whether a point's are all finite."""
+        steps = np.array([step for step, _ in self._points], dtype=np.int64)
+        if not self._points:
+            return steps, np.zeros((self.runs, 0, 3)), np.zeros((self.runs, 0), dtype=bool)
+        raw = np.array([numbers for _, numbers in self._points]).transpose(1, 0, 2)
         objective, weights = raw[..., :1], raw[..., 1:]
-        nowhere = np.full_like(objective, np.nan)
-        gap = nowhere if self.least is None else objective - self.least
-        distances = [_length(weights - np.array(minimum)) for minimum in self.minima]
-        distance = np.min(distances, axis=0) if distances else nowhere
-        return np.concatenate([objective, gap, distance, weights], axis=2)
+        unknown = np.full_like(objective, np.nan)
+        gap = unknown if self.least is None else objective - self.least
+        distances = [_norm(weights - np.array(minimum)) for minimum in self.minima]
+        distance = np.min(distances, axis=0) if distances else unknown
+        numbers = np.concatenate([objective, gap, distance, weights], axis=2)
+        finite = np.isfinite(numbers)
+        finite[..., 1:3] |= np.isnan(numbers[..., 1:3])  # unknown
+        return steps, numbers, np.asarray(finite.all(2))
 
-    def _end(self, run: int, what: str, cuts: tuple[int, int]) -> None:
+    def _end(self, run: int, reason: str, cuts: tuple[int, int]) -> None:
         self.alive[run] = False
-        self.reasons[run] = f"the {what}"
+        self.reasons[run] = f"the {reason}"
         self._cuts[:, run] = cuts
 
-    def _logged(self, step: int) -> bool:
-        return (step - 1) % self.batches.per_epoch % self.plan.log_every == 0
 
-
-def _length(vectors: Array) -> Array:
-    """The Euclidean length along the last axis, which stays, with length 1; no square overflows."""
+def _norm(vectors: Array) -> Array:
+    """The Euclidean norm along the last axis, which keeps length 1. Scaled, so that no square overflows."""
     with np.errstate(invalid="ignore", over="ignore"):  # of a run that has diverged
         largest = np.abs(vectors).max(-1, keepdims=True)
         scale = np.where(largest > 0, largest, 1.0)
-        lengths: Array = scale * np.sqrt(np.square(vectors / scale).sum(-1, keepdims=True))
-        return lengths
+        norms: Array = scale * np.sqrt(np.square(vectors / scale).sum(-1, keepdims=True))
+        return norms

@@ -1,28 +1,28 @@
-"""A problem at the weights of R runs at once: losses, gradients and evaluations, a number a run.
+"""The functional form of a problem for R runs: losses, gradients and evaluations, vmapped over runs.
 
 Weights are those of the problem's model by name, each (R, *shape).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from sgdlab.engine.sampling import Index
+from sgdlab.engine.sampling import Index, split
 from sgdlab.problem import CHUNK, Problem
 
 Weights = dict[str, Tensor]
 
-# Numbers that one pass may make, in all runs together, before examples or runs are taken in parts: 128 MB of
-# float64, several times of which is in use at once.
-ELEMENTS = 2**24
+# Numbers that one pass may produce, over all runs. Larger passes are split by examples or runs. In float64
+# these are 128 MB, and several such tensors exist at a time.
+MAX_ELEMENTS = 2**24
 
 
 class _Bound(nn.Module):
-    """Calls a function while the model's weights are others, which functional_call sees to."""
+    """Calls a function of the model, for functional_call to replace the model's weights meanwhile."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -33,70 +33,83 @@ class _Bound(nn.Module):
 
 
 class VectorizedProblem:
-    """The problem as a function of the weights of many runs."""
+    """A problem as functions of the weights of many runs; its own weights are not touched."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._bound = _Bound(problem.model)
-        self._width = width(problem)
-        self._training = {axis: self._mapped(self._loss, axis) for axis in (0, None)}
-        self._testing = self._mapped(self._counted, None)
-        self._regularized = self._mapped(problem.regularized, 0)
+        self._width = example_size(problem)
+        self._losses = {axis: self._vmapped(self._loss, axis) for axis in (0, None)}
+        self._tested = self._vmapped(self._loss_and_hits, None)
+        self._regularized = self._vmapped(problem.regularized, 0)
 
     def gradients(self, points: Weights, index: Index) -> tuple[Tensor, Weights]:
-        """The loss of each run's batch, (R,), and its gradient at `points`.
+        """Compute each run's batch loss and its gradient.
 
-        index: the examples of an update, shared by all runs, or one row a run (`BatchIndices`).
+        Args:
+            points: where to take the gradients, by name, each (R, *shape).
+            index: the examples of an update: a slice or (batch,) for all runs, or (R, batch).
+
+        Returns:
+            Losses (R,), and gradients shaped as the points.
         """
-        wanted = {name: point.detach().requires_grad_() for name, point in points.items()}
+        leaves = {name: point.detach().requires_grad_() for name, point in points.items()}
         runs = len(next(iter(points.values())))
         losses: Tensor | None = None
         with torch.enable_grad():
-            for part, share in self._parts(index, runs):
-                loss = self._training[0 if _apart(part) else None](wanted, *self._examples(part)) * share
-                # Each run's loss depends on its own weights alone, so this is a gradient a run. It is that of
-                # a sum, as torch imports sympy, for .6 s, to look at the shape of one that it is given.
-                found = torch.autograd.grad(loss.sum(), list(wanted.values()), materialize_grads=True)
+            for part, share in split(index, max(1, MAX_ELEMENTS // (runs * self._width))):
+                loss = self._losses[0 if _per_run(part) else None](leaves, *self._examples(part)) * share
+                # The gradient of the sum is a gradient a run, as each loss depends on its own run's weights
+                # alone. Passing grad_outputs instead of a sum makes torch import sympy, which takes .6 s.
+                part_grads = torch.autograd.grad(loss.sum(), list(leaves.values()), materialize_grads=True)
                 if losses is None:
-                    losses, grads = loss.detach(), found
+                    losses, grads = loss.detach(), part_grads
                 else:
                     losses = losses + loss.detach()
-                    grads = tuple(a + b for a, b in zip(grads, found, strict=True))
+                    grads = tuple(a + b for a, b in zip(grads, part_grads, strict=True))
         assert losses is not None
-        return losses, dict(zip(wanted, grads, strict=True))
+        return losses, dict(zip(leaves, grads, strict=True))
 
     def evaluate(self, weights: Weights, *, train_limit: int | None) -> Tensor:
-        """The numbers of each run's `Evaluation`, in its order: float64 (4, R) on the CPU.
+        """Evaluate all runs.
 
-        Of the first `train_limit` training examples (None: all) and the test set; NaN for no accuracy.
+        Args:
+            weights: by name, each (R, *shape).
+            train_limit: the first training examples to use; None: all.
+
+        Returns:
+            The numbers of an `Evaluation` in its order, float64 (4, R) on the CPU; NaN: no accuracy.
         """
         data = self._problem.data
-        train, train_right = self._means(weights, data.train_x[:train_limit], data.train_y[:train_limit])
-        test, test_right = self._means(weights, data.test_x, data.test_y)
-        return torch.stack([self._regularized(weights, train), train_right, test, test_right]).cpu()
+        train, train_accuracy = self._means(weights, data.train_x[:train_limit], data.train_y[:train_limit])
+        test, test_accuracy = self._means(weights, data.test_x, data.test_y)
+        return torch.stack([self._regularized(weights, train), train_accuracy, test, test_accuracy]).cpu()
 
     def objective(self, weights: Weights) -> Tensor:
-        """f(w) over all training examples, with the ridge term: float64 (R,), on the problem's device."""
+        """Compute f(w) over all training examples, with the ridge term: float64 (R,) on the device."""
         data = self._problem.data
-        found: Tensor = self._regularized(weights, self._means(weights, data.train_x, data.train_y)[0])
-        return found
+        objective: Tensor = self._regularized(weights, self._means(weights, data.train_x, data.train_y)[0])
+        return objective
 
-    def _mapped(self, function: Callable[..., Any], axis: int | None) -> Callable[..., Any]:
-        """The function of the model's weights and of tensors, which have an axis of runs where axis is 0."""
+    def _vmapped(self, function: Callable[..., Any], axis: int | None) -> Callable[..., Any]:
+        """`function(*tensors)` of the model as a function (weights, *tensors), vmapped over runs.
 
-        def at(weights: Weights, *args: Tensor) -> Any:
+        axis: 0 where the tensors have an axis of runs, None where all runs share them.
+        """
+
+        def one_run(weights: Weights, *args: Tensor) -> Any:
             inner = {f"model.{name}": weight for name, weight in weights.items()}
             return functional_call(self._bound, inner, (function, *args))
 
-        def mapped(weights: Weights, *args: Tensor) -> Any:
-            return vmap(at, in_dims=(0, *[axis] * len(args)))(weights, *args)
+        def all_runs(weights: Weights, *args: Tensor) -> Any:
+            return vmap(one_run, in_dims=(0, *[axis] * len(args)))(weights, *args)
 
-        return mapped
+        return all_runs
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         return self._problem.regularized(self._problem.loss(self._problem.model(x), y))
 
-    def _counted(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss_and_hits(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         out = self._problem.model(x)
         if not self._problem.spec.classification:
             return self._problem.loss(out, y), torch.full((), math.nan, device=out.device)
@@ -105,48 +118,32 @@ class VectorizedProblem:
     def _examples(self, index: Index) -> tuple[Tensor, Tensor]:
         data = self._problem.data
         x, y = data.train_x[index], data.train_y[index]
-        if _apart(index):
+        if _per_run(index):
             inputs = data.prepare(x.flatten(0, 1))
             return inputs.view(*x.shape[:2], *inputs.shape[1:]), y
         return data.prepare(x), y
 
-    def _parts(self, index: Index, runs: int) -> Iterator[tuple[Index, float]]:
-        """An update's examples in parts that ELEMENTS bounds, each with its share of them."""
-        size = index.stop - index.start if isinstance(index, slice) else index.shape[-1]
-        most = max(1, ELEMENTS // (runs * self._width))
-        if size <= most:
-            yield index, 1.0
-            return
-        for start in range(0, size, most):
-            end = min(start + most, size)
-            part: Index
-            if isinstance(index, slice):
-                part = slice(index.start + start, index.start + end)
-            else:
-                part = index[..., start:end]
-            yield part, (end - start) / size
-
     def _means(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss and fraction of right answers of each run, summed in float64 over chunks of examples."""
+        """Mean loss and accuracy of each run, summed in float64 over chunks of examples."""
         runs = len(next(iter(weights.values())))
-        at_once = max(1, ELEMENTS // (min(CHUNK, len(y)) * self._width))
-        losses, rights = [], []
+        group_size = max(1, MAX_ELEMENTS // (min(CHUNK, len(y)) * self._width))
+        losses, corrects = [], []
         with torch.no_grad():
-            for first in range(0, runs, at_once):
-                some = {name: weight[first : first + at_once] for name, weight in weights.items()}
-                count = min(at_once, runs - first)
+            for first in range(0, runs, group_size):
+                group = {name: weight[first : first + group_size] for name, weight in weights.items()}
+                count = min(group_size, runs - first)
                 loss = torch.zeros(count, dtype=torch.float64, device=x.device)
-                right = torch.zeros_like(loss)
+                correct = torch.zeros_like(loss)
                 for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
-                    mean, hits = self._testing(some, self._problem.data.prepare(inputs), targets)
-                    loss, right = loss + mean.double() * len(targets), right + hits
+                    mean, hits = self._tested(group, self._problem.data.prepare(inputs), targets)
+                    loss, correct = loss + mean.double() * len(targets), correct + hits
                 losses.append(loss)
-                rights.append(right)
-        return torch.cat(losses) / len(y), torch.cat(rights) / len(y)
+                corrects.append(correct)
+        return torch.cat(losses) / len(y), torch.cat(corrects) / len(y)
 
 
-def width(problem: Problem) -> int:
-    """The numbers that one example makes in the model: its own and all layers' outputs."""
+def example_size(problem: Problem) -> int:
+    """Count the numbers of one example in a forward pass: its inputs and all layers' outputs."""
     count = 0
 
     def add(module: nn.Module, inputs: Any, out: Tensor) -> None:
@@ -163,10 +160,10 @@ def width(problem: Problem) -> int:
 
 
 def flat(weights: Mapping[str, Tensor]) -> Tensor:
-    """All weights of each run as a row, (R, n), in the model's order."""
+    """Return the weights of each run as a row, (R, n), in the model's order."""
     return torch.cat([weight.flatten(1) for weight in weights.values()], dim=1)
 
 
-def _apart(index: Index) -> bool:
-    """Whether each run has examples of its own."""
+def _per_run(index: Index) -> bool:
+    """Whether each run has its own examples, (R, batch)."""
     return isinstance(index, Tensor) and index.ndim == 2

@@ -1,43 +1,65 @@
-"""Which runs are plain: updated without autograd or torch.optim (`sgdlab.engine.fast.fast_updates`). Needs no torch."""
+"""Which runs take the fast path, whose updates need neither autograd nor torch.optim.
 
-from collections.abc import Mapping
+The updates are in `sgdlab.engine.fast.fast_updates`. This module does not import torch.
+"""
+
 from typing import TYPE_CHECKING, Any
 
+from sgdlab.optim.settings import Optimizer
 from sgdlab.problem.settings import CrossEntropy, Linear, Mlp, SurfaceModel
 
 if TYPE_CHECKING:
     from sgdlab.engine.settings import TrainingSettings
 
-# A batch above this many examples (gradient descent on a whole data set) is summed from parts, which
-# bounds the memory that activations need. Below it, nothing changes.
-PART = 10_000
+# Larger batches (gradient descent on a whole data set) are summed from parts of this many examples, which
+# bounds the memory of activations.
+MAX_PART = 10_000
 
-LEAST_EPS = 1e-30
+# Padding weights have no gradient: an eps that is 0 in float32 would turn them into 0/0.
+MIN_EPS = 1e-30
 
-# Hyperparameters that must have these values; the others may have any.
-_PLAIN_SGD = {"dampening": 0, "nesterov": False, "weight_decay": 0, "maximize": False}
-_PLAIN_ADAM = {"amsgrad": False, "eps_inside_root": False, "bias_correction": True}
-_ONLY: dict[str, dict[str, Any]] = {
-    "sgd": _PLAIN_SGD,
-    "adam": {**_PLAIN_ADAM, "box": None},
-    "adamw": _PLAIN_ADAM,
+# Optimizers with a fused step, and the only values of hyperparameters that it supports; others may have any.
+_ADAM = {"amsgrad": False, "eps_inside_root": False, "bias_correction": True}
+_SUPPORTED: dict[str, dict[str, Any]] = {
+    "sgd": {"dampening": 0, "nesterov": False, "weight_decay": 0, "maximize": False},
+    "adam": {**_ADAM, "box": None},
+    "adamw": _ADAM,
 }
 
 
-def plain(config: "TrainingSettings", batch_size: int) -> bool:
-    """Whether lean updates are made for a run: for its model, its loss and its optimizer."""
-    optimizer, model, loss = config.optimizer, config.model, config.loss
-    plain_model = (isinstance(model, Mlp) and model.activation == "relu") or (
-        isinstance(model, Linear) and model.bias
+def fast_path_applies(config: "TrainingSettings", batch_size: int) -> bool:
+    """Return whether a run takes the fast path: it is asked for, and model, loss and optimizer have it.
+
+    Args:
+        config: checked settings.
+        batch_size: examples in a batch.
+
+    Returns:
+        True for MLPs with relu, linear models with bias (both with plain cross entropy) and surfaces, on the
+        CPU, with an optimizer that has a fused step.
+    """
+    model, loss = config.model, config.loss
+    if isinstance(model, Mlp | Linear):
+        layers = model.activation == "relu" if isinstance(model, Mlp) else model.bias
+        supported = layers and isinstance(loss, CrossEntropy) and not (loss.label_smoothing or config.ridge)
+    else:
+        supported = isinstance(model, SurfaceModel)
+    return (
+        config.fast_path
+        and not config.compile
+        and config.device == "cpu"
+        and config.precision != "bfloat16"
+        and batch_size <= MAX_PART
+        and supported
+        and _has_fused_step(config.optimizer)
     )
-    plain_loss = isinstance(loss, CrossEntropy) and loss.label_smoothing == 0 and config.ridge == 0
-    network, surface = plain_model and plain_loss, isinstance(model, SurfaceModel)
-    ordinary = config.device == "cpu" and config.precision != "bfloat16" and batch_size <= PART
-    known = optimizer.impl == "auto" and _known(optimizer.name, optimizer.hypers)
-    return config.fast_path and not config.compile and (network or surface) and known and ordinary
 
 
-def _known(name: str, hypers: Mapping[str, Any]) -> bool:
-    # Weights that only fill rows up have no gradient: with an eps that is 0 in float32 they would become 0/0.
-    safe = hypers.get("eps", 1) >= LEAST_EPS
-    return name in _ONLY and safe and all(hypers[key] == value for key, value in _ONLY[name].items())
+def _has_fused_step(optimizer: Optimizer) -> bool:
+    hypers = optimizer.hypers
+    return (
+        optimizer.impl == "auto"
+        and optimizer.name in _SUPPORTED
+        and hypers.get("eps", 1) >= MIN_EPS
+        and all(hypers[key] == value for key, value in _SUPPORTED[optimizer.name].items())
+    )

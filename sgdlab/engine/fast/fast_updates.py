@@ -1,4 +1,4 @@
-"""Updates without torch.optim: of a plain network by hand, folded into the optimizer's step; of a surface.
+"""The fast path: updates without autograd's graph and torch.optim, of simple networks and of surfaces.
 
 For layers a_k = relu(a_(k-1) W_k^T + b_k), the last without relu, and the mean cross entropy of B examples,
 
@@ -7,13 +7,15 @@ For layers a_k = relu(a_(k-1) W_k^T + b_k), the last without relu, and the mean 
     dL/dW_k = d_k^T a_(k-1),   dL/db_k = sum of d_k over the batch
 
 (Rumelhart, Hinton, Williams 1986, "Learning representations by back-propagating errors", equations 4 to 7).
-Autograd computes the same products; what is saved is everything else: its graph, a pass over all weights to
-store each gradient and one to read it again, and the Python of torch.optim. SGD adds the product d^T a to the
-weights as it is made, momentum to its buffer. Numbers agree with `GeneralUpdates` to rounding.
+Autograd computes the same products. The fast path saves everything else: the graph, a pass over all weights
+to store each gradient and one to read it, and the Python code of torch.optim. The product d^T a is fused with
+the optimizer's step (`fused_step`): SGD adds it to the weights, momentum to its buffer. Numbers agree with
+`GeneralUpdates` to rounding.
 
-The bias is a column of its layer's weights, met by a column of ones in `a`, so that one product makes both
-and their gradients. All weights lie in one block of memory, which momentum moves in one pass. Rows are filled
-up with zeros, as products of uneven rows are slower; the model's own parameters are views without them.
+The bias is a column of its layer's weights, and `a` has a column of ones for it, so that one product computes
+both, and one their gradients. All weights lie in one block of memory, so momentum moves them in one pass.
+Rows are padded with zeros, because products of uneven rows are slower; the model's parameters are views
+without the padding.
 """
 
 import itertools
@@ -36,28 +38,39 @@ from sgdlab.problem import Problem, surfaces
 from sgdlab.problem.settings import SurfaceModel
 
 FEW = 4  # weights of a surface, up to which Python's floats are faster than tensors
-VECTOR = 8  # numbers: rows of weights are so many or a multiple
+VECTOR = 8  # numbers; the length of a padded row is a multiple
 
 _RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
 _SOFTMAX_BACKWARD = torch.ops.aten._log_softmax_backward_data.default
 
 
 def build(problem: Problem, optimizer: Optimizer, lr: float, curve: Callable[[int], float] | None) -> Updates:
-    """The updates of a problem that is `plain`."""
+    """Build the updates of a run to which the fast path applies (`eligibility.fast_path_applies`).
+
+    Args:
+        problem: data, model and loss.
+        optimizer: name and hyperparameters.
+        lr: learning rate, before the schedule.
+        curve: factor on lr as a function of the schedule's unit; None: constant 1.
+
+    Returns:
+        The updates, before the first.
+    """
     surface = isinstance(problem.config.model, SurfaceModel)
-    made = PointUpdates if surface else NetworkUpdates
-    return made(problem, optimizer, lr, curve)
+    return (PointUpdates if surface else NetworkUpdates)(problem, optimizer, lr, curve)
 
 
-def _filled(width: int) -> int:
-    """The length of a row of so many weights and the bias, filled up."""
+def _padded(width: int) -> int:
+    """The length of a row of `width` weights and the bias, with padding."""
     return -(-(width + 1) // VECTOR) * VECTOR
 
 
-class _Lean(ABC):
-    """What `Updates` without torch.optim have in common. weights, parts: as `folds.fold` has them."""
+class _FastUpdates(ABC):
+    """The common part of the fast updates: the fused step, the schedule and the state.
 
-    kind = "fast"
+    weights, parts: as `fused_step.build` takes them.
+    """
+
     objective: Callable[[], Tensor] | None = None
 
     def __init__(
@@ -68,7 +81,7 @@ class _Lean(ABC):
         weights: Tensor,
         parts: Sequence[Tensor],
     ) -> None:
-        self._fold = fused_step.fold(optimizer.name, optimizer.hypers, weights, parts)
+        self._fused_step = fused_step.build(optimizer.name, optimizer.hypers, weights, parts)
         self._base, self._curve, self._unit = lr, curve, 0
 
     @property
@@ -82,26 +95,26 @@ class _Lean(ABC):
         return {"fast": {"unit": self._unit, "buffers": self._buffers()}}
 
     def load(self, state: dict[str, Any]) -> None:
-        kept = state["fast"]
-        self._unit = int(kept["unit"])
-        buffers = dict(kept["buffers"])
+        saved = state["fast"]
+        self._unit = int(saved["unit"])
+        buffers = dict(saved["buffers"])
         for name, tensors in self._buffers().items():
-            for mine, saved in zip(tensors, buffers[name], strict=True):
-                if saved.shape != mine.shape:
-                    raise ValueError(f"{name} has the shape {tuple(saved.shape)}, not {tuple(mine.shape)}")
-                mine.copy_(saved)
+            for own, other in zip(tensors, buffers[name], strict=True):
+                if other.shape != own.shape:  # copy_ would broadcast
+                    raise ValueError(f"{name} has the shape {tuple(other.shape)}, not {tuple(own.shape)}")
+                own.copy_(other)
 
     def _buffers(self) -> dict[str, list[Tensor]]:
-        """What the optimizer keeps, of each of the model's parameters."""
-        found = self._fold.buffers().items()
-        return {name: self._of_each(kept) if kept.ndim else [kept] for name, kept in found}
+        """The optimizer's state: for each name one tensor a parameter of the model, or one scalar."""
+        buffers = self._fused_step.buffers().items()
+        return {name: self._of_each(buffer) if buffer.ndim else [buffer] for name, buffer in buffers}
 
     @abstractmethod
     def _of_each(self, flat: Tensor) -> list[Tensor]:
-        """Numbers of all weights as those of each parameter of the model, views of them."""
+        """Views of (n,) numbers, one for each parameter of the model, in its shape and without padding."""
 
 
-class PointUpdates(_Lean):
+class PointUpdates(_FastUpdates):
     """Updates of a surface: its gradient and the optimizer's step, nothing else.
 
     For few weights in float64 the gradient is the stated one (`Surface.gradient`), computed with Python's
@@ -127,9 +140,9 @@ class PointUpdates(_Lean):
     def make(self, index: Index) -> Tensor:
         loss, gradient = self._gradient(index)
         lr = self.lr
-        self._fold.begin()
-        self._fold.gradient(0, gradient, lr)
-        self._fold.end(lr)
+        self._fused_step.begin()
+        self._fused_step.gradient(0, gradient, lr)
+        self._fused_step.end(lr)
         return loss
 
     def _objective(self) -> Tensor:
@@ -160,19 +173,19 @@ class PointUpdates(_Lean):
         return [flat]
 
 
-class _Room:
-    """Where the numbers of one batch size go, so that no update allocates.
+class _Workspace:
+    """Buffers for batches of one size, so that no update allocates them.
 
-    a: the input of each layer, (B, row of its weights), with ones for the bias and zeros; `inputs`: the view
-    (B, in) of it, and `examples` that of the first in the shape of a batch of the data set. z: the output of
-    each layer, (B, out). d: that of the layer before each but the first, as wide as a, and `before` the view
-    (B, in) of it.
+    a: the inputs of each layer, (B, padded row), with a column of ones for the bias and zeros as padding.
+    inputs: views (B, in) of a, without both. examples: the first of them in the shape of a batch of the data.
+    z: the outputs of each layer, (B, out). d: dL/da of each layer but the first, (B, padded row), and
+    before: views (B, in) of d. targets: one_hot / -B of each class.
     """
 
     def __init__(self, sizes: Sequence[int], batch: torch.Size, dtype: torch.dtype) -> None:
         size = batch[0]
         *inputs, _ = sizes
-        self.a = [torch.zeros(size, _filled(width), dtype=dtype) for width in inputs]
+        self.a = [torch.zeros(size, _padded(width), dtype=dtype) for width in inputs]
         for a, width in zip(self.a, inputs, strict=True):
             a[:, width] = 1
         self.inputs = [a[:, :width] for a, width in zip(self.a, inputs, strict=True)]
@@ -183,8 +196,8 @@ class _Room:
         self.targets = torch.eye(sizes[-1], dtype=dtype).div_(-size)
 
 
-class NetworkUpdates(_Lean):
-    """`Updates` of a network that is `plain`. curve: the factor on `lr` by the scheduler's units, None for 1.
+class NetworkUpdates(_FastUpdates):
+    """`Updates` of a simple network; arguments as `build`.
 
     The model's parameters become views of the weights that are updated here.
     """
@@ -195,55 +208,57 @@ class NetworkUpdates(_Lean):
         self._data = problem.data
         layers = [layer for layer in problem.model.modules() if isinstance(layer, nn.Linear)]
         self._sizes = [layers[0].in_features, *[layer.out_features for layer in layers]]
-        self._shapes = [(out, _filled(width)) for width, out in itertools.pairwise(self._sizes)]
+        self._shapes = [(out, _padded(width)) for width, out in itertools.pairwise(self._sizes)]
         weights = torch.zeros(sum(map(math.prod, self._shapes)), dtype=layers[0].weight.dtype)
-        self._layers = fused_step.divided(weights, self._shapes)
+        self._layers = fused_step.views(weights, self._shapes)
         for parameter, view in zip(problem.model.parameters(), self._of_each(weights), strict=True):
             parameter.data = view.copy_(parameter.detach())
         self._transposed = [layer.t() for layer in self._layers]
         super().__init__(optimizer, lr, curve, weights, self._layers)
-        self._rooms: dict[int, _Room] = {}
+        self._workspaces: dict[int, _Workspace] = {}
 
     def make(self, index: Index) -> Tensor:
-        """As in `Updates`. No tensor here has a graph, so there is none to be switched off."""
+        # No tensor here has a graph, so torch.no_grad() is not needed.
         data = self._data
         if isinstance(index, slice):
             x, y = data.train_x[index], data.train_y[index]
         else:
             x, y = data.train_x.index_select(0, index), data.train_y.index_select(0, index)
-        room = self._room(x)
-        data.prepare(x, room.examples)
+        work = self._workspace(x)
+        data.prepare(x, work.examples)
         last = len(self._layers) - 1
         for number, weights in enumerate(self._transposed):
-            torch.mm(room.a[number], weights, out=room.z[number])
+            torch.mm(work.a[number], weights, out=work.z[number])
             if number < last:
-                torch.clamp_min(room.z[number], 0, out=room.inputs[number + 1])
-        log_p = torch.log_softmax(room.z[-1], dim=1)
+                torch.clamp_min(work.z[number], 0, out=work.inputs[number + 1])
+        log_p = torch.log_softmax(work.z[-1], dim=1)
         loss = F.nll_loss(log_p, y)
-        d = _SOFTMAX_BACKWARD(room.targets.index_select(0, y), log_p, 1, log_p.dtype)
-        self._step(d, room)
+        d = _SOFTMAX_BACKWARD(work.targets.index_select(0, y), log_p, 1, log_p.dtype)
+        self._backward(d, work)
         return loss
 
-    def _step(self, d: Tensor, room: _Room) -> None:
-        """Back from d of the last layer; a layer moves once the d of the layer before it is known."""
+    def _backward(self, d: Tensor, work: _Workspace) -> None:
+        """Propagate d of the last layer back and update the weights.
+
+        d of the layer before is computed first, as the step may then move the layer's weights.
+        """
         lr = self.lr
-        self._fold.begin()
+        self._fused_step.begin()
         for number in reversed(range(len(self._layers))):
             if number > 0:
-                before = torch.mm(d, self._layers[number], out=room.d[number - 1])
-                _RELU_BACKWARD(before, room.a[number], 0, grad_input=before)
-            self._fold.product(number, d, room.a[number], lr)
+                before = torch.mm(d, self._layers[number], out=work.d[number - 1])
+                _RELU_BACKWARD(before, work.a[number], 0, grad_input=before)
+            self._fused_step.product(number, d, work.a[number], lr)
             if number > 0:
-                d = room.before[number - 1]
-        self._fold.end(lr)
+                d = work.before[number - 1]
+        self._fused_step.end(lr)
 
     def _of_each(self, flat: Tensor) -> list[Tensor]:
-        layers = zip(fused_step.divided(flat, self._shapes), self._sizes, strict=False)
+        layers = zip(fused_step.views(flat, self._shapes), self._sizes, strict=False)
         return [view for layer, width in layers for view in (layer[:, :width], layer[:, width])]
 
-    def _room(self, x: Tensor) -> _Room:
-        """For a batch of the data set."""
+    def _workspace(self, x: Tensor) -> _Workspace:
         size = len(x)
-        if size not in self._rooms:
-            self._rooms[size] = _Room(self._sizes, x.shape, self._layers[0].dtype)
-        return self._rooms[size]
+        if size not in self._workspaces:
+            self._workspaces[size] = _Workspace(self._sizes, x.shape, self._layers[0].dtype)
+        return self._workspaces[size]

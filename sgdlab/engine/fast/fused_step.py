@@ -1,32 +1,51 @@
-"""The steps of SGD, momentum and Adam, a part of the weights at a time, for updates without torch.optim."""
+"""Fused in-place steps of SGD, momentum and Adam, one part of the weights at a time.
+
+The fast path calls these instead of torch.optim, as soon as the gradient of a part is known.
+"""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-LEAST_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
+MIN_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
 
 
 class FusedStep(Protocol):
-    """An optimizer that takes the gradient of one part of the weights at a time, in any order."""
+    """The step of an optimizer. It receives the gradient of one part of the weights at a time, in any order.
+
+    The caller must not use a part's weights once it has given that part's gradient, as they may have moved.
+    """
 
     def begin(self) -> None:
-        """An update is about to be made."""
+        """Begin an update."""
 
     def product(self, part: int, d: Tensor, a: Tensor, lr: float) -> None:
-        """The gradient of a part, (out, in), is d^T a, with d (B, out) and a (B, in)."""
+        """Receive the gradient of a part, (out, in), as the product d^T a.
+
+        Args:
+            part: position in the list of parts.
+            d: derivatives of the loss by a layer's outputs, (batch, out).
+            a: the layer's inputs, (batch, in).
+            lr: learning rate of this update.
+        """
 
     def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
-        """The gradient of a part, in its shape."""
+        """Receive the gradient of a part.
+
+        Args:
+            part: position in the list of parts.
+            gradient: in the shape of the part.
+            lr: learning rate of this update.
+        """
 
     def end(self, lr: float) -> None:
-        """All gradients have been given; at the latest now the weights move."""
+        """End an update, after all gradients; now at the latest the weights move."""
 
     def buffers(self) -> dict[str, Tensor]:
-        """What it keeps from update to update, to be copied into: scalars, and for all weights at once."""
+        """Return the optimizer's state, to be copied into: scalars, or (n,) numbers for all weights."""
 
 
 class Sgd:
@@ -54,28 +73,28 @@ class Sgd:
 class Momentum:
     """b <- momentum b + g; w <- w - lr b, with b = 0 at first.
 
-    Kept is u = b / s, where s is momentum to the power of the updates, so that u <- u + g / s: a product is
-    added faster to a matrix that need not be scaled first. Once s gets small, u is scaled and s is 1 again.
+    The buffer is u = b / s with s = momentum^t, so that u <- u + g / s: adding a product to a matrix is
+    faster when the matrix need not be scaled first. Once s gets small, u is scaled and s becomes 1 again.
     """
 
     def __init__(self, weights: Tensor, parts: Sequence[Tensor], momentum: float) -> None:
         self._weights, self._momentum = weights, momentum
         self._buffer = torch.zeros_like(weights)
-        self._kept = divided(self._buffer, [part.shape for part in parts])
+        self._buffer_parts = views(self._buffer, [part.shape for part in parts])
         self._scale = torch.ones((), dtype=torch.float64)
         self._s = 1.0
 
     def begin(self) -> None:
         self._s = self._scale.mul_(self._momentum).item()
-        if self._s < LEAST_SCALE:
+        if self._s < MIN_SCALE:
             self._buffer.mul_(self._s)
             self._s = self._scale.fill_(1).item()
 
     def product(self, part: int, d: Tensor, a: Tensor, lr: float) -> None:
-        self._kept[part].addmm_(d.t(), a, alpha=1 / self._s)
+        self._buffer_parts[part].addmm_(d.t(), a, alpha=1 / self._s)
 
     def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
-        self._kept[part].add_(gradient, alpha=1 / self._s)
+        self._buffer_parts[part].add_(gradient, alpha=1 / self._s)
 
     def end(self, lr: float) -> None:
         self._weights.add_(self._buffer, alpha=-lr * self._s)
@@ -85,7 +104,7 @@ class Momentum:
 
 
 class Adam:
-    """torch's fused kernel of Adam or AdamW on a part at a time, while its gradient is in the cache."""
+    """torch's fused kernel of Adam or AdamW, one part at a time, while its gradient is in the cache."""
 
     def __init__(
         self, weights: Tensor, parts: Sequence[Tensor], hypers: Mapping[str, Any], kernel: Any
@@ -93,27 +112,21 @@ class Adam:
         self._parts, self._kernel = parts, kernel
         self._buffers = {name: torch.zeros_like(weights) for name in ("exp_avg", "exp_avg_sq")}
         shapes = [part.shape for part in parts]
-        self._means, self._squares = (divided(buffer, shapes) for buffer in self._buffers.values())
-        self._step = torch.zeros((), dtype=torch.float32)  # in which torch.optim counts
-        # One room for the gradients of all parts, as they are made one after the other.
-        room = torch.empty(max(part.numel() for part in parts), dtype=weights.dtype)
-        self._rooms = [room[: part.numel()].view_as(part) for part in parts]
+        self._means, self._squares = (views(buffer, shapes) for buffer in self._buffers.values())
+        self._step = torch.zeros((), dtype=torch.float32)  # torch.optim counts in float32 too
+        # All parts share the memory of one gradient, as only one gradient exists at a time.
+        workspace = torch.empty(max(part.numel() for part in parts), dtype=weights.dtype)
+        self._gradients = [workspace[: part.numel()].view_as(part) for part in parts]
         beta1, beta2 = hypers["betas"]
-        self._hypers = {
-            "beta1": beta1,
-            "beta2": beta2,
-            "weight_decay": hypers["weight_decay"],
-            "eps": hypers["eps"],
-            "amsgrad": False,
-            "maximize": False,
-        }
+        self._hypers = {"beta1": beta1, "beta2": beta2, "amsgrad": False, "maximize": False}
+        self._hypers |= {key: hypers[key] for key in ("weight_decay", "eps")}
 
     def begin(self) -> None:
         self._step += 1
 
     def product(self, part: int, d: Tensor, a: Tensor, lr: float) -> None:
-        torch.mm(d.t(), a, out=self._rooms[part])
-        self.gradient(part, self._rooms[part], lr)
+        torch.mm(d.t(), a, out=self._gradients[part])
+        self.gradient(part, self._gradients[part], lr)
 
     def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
         w, m, v = self._parts[part], self._means[part], self._squares[part]
@@ -126,19 +139,32 @@ class Adam:
         return {"step": self._step, **self._buffers}
 
 
-def fold(name: str, hypers: Mapping[str, Any], weights: Tensor, parts: Sequence[Tensor]) -> FusedStep:
-    """The fold of an optimizer of those that are `plain`.
+def build(name: str, hypers: Mapping[str, Any], weights: Tensor, parts: Sequence[Tensor]) -> FusedStep:
+    """Build the fused step of an optimizer.
 
-    weights: all weights, (n,), without a graph; parts: views of them one after the other, each contiguous.
+    Args:
+        name: sgd, adam or adamw.
+        hypers: its hyperparameters, supported by the fast path (`eligibility`).
+        weights: all weights, (n,), without a graph; they are updated in place.
+        parts: contiguous views of the weights, one after the other.
+
+    Returns:
+        The step, with its buffers at zero.
     """
     if name == "sgd":
         return Momentum(weights, parts, hypers["momentum"]) if hypers["momentum"] else Sgd(parts)
     return Adam(weights, parts, hypers, torch._fused_adam_ if name == "adam" else torch._fused_adamw_)
 
 
-def divided(flat: Tensor, shapes: Iterable[Sequence[int]]) -> list[Tensor]:
-    """Views of numbers (n,) in these shapes, one after the other."""
-    found, at = [], 0
-    for shape in shapes:
-        found.append(flat[at : (at := at + math.prod(shape))].view(*shape))
-    return found
+def views(flat: Tensor, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Cut a vector into views.
+
+    Args:
+        flat: numbers (n,).
+        shapes: shapes of the views, n numbers in all.
+
+    Returns:
+        Contiguous views of `flat`, one after the other.
+    """
+    parts = torch.split(flat, [math.prod(shape) for shape in shapes])
+    return [part.view(*shape) for part, shape in zip(parts, shapes, strict=True)]

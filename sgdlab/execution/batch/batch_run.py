@@ -22,7 +22,7 @@ from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.config.run_hash import as_mapping
 from sgdlab.config.schema import Config
 from sgdlab.engine import checkpoint, device, matmul, setup
-from sgdlab.engine.batched.curves import Array, Curve
+from sgdlab.engine.batched.curves import Array, RunCurves
 from sgdlab.engine.batched.functional import Weights
 from sgdlab.engine.batched.trainer import BatchedTrainer
 from sgdlab.engine.evaluation import Evaluation
@@ -34,9 +34,8 @@ from sgdlab.execution.run.recorder import EVALUATED, VISITED
 from sgdlab.optim import batched_rule
 from sgdlab.problem import models
 from sgdlab.problem.settings import SurfaceModel
-from sgdlab.records import FILES, config_yaml
+from sgdlab.records import FILES, config_yaml, weight_names
 from sgdlab.records.bulk_write import Stage, rows_text, staging
-from sgdlab.records.columns import weight_names
 from sgdlab.records.serialization import json_bytes
 
 UPDATE = "batched"  # how run.json says, under `arithmetic`, that updates are made
@@ -72,7 +71,9 @@ def prepare(configs: Sequence[Config], say: Callable[[str], None]) -> tuple[prob
     trainer = BatchedTrainer(
         problem=made,
         weights=_starts(configs, made.spec, dtype, where),
-        rule=batched_rule.stack([config.optimizer for config in configs], [c.lr for c in configs], where),
+        rule=batched_rule.build_batched_rule(
+            [config.optimizer for config in configs], [c.lr for c in configs], where
+        ),
         factors=[setup.schedule(config, plan.total, per_epoch) or _constant for config in scheduled],
         scheduled_by_epoch=first.scheduler.unit == "epochs",
         batches=batches,
@@ -210,7 +211,7 @@ class _Writer:
         """Write all folders, by so many processes at once; how each run ended, in order."""
         self._curves.of(0)  # which puts the tables of all runs together, in this process
         every = range(len(self._configs))
-        size = max(1, min(PIECE, NUMBERS // max(1, self._curves.numbers)))
+        size = max(1, min(PIECE, NUMBERS // max(1, self._curves.size)))
         pieces = [every[at : at + size] for at in every[::size]]
         with staging(self._folders[0].parent) as stage:
             ended = by_copies(lambda piece: self._write(piece, stage), pieces, processes=processes)
@@ -252,7 +253,7 @@ class _Writer:
             "metrics": end.metrics,
         }
 
-    def _ended(self, curve: Curve) -> Ended:
+    def _ended(self, curve: RunCurves) -> Ended:
         """How a run ended, with its final numbers as the serial engine's recorder has them."""
         metrics: dict[str, Any] = {}
         if curve.last is not None:
@@ -262,7 +263,7 @@ class _Writer:
         if not curve.reason:
             metrics |= dict(zip(EVALUATED, _numbers(curve.evaluations[1][-1]), strict=True))
             if self._visits:
-                metrics |= dict(zip(VISITED, _numbers(curve.visits[1][-1, :3]), strict=True))
+                metrics |= dict(zip(VISITED, _numbers(curve.trajectory[1][-1, :3]), strict=True))
         return Ended(
             status="diverged" if curve.reason else "done",
             reason=curve.reason,
@@ -270,7 +271,7 @@ class _Writer:
             seconds=self._share,
         )
 
-    def _tables(self, curves: Sequence[Curve]) -> dict[str, list[str]]:
+    def _tables(self, curves: Sequence[RunCurves]) -> dict[str, list[str]]:
         """The CSV files by name, one for each curve."""
         made = {
             "train.csv": [self._train(curve) for curve in curves],
@@ -280,21 +281,21 @@ class _Writer:
         if self._visits:
             made["trajectory.csv"] = [
                 self._table("trajectory.csv", [str(step) for step in steps], numbers)
-                for steps, numbers in (curve.visits for curve in curves)
+                for steps, numbers in (curve.trajectory for curve in curves)
             ]
         return made
 
-    def _train(self, curve: Curve) -> str:
+    def _train(self, curve: RunCurves) -> str:
         steps, lrs, losses = curve.rows
         return self._table("train.csv", [self._row(step) for step in steps], np.column_stack([lrs, losses]))
 
-    def _evaluations(self, curve: Curve) -> str:
+    def _evaluations(self, curve: RunCurves) -> str:
         steps, numbers = curve.evaluations
         per_epoch, samples = self._batches.per_epoch, self._batches.samples
         starts = [f"{step // per_epoch},{step},{samples(step)}" for step in steps]
         return self._table("eval.csv", starts, numbers)
 
-    def _seconds(self, curve: Curve) -> str:
+    def _seconds(self, curve: RunCurves) -> str:
         steps = curve.evaluations[0]
         times = np.array([[self._times[step]] for step in steps]).reshape(-1, 1)
         return self._table("time.csv", [str(step) for step in steps], times)

@@ -86,7 +86,7 @@ def why_serial(config: Config) -> str:
     """Why this run cannot be part of any batch, or should not be; empty when it can."""
     if config.measure is not None:
         return f"measure={config.measure}: measures, and trains nothing"
-    reason = batched_rule.why_serial(config.optimizer)
+    reason = batched_rule.not_batched_reason(config.optimizer)
     if reason:
         return reason
     if config.precision == "bfloat16" or config.compile:
@@ -109,7 +109,7 @@ def _kind(config: Config) -> str:
         raw.pop(free)
     for start in ("init", "start"):  # where a run starts, given or drawn
         raw["model"].pop(start, None)
-    raw["optimizer"] = batched_rule.shared(config.optimizer)
+    raw["optimizer"] = batched_rule.common_settings(config.optimizer)
     raw["scheduler"] = config.scheduler.unit  # the learning rates themselves may differ
     raw["folder"] = [config.runs_dir, config.name, config.data_dir]
     if config.steps is not None:

@@ -69,7 +69,9 @@ def _train(
     writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=visited)
     _clear(config, writer)
     state = _saved(config, folder)
-    implementation = state["implementation"] if state else setup.implementation(config, made, batches)
+    implementation = (
+        state["implementation"] if state else setup.choose_implementation(config, batches.batch_size)
+    )
     with matmul.using(implementation["matmul"]):
         trainer = setup.trainer(config, made, batches, implementation["update"])
         _begin(config, writer, trainer, state)
@@ -114,10 +116,10 @@ def _measure(
 
     def work() -> None:
         if config.measure == "autodiff":
-            writer.measured(diagnostics.autodiff(made))
+            writer.write_measurements(diagnostics.autodiff(made))
         else:
             batches = setup.batches(config, made.spec.train_size)
-            writer.measured(diagnostics.gradient_noise(made, batches, config.measure_draws))
+            writer.write_measurements(diagnostics.gradient_noise(made, batches, config.measure_draws))
 
     _follow(work, recorder, writer, show)
 
@@ -132,7 +134,7 @@ def _follow(work: Callable[[], None], recorder: Recorder, writer: RunWriter, sho
         recorder.flush()
         recorder.forget_evaluation()
         (writer.folder / "checkpoint.pt").unlink(missing_ok=True)
-        status, reason = "diverged", end.what
+        status, reason = "diverged", end.reason
     except (KeyboardInterrupt, Interrupted) as end:
         status, reason = "interrupted", str(end) or "Ctrl-C"
         raise
@@ -227,7 +229,7 @@ def about(
         "engine": "serial",
         **machine,
         "threads": config.threads,
-        "optimizer": {"impl": optim.implementation(config.optimizer)},
+        "optimizer": {"impl": optim.resolve_impl(config.optimizer)},
         "data": {"name": config.dataset.name, "sha256": made.data.sha256, "source": made.data.source},
         "parameters": made.spec.weights,
         "train_size": made.spec.train_size,

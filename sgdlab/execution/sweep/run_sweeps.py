@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sgdlab.base.errors import UserError
-from sgdlab.engine.fast.eligibility import plain
+from sgdlab.engine.fast.eligibility import fast_path_applies
 from sgdlab.execution.display.run_display import Display, display
 from sgdlab.execution.display.summary import count_of, summary
 from sgdlab.execution.processes import fork_server
@@ -104,7 +104,7 @@ class _Todo:
 def _plain(job: Job) -> bool:
     """Whether the job does without torch.optim; of batches of a whole data set it is a guess."""
     size = job.config.batch_size
-    return plain(job.config, 0 if size == "full" else int(size))
+    return fast_path_applies(job.config, 0 if size == "full" else int(size))
 
 
 def _run_apart(every: Sequence[Sweep], show: Display) -> None:

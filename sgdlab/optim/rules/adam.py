@@ -5,17 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.optim.rule import (
-    Hyper,
-    Rule,
-    State,
-    corrected,
-    counter,
-    divisor,
-    ema,
-    like,
-    with_decay,
-)
+from sgdlab.optim.rule import Hyper, Rule, State, corrected, counter, divisor, ema, like, with_decay
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ class SGD(Rule):
     units of the gradient per weight.
 
     torch.optim.SGD computes the same. Its first step leaves dampening out, and its `nesterov` returns the
-    look-ahead point of the method as Nesterov and the notes write it (`sgdlab.optim.rules.momentum.Nesterov`).
+    look-ahead point of the method as Nesterov and the notes write it (`rules.momentum.Nesterov`).
     Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and momentum", section 2.
     """
 

@@ -7,18 +7,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.optim.matrix_roots import inverse_root
-from sgdlab.optim.rule import (
-    Hyper,
-    MatrixRule,
-    Rule,
-    State,
-    corrected,
-    counter,
-    decayed,
-    divisor,
-    ema,
-    like,
-)
+from sgdlab.optim.rule import Hyper, MatrixRule, Rule, State, corrected, counter, decayed, divisor, ema, like
 
 
 @dataclass(frozen=True, kw_only=True)
