@@ -65,7 +65,7 @@ def folders(folder: Path) -> dict[str, Variant]:
         jobs = [sweep.Job(overrides=[], config=config) for config in configs]
         began = clock()
         for job in jobs:
-            assert run_cache.finished(job.folder)
+            assert run_cache.find_finished(job.folder)
         return (clock() - began) / count
 
     def planned() -> float:

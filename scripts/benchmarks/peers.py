@@ -88,27 +88,30 @@ def sgdlab_run() -> Callable[[Mapping[str, Any]], Answer]:
     """
     from dataclasses import replace
 
-    from sgdlab.execution.run import runner
+    from sgdlab.execution.run import run_cache, runner
     from sgdlab.records import read_run
 
-    def loop(config: Any) -> tuple[float, Any]:
+    def loop(config: Any) -> float:
         clock = _Clock()
-        result = runner.run(config, clock)
-        return clock.seconds, result
+        runner.run(config, clock)
+        return clock.seconds
 
     @cache
     def checkpoint(optimizer: str, folder: str, dataset: str) -> float:
         """Seconds of one, from ten updates with one each and ten without."""
         asked = {"optimizer": optimizer, "folder": folder, "dataset": dataset, "batch": 16, "updates": 10}
         config = _words({**asked, "log": False}, Path(folder) / "runs")
-        often, never = (loop(replace(config, checkpoint_every=every))[0] for every in (0.0, 3600.0))
+        often, never = (loop(replace(config, checkpoint_every=every)) for every in (0.0, 3600.0))
         return max(0.0, often - never) / 10
 
     def answer(asked: Mapping[str, Any]) -> Answer:
         config = _words(asked, Path(asked["folder"]) / "runs")
-        seconds, result = loop(config)
+        seconds = loop(config)
         if asked["log"]:
-            return {"seconds": seconds, "losses": read_run(result.run.folder).train()["loss"].tolist()}
+            return {
+                "seconds": seconds,
+                "losses": read_run(run_cache.folder_of(config)).train()["loss"].tolist(),
+            }
         checkpoints = checkpoint(asked["optimizer"], asked["folder"], asked["dataset"])
         return {"seconds": seconds * (1 + checkpoints / config.checkpoint_every), "losses": []}
 

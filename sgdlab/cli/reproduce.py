@@ -122,7 +122,7 @@ def _quoted(path: object) -> str:
 
 
 def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path) -> "Selection | None":
-    from sgdlab.execution.sweep.sweep_id import sweep_id
+    from sgdlab.execution.sweep.sweep import sweep_id
     from sgdlab.records import select
 
     words = _words(experiment, options.quick)

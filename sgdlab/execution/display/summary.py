@@ -4,13 +4,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sgdlab.base.formatting import counted
+from sgdlab.execution.outcome import Outcome
 from sgdlab.records import Run
 
 MANY = 30  # jobs: up to here the table has them all
@@ -19,17 +20,14 @@ FEW = 3
 STYLES = {"done": "green", "diverged": "yellow", "failed": "red", "interrupted": "red"}
 
 
-class Ended(Protocol):
+class Job(Protocol):
     """What the table shows of a job."""
 
-    words: str
-    status: str
-    reason: str
-    seconds: float
-    metrics: dict[str, Any]
+    label_text: str
+    outcome: Outcome
 
 
-def summary(jobs: Sequence[Ended], folder: Path) -> None:
+def summary(jobs: Sequence[Job], folder: Path) -> None:
     """Print the table and how to draw the sweep; of more jobs than a person reads, a digest."""
     if len(jobs) > MANY:
         _print_counts(jobs)
@@ -38,35 +36,39 @@ def summary(jobs: Sequence[Ended], folder: Path) -> None:
     for title in ("run", "status", "loss", "test loss", "accuracy", "time"):
         table.add_column(title, justify="left" if title in ("run", "status") else "right", overflow="fold")
     for job in jobs:
-        numbers = [number(job.metrics.get(key)) for key in ("loss", "test_loss")]
-        accuracy = job.metrics.get("test_accuracy")
+        numbers = [number(job.outcome.metrics.get(key)) for key in ("loss", "test_loss")]
+        accuracy = job.outcome.metrics.get("test_accuracy")
         table.add_row(
-            Text(job.words),
-            f"[{STYLES.get(job.status, 'default')}]{job.status}[/]",
+            Text(job.label_text),
+            f"[{STYLES.get(job.outcome.status, 'default')}]{job.outcome.status}[/]",
             *numbers,
             "" if accuracy is None else f"{100 * accuracy:.2f} %",
-            f"{job.seconds:.1f} s" if job.seconds else "",  # answered from disk
+            f"{job.outcome.seconds:.1f} s" if job.outcome.seconds else "",  # answered from disk
         )
     console = Console()
     console.print(table)
     for job in jobs:
-        if job.reason:
-            line = f"{job.words}: {job.status}: {job.reason}"
+        if job.outcome.reason:
+            line = f"{job.label_text}: {job.outcome.status}: {job.outcome.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"sgdlab plot {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_counts(jobs: Sequence[Ended]) -> None:
-    counts = Counter(job.status for job in jobs)
+def _print_counts(jobs: Sequence[Job]) -> None:
+    counts = Counter(job.outcome.status for job in jobs)
     text = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
     Console().print(f"{len(jobs):,} runs: {text}; the best and the worst:", highlight=False)
 
 
-def _extremes(jobs: Sequence[Ended]) -> list[Ended]:
+def _extremes(jobs: Sequence[Job]) -> list[Job]:
     """Some of the jobs that did not end well, then those of the lowest and the highest test loss."""
-    wrong = [job for job in jobs if job.status not in ("done", "diverged")]
-    ranked = [job for job in jobs if job.status == "done" and job.metrics.get("test_loss") is not None]
-    ranked.sort(key=lambda job: float(job.metrics["test_loss"]))
+    wrong = [job for job in jobs if job.outcome.status not in ("done", "diverged")]
+    ranked = [
+        job
+        for job in jobs
+        if job.outcome.status == "done" and job.outcome.metrics.get("test_loss") is not None
+    ]
+    ranked.sort(key=lambda job: float(job.outcome.metrics["test_loss"]))
     return [*wrong[:FEW], *ranked[:FEW], *ranked[FEW:][-FEW:]]
 
 

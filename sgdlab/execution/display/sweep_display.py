@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, Group
@@ -12,21 +12,13 @@ from rich.text import Text
 
 from sgdlab.execution.display.run_display import Display, RunLength, Throughput
 from sgdlab.execution.display.summary import number
+from sgdlab.execution.outcome import Outcome
 
 if TYPE_CHECKING:
     from sgdlab.engine.evaluation import Evaluation
 
 NEWS_SECONDS = 30.0  # without a word, until a plain line says how far the sweep is
 BESIDE = 6  # lines of a terminal that the table's rows leave to other things
-
-
-class Ended(Protocol):
-    """What is shown of a job that has ended."""
-
-    status: str
-    reason: str
-    seconds: float
-    metrics: dict[str, Any]
 
 
 class Board(Protocol):
@@ -38,7 +30,7 @@ class Board(Protocol):
     def started(self, job: int, words: str) -> Display:
         """A job begins; what it then does is for the display that is returned."""
 
-    def ended(self, job: int, how: Ended) -> None:
+    def ended(self, job: int, how: Outcome) -> None:
         """A job has ended."""
 
     def tick(self) -> None:
@@ -147,7 +139,7 @@ class QuietBoard:
     def started(self, job: int, words: str) -> Display:
         return self._overview.started(job, words)
 
-    def ended(self, job: int, how: Ended) -> None:
+    def ended(self, job: int, how: Outcome) -> None:
         row = self._overview.ended(job, how.status)
         self._tell(row)
         if how.status == "failed":
@@ -176,7 +168,7 @@ class PlainBoard(QuietBoard):
         super().say(text)
         self._said = time.monotonic()
 
-    def ended(self, job: int, how: Ended) -> None:
+    def ended(self, job: int, how: Outcome) -> None:
         row = self._overview.ended(job, how.status)
         self._tell(row)
         words = [f"{how.status}: {how.reason}" if how.reason else how.status]
@@ -190,7 +182,7 @@ class PlainBoard(QuietBoard):
             self.say(self._overview.text())
 
 
-def _numbers(metrics: dict[str, Any]) -> list[str]:
+def _numbers(metrics: Mapping[str, Any]) -> list[str]:
     words = [
         f"{title} {number(metrics[key])}"
         for title, key in (("loss", "loss"), ("test loss", "test_loss"))

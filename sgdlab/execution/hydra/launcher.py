@@ -146,7 +146,7 @@ _collecting: "list[Sweep] | None" = None
 
 @contextmanager
 def collected() -> "Iterator[list[Sweep]]":
-    """Inside, sweeps are not run when they are launched but added to the list, for `execute.run_sweeps`."""
+    """Inside, sweeps are not run when they are launched but added to the list, for `run_sweeps`."""
     global _collecting
     before, _collecting = _collecting, []
     try:
@@ -222,7 +222,7 @@ def _named(overrides: list[str]) -> Iterator[None]:
 
 def _returned(job: "Job") -> JobReturn:
     done = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-    done.return_value = job.metrics.get("test_loss", float("inf"))
+    done.return_value = job.outcome.metrics.get("test_loss", float("inf"))
     return done
 
 

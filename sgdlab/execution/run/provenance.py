@@ -1,4 +1,4 @@
-"""Facts about where a run took place, for its record."""
+"""Where and with which versions a run was made, for its record."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ import sgdlab
 
 
 def facts(device: str) -> dict[str, Any]:
-    """Process, host, device and versions."""
+    """Return the process, host, device and versions of a run on a resolved device, as run.json has them."""
     import numpy as np
     import orjson
     import torch
