@@ -39,9 +39,7 @@ class Outcome:
         Returns:
             The outcome.
         """
-        return cls(
-            status=run.status, reason=run.reason, metrics=dict(run.metrics), seconds=seconds, cached=cached
-        )
+        return cls(status=run.status, reason=run.reason, metrics=run.metrics, seconds=seconds, cached=cached)
 
     @classmethod
     def from_error(cls, err: BaseException, *, seconds: float = 0.0) -> "Outcome":
@@ -56,9 +54,8 @@ class Outcome:
         """
         if isinstance(err, KeyboardInterrupt):
             return cls(status="interrupted", reason=str(err) or "Ctrl-C", seconds=seconds)
-        return cls(
-            status="failed", reason=str(err) if isinstance(err, UserError) else repr(err), seconds=seconds
-        )
+        reason = str(err) if isinstance(err, UserError) else repr(err)
+        return cls(status="failed", reason=reason, seconds=seconds)
 
 
 WAITING = Outcome(status="waiting")

@@ -123,8 +123,15 @@ def run(
                 trainer.run(progress)
         finally:
             display.close()
-        seconds, times = progress.seconds(), progress.times
-        return BatchWriter(configs, folders, trainer, common, seconds=seconds, times=times).write(writers)
+        writer = BatchWriter(
+            configs=configs,
+            folders=folders,
+            trainer=trainer,
+            common=common,
+            seconds=progress.seconds(),
+            times=progress.times,
+        )
+        return writer.write(writers)
 
 
 class _Progress:

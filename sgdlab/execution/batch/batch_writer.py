@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 import multiprocessing
 import signal
 import sys
@@ -10,6 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from sgdlab.records.serialization import json_bytes
 CHUNK, CHUNK_NUMBERS = 50, 100_000
 
 
+@dataclass(kw_only=True)
 class BatchWriter:
     """Writes the folders of a batch's runs once all of them are trained.
 
@@ -43,26 +44,18 @@ class BatchWriter:
     to the evaluation after each number of updates.
     """
 
-    def __init__(
-        self,
-        configs: Sequence[Config],
-        folders: Sequence[Path],
-        trainer: BatchedTrainer,
-        common: Mapping[str, Any],
-        *,
-        seconds: float,
-        times: Mapping[int, float],
-    ) -> None:
-        runs = len(configs)
-        self._configs, self._folders = configs, folders
-        self._seconds = seconds / runs
-        self._times = {step: time / runs for step, time in times.items()}
-        self._common = {**common, "engine": "batched", "batch": {"runs": runs, "seconds": round(seconds, 3)}}
-        self._curves, self._weights = trainer.curves, {k: w.cpu() for k, w in trainer.weights.items()}
-        self._digits = device.DIGITS[configs[0].precision]
-        weights = sum(math.prod(weight.shape[1:]) for weight in self._weights.values())
+    configs: Sequence[Config]
+    folders: Sequence[Path]
+    trainer: BatchedTrainer
+    common: Mapping[str, Any]
+    seconds: float
+    times: Mapping[int, float]
+
+    def __post_init__(self) -> None:
+        self._curves, self._digits = self.trainer.curves, device.DIGITS[self.configs[0].precision]
+        self._weights = {name: weight.cpu() for name, weight in self.trainer.weights.items()}
         columns = {name: [column.name for column in table] for name, table in FILES.items()}
-        columns["trajectory.csv"] += weight_names(weights)
+        columns["trajectory.csv"] += weight_names(sum(weight[0].numel() for weight in self._weights.values()))
         self._headers = {name: ",".join(names) + "\n" for name, names in columns.items()}
         # Most runs of a batch have the same rows, except for the numbers.
         self._train_cells = functools.cache(
@@ -75,10 +68,10 @@ class BatchWriter:
         processes: child processes that write in parallel, where the system can fork safely; else none.
         """
         self._curves.of(0)  # builds the tables of all runs, here rather than in each child
-        runs = range(len(self._configs))
+        runs = range(len(self.configs))
         size = max(1, min(CHUNK, CHUNK_NUMBERS // max(1, self._curves.numbers)))
         chunks = [runs[start : start + size] for start in runs[::size]]
-        with staging(self._folders[0].parent) as stage:
+        with staging(self.folders[0].parent) as stage:
             outcomes = _write_in_children(self, stage, chunks, processes)
         return list(itertools.chain.from_iterable(outcomes))
 
@@ -97,12 +90,14 @@ class BatchWriter:
     def _write_run(self, run: int, stage: Stage) -> Outcome:
         curve = self._curves.of(run)
         outcome = self._outcome(curve)
-        slug, _, run_hash = self._folders[run].name.rpartition("-")
+        slug, _, run_hash = self.folders[run].name.rpartition("-")
         info = {
-            **self._common,
+            **self.common,
+            "engine": "batched",
+            "batch": {"runs": len(self.configs), "seconds": round(self.seconds, 3)},
             "slug": slug,
             "hash": run_hash,
-            "config": as_mapping(self._configs[run]),
+            "config": as_mapping(self.configs[run]),
             "status": outcome.status,
             "reason": outcome.reason,
             "finished": utc_now(),
@@ -116,7 +111,7 @@ class BatchWriter:
             model = {name: weight[run].clone() for name, weight in self._weights.items()}
             files["checkpoint.pt"] = checkpoint.serialize({"step": self._curves.plan.total, "model": model})
         files["run.json"] = json_bytes(info)  # last: a folder without it is not a run
-        stage.put(self._folders[run], files)
+        stage.put(self.folders[run], files)
         return outcome
 
     def _outcome(self, curve: Curve) -> Outcome:
@@ -131,24 +126,21 @@ class BatchWriter:
             if self._curves.plan.trajectory_every:
                 metrics |= _named(TRAJECTORY_METRICS, curve.visits[1][-1, :3])
         status = "diverged" if curve.reason else "done"
-        return Outcome(status=status, reason=curve.reason, metrics=metrics, seconds=self._seconds)
+        return Outcome(
+            status=status, reason=curve.reason, metrics=metrics, seconds=self.seconds / len(self.configs)
+        )
 
     def _tables(self, curve: Curve) -> dict[str, bytes]:
         """Return a run's CSV files: the text of each row's first cells, then its numbers."""
-        batches = self._curves.batches
+        per_epoch, samples = self._curves.batches.per_epoch, self._curves.batches.samples
         steps, lrs, losses = curve.rows
         evaluated, numbers = curve.evaluations
         points, trajectory = curve.visits
+        times = np.array([self.times[step] / len(self.configs) for step in evaluated]).reshape(-1, 1)
         tables: dict[str, tuple[list[str], Array]] = {
             "train.csv": ([self._train_cells(step) for step in steps], np.column_stack([lrs, losses])),
-            "eval.csv": (
-                [f"{step // batches.per_epoch},{step},{batches.samples(step)}" for step in evaluated],
-                numbers,
-            ),
-            "time.csv": (
-                [str(step) for step in evaluated],
-                np.array([self._times[step] for step in evaluated]).reshape(-1, 1),
-            ),
+            "eval.csv": ([f"{step // per_epoch},{step},{samples(step)}" for step in evaluated], numbers),
+            "time.csv": ([str(step) for step in evaluated], times),
         }
         if self._curves.plan.trajectory_every:
             tables["trajectory.csv"] = ([str(step) for step in points], trajectory)

@@ -73,7 +73,7 @@ class JobCallback(Protocol):
         """Called a few times a second."""
 
 
-@dataclass(kw_only=True)
+@dataclass
 class _Worker:
     """A process and its current job.
 
@@ -220,14 +220,8 @@ class _Pool:
             arguments = (task, self._data, child_messages, child_output)
             process = self._context.Process(target=_work, args=arguments, daemon=True)
             fork_server.start(process)
-        self._workers[process.sentinel] = _Worker(
-            task=task,
-            slot=slot,
-            process=process,
-            messages=messages,
-            output=output,
-            display=self._callback.on_job_start(task.number),
-        )
+        display = self._callback.on_job_start(task.number)
+        self._workers[process.sentinel] = _Worker(task, slot, process, messages, output, display)
 
     def _listen(self) -> None:
         """Read what workers send and reap those that have ended; wait at most a `TICK`."""

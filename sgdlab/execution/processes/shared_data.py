@@ -3,32 +3,31 @@
 They are in a temporary file without a name, so that nothing of it remains, whichever process dies.
 """
 
+import mmap
+import pickle
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import reduction
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from sgdlab.base.errors import UserError
 from sgdlab.config.schema import Config
 from sgdlab.problem.data import image_data
-from sgdlab.problem.data.image_data import Images
 from sgdlab.problem.settings import ImageData
 
-ARRAYS = ("train_x", "train_y", "test_x", "test_y")
-ALIGNED = 4096  # bytes: arrays begin at a page
+ALIGNMENT = 4096  # bytes: arrays begin at a page
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A data set whose arrays are in the file: offset, type and shape of each, by name."""
+    """A data set of the file. pickled: without its arrays. spans: where these begin and end in the file."""
 
     folder: Path
-    images: Images
-    places: dict[str, tuple[int, str, tuple[int, ...]]]
+    pickled: bytes
+    spans: list[tuple[int, int]]
 
 
 class SharedData:
@@ -55,24 +54,22 @@ class SharedData:
         Raises:
             UserError: the data set cannot be had.
         """
+        buffers: list[pickle.PickleBuffer] = []
         images = image_data.load_images(name, data_dir, say)
-        try:
-            places = {array: self._append(getattr(images, array)) for array in ARRAYS}
-        except OSError:
-            return
-        empty = {array: getattr(images, array)[:0].copy() for array in ARRAYS}
-        folder = image_data.data_folder(data_dir)
-        self._layouts.append(Layout(folder=folder, images=replace(images, **empty), places=places))
+        pickled = pickle.dumps(images, protocol=5, buffer_callback=buffers.append)
+        with suppress(OSError):
+            spans = [self._append(buffer.raw()) for buffer in buffers]
+            folder = image_data.data_folder(data_dir)
+            self._layouts.append(Layout(folder=folder, pickled=pickled, spans=spans))
 
-    def _append(self, array: np.ndarray[Any, Any]) -> tuple[int, str, tuple[int, ...]]:
+    def _append(self, content: memoryview) -> tuple[int, int]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="sgdlab-")  # noqa: SIM115 - closed by close()
-        self._file.seek(0, 2)
-        self._file.write(bytes(-self._file.tell() % ALIGNED))
-        offset = self._file.tell()
-        self._file.write(np.ascontiguousarray(array).data.cast("B"))
+        start = self._file.seek(0, 2)
+        start += self._file.write(bytes(-start % ALIGNMENT))
+        end = start + self._file.write(content)
         self._file.flush()
-        return offset, array.dtype.str, array.shape
+        return start, end
 
     def close(self) -> None:
         """Close the file here. Processes that have mapped it keep the data."""
@@ -82,18 +79,16 @@ class SharedData:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._file is None:
             return SharedData, ()
-        return _mapped, (reduction.DupFd(self._file.fileno()), self._layouts)
+        return _map, (reduction.DupFd(self._file.fileno()), self._layouts)
 
 
-def _mapped(handle: Any, layouts: Iterable[Layout]) -> None:
+def _map(handle: Any, layouts: Iterable[Layout]) -> None:
     with open(handle.detach(), "rb") as file:
-        for layout in layouts:
-            arrays: dict[str, Any] = {
-                # mode c: torch wants writable arrays. Nobody writes to them, so no page is copied.
-                name: np.memmap(file, dtype=dtype, mode="c", offset=offset, shape=shape)
-                for name, (offset, dtype, shape) in layout.places.items()
-            }
-            image_data.provide(layout.folder, replace(layout.images, **arrays))
+        # Copy on write, as torch wants writable arrays. Nobody writes to them, so no page is copied.
+        memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    for layout in layouts:
+        arrays = [memory[start:end] for start, end in layout.spans]
+        image_data.provide(layout.folder, pickle.loads(layout.pickled, buffers=arrays))
 
 
 def share(configs: Iterable[Config], say: Callable[[str], None]) -> tuple[SharedData, dict[str, str]]:

@@ -33,8 +33,7 @@ class Slots:
     def __init__(self, *, cores: int, jobs: int | None, gpus: Sequence[str] = (), per_gpu: int = 1) -> None:
         self._cores, self._jobs = cores, jobs
         self._gpus, self._per_gpu = tuple(gpus), per_gpu
-        self._running = self._taken = 0
-        self._on: Counter[int] = Counter()
+        self._acquired: list[Slot] = []
 
     def acquire(self, device: str, threads: int) -> Slot | None:
         """Take a slot for a job.
@@ -48,33 +47,31 @@ class Slots:
             The slot; None while none is free.
         """
         cores = min(threads, self._cores)
-        if self.full() or (self._jobs is None and self._taken + cores > self._cores):
+        if self.full() or (self._jobs is None and self._taken() + cores > self._cores):
             return None
         slot = self._on_gpu(device, cores) if device.startswith("cuda") else Slot(cores=cores)
-        if slot is not None:
-            self._running += 1
-            self._taken += slot.cores
-            self._on[-1 if slot.gpu is None else slot.gpu] += 1
+        self._acquired += [] if slot is None else [slot]
         return slot
 
     def full(self) -> bool:
         """Return whether no job of any kind can get a slot."""
-        return self._running >= self._jobs if self._jobs is not None else self._taken >= self._cores
+        return self._taken() >= self._cores if self._jobs is None else len(self._acquired) >= self._jobs
 
     def release(self, slot: Slot) -> None:
         """Take back the slot of a job that has ended."""
-        self._running -= 1
-        self._taken -= slot.cores
-        self._on[-1 if slot.gpu is None else slot.gpu] -= 1
+        self._acquired.remove(slot)
+
+    def _taken(self) -> int:
+        return sum(slot.cores for slot in self._acquired)
 
     def _on_gpu(self, device: str, cores: int) -> Slot | None:
         _, colon, index = device.partition(":")
         pinned = int(index) if colon else None
-        places = range(len(self._gpus)) if pinned is None else [pinned]
-        free = [place for place in places if self._on[place] < self._per_gpu]
-        if not free:
+        jobs_on = Counter(slot.gpu for slot in self._acquired)
+        indices = range(len(self._gpus)) if pinned is None else [pinned]
+        gpu = min(indices, key=lambda index: jobs_on[index], default=None)
+        if gpu is None or jobs_on[gpu] >= self._per_gpu:
             return None
-        gpu = min(free, key=lambda place: self._on[place])
         environment = {VISIBLE: self._gpus[gpu]} if pinned is None else {}
         return Slot(cores=cores, gpu=gpu, environment=environment)
 

@@ -30,7 +30,6 @@ class Recorder:
         writer: RunWriter,
         display: Display,
         signals: SignalLog,
-        *,
         checkpoint_every: float,
         state: Mapping[str, Any],
         implementation: Mapping[str, str] | None = None,
@@ -72,7 +71,7 @@ class Recorder:
         self.metrics |= dict(zip(TRAJECTORY_METRICS, numbers, strict=True))
 
     def forget_evaluation(self) -> None:
-        """Drop all final numbers but the last finite loss: a diverged run's evaluation is out of date."""
+        """Drop all final numbers but the last finite loss: a diverged run's evaluation is outdated."""
         for name in (*EVALUATION_METRICS, *TRAJECTORY_METRICS):
             self.metrics.pop(name, None)
 

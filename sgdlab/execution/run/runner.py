@@ -70,11 +70,8 @@ def _train(
     batches = setup.batches(config, built.spec.train_size)
     plan = setup.plan(config, batches.per_epoch)
     weights = built.spec.weights
-    writer = RunWriter(
-        folder,
-        digits=device.DIGITS[config.precision],
-        trajectory=weights if config.trajectory_every else None,
-    )
+    trajectory = weights if config.trajectory_every else None
+    writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=trajectory)
     _clear(config, writer)
     state = _load_checkpoint(config, folder)
     # A resumed run is computed as it began, or its last bits would differ from an uninterrupted run's.
@@ -90,14 +87,7 @@ def _train(
         resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
         title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({counted(weights, 'weight')})"
         with SignalLog(second_interrupts=True) as signals:
-            recorder = Recorder(
-                writer,
-                display,
-                signals,
-                checkpoint_every=config.checkpoint_every,
-                state=state,
-                implementation=implementation,
-            )
+            recorder = Recorder(writer, display, signals, config.checkpoint_every, state, implementation)
             display.start(f"{title}, {config.device}{resumed}", length)
             _record_end(lambda: _train_to_end(trainer, recorder), recorder, writer, display)
             if signals.first is not None:  # too late to stop this run, but the sweep must stop
@@ -117,7 +107,7 @@ def _measure(
     _clear(config, writer)
     write_text(folder / "config.yaml", config_yaml.text(as_mapping(config)))
     writer.update(**run_info(config, built, experiment, facts(config.device)), metrics={})
-    recorder = Recorder(writer, display, SignalLog(), checkpoint_every=config.checkpoint_every, state={})
+    recorder = Recorder(writer, display, SignalLog(), config.checkpoint_every, {})
 
     def measure() -> None:
         if config.measure == "autodiff":

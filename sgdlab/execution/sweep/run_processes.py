@@ -44,15 +44,15 @@ def run_processes(jobs: Sequence[Job], display: Display) -> None:
         parallel = min(len(jobs), parallel_jobs(settings.jobs, first.threads))
         display.say(f"{count_of(len(jobs))}, {parallel} in parallel")
     works = [estimated_cost(job.config) for job in jobs]
-    callback = _SweepCallback(jobs, board(quiet=first.quiet, works=works))
+    shown = board(quiet=first.quiet, works=works)
     tasks = [
         Task(number=number, config=job.config, experiment=job.sweep.experiment)
         for number, job in enumerate(jobs)
     ]
     try:
-        pool.run(tasks, slots, data, callback)
+        pool.run(tasks, slots, data, _SweepCallback(jobs, shown))
     finally:
-        callback.close()
+        shown.close()
         data.close()
 
 
@@ -67,11 +67,9 @@ class _SweepCallback:
 
     def __init__(self, jobs: Sequence[Job], board: Board) -> None:
         self._jobs, self._board = jobs, board
-        self._labels = [job.label_text for job in jobs]
-        if len({job.sweep for job in jobs}) > 1:
-            self._labels = [
-                f"{(job.sweep.experiment or '').rpartition('/')[2]} {job.label_text}" for job in jobs
-            ]
+        several = len({job.sweep for job in jobs}) > 1
+        prefixes = [f"{job.sweep.experiment}: ".rpartition("/")[2] if several else "" for job in jobs]
+        self._labels = [prefix + job.label_text for prefix, job in zip(prefixes, jobs, strict=True)]
         self._printed: set[str] = set()
 
     def on_job_start(self, number: int) -> Display:
@@ -92,7 +90,3 @@ class _SweepCallback:
 
     def on_tick(self) -> None:
         self._board.tick()
-
-    def close(self) -> None:
-        """Remove the board."""
-        self._board.close()
