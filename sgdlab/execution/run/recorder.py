@@ -89,7 +89,7 @@ class Recorder:
             Interrupted: a signal came. The run can be resumed from this checkpoint.
         """
         # Rows first: the checkpoint states how long the files are. A kill in between leaves longer files,
-        # which are truncated when the run resumes; files shorter than a checkpoint says could not be repaired.
+        # which are truncated when the run resumes; shorter files than it states could not be repaired.
         self.flush()
         extra = {"offsets": self._writer.offsets(), "seconds": self.seconds(), "metrics": self.metrics}
         checkpoint.save(self._writer.folder / "checkpoint.pt", {**state, **self._constant, **extra})
