@@ -96,7 +96,7 @@ def folders(effort: Effort, folder: Path) -> list[Row]:
         jobs = [sweep.Job(overrides=[], config=config) for config in configs]
         began = clock()
         for job in jobs:
-            assert run_cache.finished(job.folder)
+            assert run_cache.find_finished(job.folder)
         return (clock() - began) / count
 
     def plan() -> float:

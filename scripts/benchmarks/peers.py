@@ -96,27 +96,30 @@ def sgdlab_run() -> Callable[[Question], Answer]:
     """
     from dataclasses import replace
 
-    from sgdlab.execution.run import runner
+    from sgdlab.execution.run import run_cache, runner
     from sgdlab.records import read_run
 
-    def loop(config: Any) -> tuple[float, Any]:
+    def loop(config: Any) -> float:
         show = _TimedDisplay()
-        result = runner.run(config, show)
-        return show.seconds, result
+        runner.run(config, show)
+        return show.seconds
 
     @cache
     def checkpoint(optimizer: str, folder: str, dataset: str) -> float:
         """Seconds of a checkpoint: ten updates with one after each, less ten without."""
         question = {"optimizer": optimizer, "folder": folder, "dataset": dataset, "batch": 16, "updates": 10}
         config = _config({**question, "log": False}, Path(folder) / "runs")
-        often, never = (loop(replace(config, checkpoint_every=every))[0] for every in (0.0, 3600.0))
+        often, never = (loop(replace(config, checkpoint_every=every)) for every in (0.0, 3600.0))
         return max(0.0, often - never) / 10
 
     def answer(question: Question) -> Answer:
         config = _config(question, Path(question["folder"]) / "runs")
-        seconds, result = loop(config)
+        seconds = loop(config)
         if question["log"]:
-            return {"seconds": seconds, "losses": read_run(result.run.folder).train()["loss"].tolist()}
+            return {
+                "seconds": seconds,
+                "losses": read_run(run_cache.folder_of(config)).train()["loss"].tolist(),
+            }
         checkpoints = checkpoint(question["optimizer"], question["folder"], question["dataset"])
         return {"seconds": seconds * (1 + checkpoints / config.checkpoint_every), "losses": []}
 

@@ -1,6 +1,8 @@
-"""Ctrl-C and SIGTERM: logged while work goes on to a point at which it can stop."""
+"""Ctrl-C, SIGTERM and the death of a parent process: when and how a process stops."""
 
+import os
 import signal
+import threading
 from types import FrameType
 from typing import Any
 
@@ -8,7 +10,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop, kept a checkpoint and stopped. `exit_code` is 128 + the signal."""
+    """The run was asked to stop, saved a checkpoint and stopped. `exit_code` is 128 + the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
@@ -18,14 +20,14 @@ class Interrupted(KeyboardInterrupt):
 class SignalLog:
     """While entered, stop signals are only logged: `numbers`, in the order in which they came.
 
-    Outside the main thread signals cannot be handled, and none arrive there.
+    Python handles signals in the main thread only: in any other thread the log stays empty.
     """
 
     def __init__(self, *, second_interrupts: bool = False) -> None:
         """Create the log.
 
         Args:
-            second_interrupts: whether a second signal raises Interrupted immediately, wherever the program is.
+            second_interrupts: whether a second signal raises Interrupted, wherever the program is.
         """
         self.numbers: list[int] = []
         self._second_interrupts = second_interrupts
@@ -40,7 +42,7 @@ class SignalLog:
         for number in STOP_SIGNALS:
             try:
                 self._before[number] = signal.signal(number, self._handle)
-            except ValueError:
+            except ValueError:  # not the main thread
                 break
         return self
 
@@ -52,3 +54,25 @@ class SignalLog:
         self.numbers.append(number)
         if self._second_interrupts and len(self.numbers) > 1:
             raise Interrupted(number)
+
+
+def signal_at_parent_death(number: int) -> None:
+    """Send this process a signal once its parent has died, whatever it died of.
+
+    A signal that kills the parent with SIGKILL gives it no chance to stop its children; so a child of
+    multiprocessing calls this, and a thread waits for the parent's end.
+
+    Args:
+        number: the signal, SIGTERM for a clean stop.
+    """
+    from multiprocessing import connection, parent_process
+
+    parent = parent_process()
+
+    def wait() -> None:
+        assert parent is not None
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), number)
+
+    if parent is not None:
+        threading.Thread(target=wait, daemon=True).start()

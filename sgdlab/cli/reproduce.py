@@ -79,7 +79,7 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
         run_sweeps(list(sweeps.values()))
     for name, sweep in sweeps.items():
         print(f"== {name} ==", flush=True)
-        summary([(job.words, job.outcome) for job in sweep.jobs], sweep.folder)
+        summary([(job.label_text, job.outcome) for job in sweep.jobs], sweep.folder)
         failed = len(sweep.failed())
         if failed:
             failures.append(f"{name}: {failed} of {len(sweep.jobs)} runs failed")
@@ -109,7 +109,7 @@ def _quoted(path: object) -> str:
 
 
 def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path) -> "Selection | None":
-    from sgdlab.execution.sweep.sweep_id import sweep_id
+    from sgdlab.execution.sweep.sweep import sweep_id
     from sgdlab.records import select
 
     overrides = _overrides(experiment, options.quick)

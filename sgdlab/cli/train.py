@@ -74,18 +74,19 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None
     from sgdlab.execution import validate
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
+    from sgdlab.records import read_run
 
     config = validate.prepare(validate.validate(settings))
     for line in validate.without_effect(config).values():
         print(f"sgdlab: {line}", file=sys.stderr)
-    run = run_cache.answer(config)
+    run = run_cache.lookup(config)
     cached = run is not None
     if run is None:
         with without_gc():
             from sgdlab.execution.run import runner  # imports torch, which takes seconds
         from sgdlab.execution.display.run_display import display
 
-        result = runner.run(config, display(quiet=config.quiet), experiment=experiment)
-        run, cached = result.run, result.cached
+        cached = runner.run(config, display(quiet=config.quiet), experiment=experiment).cached
+        run = read_run(run_cache.folder_of(config))
     report(run, cached=cached, quiet=config.quiet)
     return run.metrics.get("test_loss")

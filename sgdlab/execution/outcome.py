@@ -1,18 +1,24 @@
-"""How a run or a job of a sweep ended."""
+"""How a run, or a job of a sweep, ended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sgdlab.base.errors import UserError
+
+if TYPE_CHECKING:
+    from sgdlab.records import Run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The end of a run.
 
-    status: done, diverged, failed or interrupted. reason: empty for `done`.
+    status: done, diverged, failed or interrupted; `waiting` for a job that has not ended.
+    reason: why it did not reach its end; empty for `done`.
     metrics: its final numbers, as in run.json.
-    seconds: of its own, without any start-up; 0 when it was answered from disk.
-    cached: it had ended so before and was answered from disk.
+    seconds: how long it took, without starting a process; 0 when it was answered from disk.
+    cached: it had finished before and was answered from disk.
     """
 
     status: str
@@ -20,3 +26,36 @@ class Outcome:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     cached: bool = False
+
+    @classmethod
+    def from_record(cls, run: "Run", *, seconds: float = 0.0, cached: bool = False) -> "Outcome":
+        """Return the outcome that a run's record states.
+
+        Args:
+            run: the record of a run that has ended.
+            seconds: how long the run took.
+            cached: whether the run had finished before it was asked for.
+
+        Returns:
+            The outcome.
+        """
+        return cls(status=run.status, reason=run.reason, metrics=run.metrics, seconds=seconds, cached=cached)
+
+    @classmethod
+    def from_error(cls, err: BaseException, *, seconds: float = 0.0) -> "Outcome":
+        """Return the outcome of a run that ended with an exception.
+
+        Args:
+            err: the exception; a KeyboardInterrupt (so Interrupted, too) means that the run was interrupted.
+            seconds: how long the run took.
+
+        Returns:
+            The outcome, `interrupted` or `failed`, with a reason in one line where the message has one.
+        """
+        if isinstance(err, KeyboardInterrupt):
+            return cls(status="interrupted", reason=str(err) or "Ctrl-C", seconds=seconds)
+        reason = str(err) if isinstance(err, UserError) else repr(err)
+        return cls(status="failed", reason=reason, seconds=seconds)
+
+
+WAITING = Outcome(status="waiting")

@@ -3,7 +3,6 @@
 import random
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from helpers.training import TINY, configure, curves, finish, interrupt, train
@@ -211,22 +210,3 @@ def test_a_run_that_is_done_does_not_look_at_its_checkpoint(tmp_path):
     folder = train(tmp_path, *WORDS).folder
     (folder / "checkpoint.pt").write_bytes(b"garbage")
     assert train(tmp_path, *WORDS).status == "done"
-
-
-def test_those_alike_are_the_bytes_that_are_saved(tmp_path):
-    drawn = np.random.default_rng(0)
-    weights = {
-        "a": drawn.normal(size=(3, 4, 5)),
-        "b": drawn.normal(size=(3, 7)).astype(np.float32),
-        "none": np.zeros((3, 0)),
-        "number": drawn.normal(size=3),
-        "turned": drawn.normal(size=(5, 4, 3)).T,
-    }
-    alike = checkpoint.Alike(70, {name: each[0] for name, each in weights.items()})
-    path = tmp_path / "checkpoint.pt"
-    for run in range(3):
-        model = {name: torch.tensor(each[run]).contiguous() for name, each in weights.items()}
-        checkpoint.save(path, {"step": 70, "model": model})
-        assert alike.of(each[run] for each in weights.values()) == path.read_bytes()
-    path.write_bytes(alike.of(each[1] for each in weights.values()))
-    torch.testing.assert_close(checkpoint.load(path, CPU)["model"]["turned"].numpy(), weights["turned"][1])

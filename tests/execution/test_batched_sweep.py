@@ -17,8 +17,7 @@ from sgdlab.cli.train import main
 from sgdlab.config.reader import read_optimizer
 from sgdlab.engine import checkpoint
 from sgdlab.engine.batched import trainer
-from sgdlab.execution.batch import batch_run, planning
-from sgdlab.execution.batch.copies import by_copies
+from sgdlab.execution.batch import batch_writer, planning
 from sgdlab.records import bulk_write, find_runs, read_run
 
 RULE = (*TINY, "precision=float64", "optimizer.impl=rule")
@@ -232,13 +231,13 @@ def test_interrupted_and_asked_for_again(tmp_path, monkeypatch, capsys, number):
 
 def test_interrupted_while_the_folders_are_written(tmp_path, monkeypatch):
     """They are all written, but what would come after them is not begun."""
-    original = batch_run._Writer.write
+    original = batch_writer.BatchWriter.write
 
     def write(*args):
         signal.raise_signal(signal.SIGINT)
         return original(*args)
 
-    monkeypatch.setattr(batch_run._Writer, "write", write)
+    monkeypatch.setattr(batch_writer.BatchWriter, "write", write)
     words = ("problem=rosenbrock", "steps=20", "optimizer=sgd,newton", "lr=1e-3,1e-4")
     assert sweep(tmp_path, *words) == 130
     assert sorted(statuses(tmp_path)) == ["done", "done", "waiting", "waiting"]
@@ -246,20 +245,21 @@ def test_interrupted_while_the_folders_are_written(tmp_path, monkeypatch):
 
 def test_several_processes_write_what_one_does(tmp_path, monkeypatch):
     """More runs than one process takes at a time, some of which diverge."""
+    original = batch_writer.ProcessPoolExecutor
     asked = []
 
-    def noted(work, pieces, *, processes):
+    def noted(processes, *more):
         asked.append(processes)
-        return by_copies(work, pieces, processes=processes)
+        return original(processes, *more)
 
-    monkeypatch.setattr(batch_run, "by_copies", noted)
+    monkeypatch.setattr(batch_writer, "ProcessPoolExecutor", noted)
     words = ("problem=rosenbrock", "steps=10", "trajectory_every=3", "optimizer=sgd")
     jobs = "lr=range(0.001,0.121,0.001)"
     for count in (1, 2):
         assert sweep(tmp_path / str(count), *words, jobs, f"hydra.launcher.jobs={count}") == 0
-    assert asked == [1, 2]
+    assert asked == [2]
     pairs = list(zip(*(find_runs(tmp_path / str(count)) for count in (1, 2)), strict=True))
-    assert len(pairs) == 120 > 2 * batch_run.PIECE
+    assert len(pairs) == 120 > 2 * batch_writer.CHUNK
     assert {run.status for run, _ in pairs} == {"done", "diverged"}
     own = {"time.csv", "run.json", "config.yaml"}  # seconds, and runs_dir
     for one, other in pairs:
@@ -274,7 +274,7 @@ def test_an_error_of_a_writer_is_that_of_the_batch(tmp_path, monkeypatch, capsys
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(bulk_write.Stage, "put", full)
-    words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batch_run.PIECE})")
+    words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batch_writer.CHUNK})")
     assert sweep(tmp_path, *words, "hydra.launcher.jobs=2") == 0
     said = "the batch failed, so its runs are made without one: no space left on the disk"
     assert said in capsys.readouterr().out
@@ -354,10 +354,10 @@ def test_auto_trains_together_what_is_known_to_be_faster_so(tmp_path):
         replace(each, model=configure(tmp_path, *RULE, "model=mlp", "model.hidden=[300]").model)
         for each in seeds
     ]
-    assert [group.members for group in planning.plan(seeds, at_once=3) if group.batched] == [tuple(range(6))]
-    for configs, at_once in ((seeds, 4), (large, 2)):
-        (group,) = planning.plan(configs, at_once=at_once)
-        assert group.reason == f"a batch is not known to be faster than {at_once} runs at once"
+    assert [group.members for group in planning.plan(seeds, parallel=3) if group.batched] == [tuple(range(6))]
+    for configs, parallel in ((seeds, 4), (large, 2)):
+        (group,) = planning.plan(configs, parallel=parallel)
+        assert group.reason == f"a batch is not known to be faster than {parallel} runs in parallel"
     assert [group.batched for group in planning.plan(large)] == [True]
 
 

@@ -1,4 +1,4 @@
-"""hydra/launcher=local: jobs at once, each in a process of its own."""
+"""hydra/launcher=local: jobs in parallel, each in a process of its own."""
 
 import multiprocessing
 import os
@@ -18,7 +18,8 @@ from sgdlab.cli.train import main
 from sgdlab.execution.hydra.launcher import plan_sweep
 from sgdlab.execution.processes import fork_server, pool, shared_data
 from sgdlab.execution.run import run_cache
-from sgdlab.execution.sweep import cost_model, run_sweeps
+from sgdlab.execution.sweep import run_sweeps
+from sgdlab.execution.sweep.cost_model import estimated_cost
 from sgdlab.execution.sweep.sweep import Job, Sweep, SweepSettings
 from sgdlab.records import SweepWriter, find_runs, read_run, read_sweep
 
@@ -184,7 +185,7 @@ def test_after_a_signal_no_other_job_begins(tmp_path, monkeypatch):
 def test_signals_that_are_ignored_here_reach_the_server(monkeypatch):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with fork_server._blocked():
+        with fork_server._stop_signals_blocked():
             assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
             assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
@@ -268,8 +269,8 @@ def test_the_longest_run_is_begun_first():
         configure(where, *SMALL, "model.hidden=[512,512]"),
         configure(where, *TINY, "lr=0.2"),
     ]
-    assert cost_model.longest_first(configs) == [3, 1, 2, 0, 4]
-    works = [cost_model.work(config) for config in configs]
+    works = [estimated_cost(config) for config in configs]
+    assert sorted(range(5), key=lambda place: -works[place]) == [3, 1, 2, 0, 4]
     assert works[0] == works[4] and works[1] > 5 * works[0]
 
 
@@ -298,12 +299,15 @@ def test_two_sweeps_are_one_pool_and_a_run_of_both_is_made_once(tmp_path, capsys
     assert not find_runs(tmp_path)
     run_sweeps.run_sweeps(sweeps)
     out = capsys.readouterr().out
-    assert "3 runs, 2 at once" in out and out.count("[3/3]") == 1
-    assert [[job.status for job in each.jobs] for each in sweeps] == [["done", "done"], ["done", "diverged"]]
+    assert "3 runs, 2 in parallel" in out and out.count("[3/3]") == 1
+    assert [[job.outcome.status for job in each.jobs] for each in sweeps] == [
+        ["done", "done"],
+        ["done", "diverged"],
+    ]
     assert os.getpid() not in {run.info["pid"] for run in find_runs(tmp_path)}
     for each in sweeps:
         found = read_sweep(each.folder)
-        assert [job["status"] for job in found["jobs"]] == [job.status for job in each.jobs]
+        assert [job["status"] for job in found["jobs"]] == [job.outcome.status for job in each.jobs]
         assert found["finished"] is not None
 
 
@@ -314,8 +318,8 @@ def test_a_record_of_many_jobs_is_not_written_after_each(tmp_path, monkeypatch):
     jobs = [Job(overrides=[f"seed={seed}"], config=configure(tmp_path, *TINY)) for seed in range(3)]
     with Sweep(jobs, ["seed=range(3)"], None, SweepSettings(parallel=False)) as made:
         for _ in range(100):
-            made.note()
+            made.save()
         assert len(written) == 1
-        made._later.join()
+        made._timer.join()
         assert len(written) == 2
     assert len(written) == 3

@@ -4,14 +4,13 @@ import io
 import re
 
 import pytest
-from helpers.training import SMALL, TINY, configure, interrupt
+from helpers.training import SMALL, TINY, configure, finish, interrupt
 from rich.console import Console
 
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.display import run_display
 from sgdlab.execution.display.run_display import RunLength, display
 from sgdlab.execution.display.summary import report
-from sgdlab.execution.run import runner
 
 RESULT = Evaluation(train_loss=0.5, train_accuracy=0.9, test_loss=0.456, test_accuracy=0.836)
 REGRESSION = Evaluation(train_loss=0.5, train_accuracy=None, test_loss=0.456, test_accuracy=None)
@@ -138,37 +137,37 @@ def test_a_display_follows_one_run_after_another(clock):
 
 def test_a_run_in_a_pipe(tmp_path):
     out = console()
-    result = runner.run(configure(tmp_path, *SMALL), display(quiet=False, console=out))
+    run = finish(configure(tmp_path, *SMALL), display(quiet=False, console=out))
     lines = shown(out)
-    assert lines[0] == f"{result.run.folder.name}: fashion_mnist_small, mlp (12,730 weights), cpu"
+    assert lines[0] == f"{run.folder.name}: fashion_mnist_small, mlp (12,730 weights), cpu"
     assert [line.split()[1] for line in lines[1:]] == ["0/2", "2/2"]
-    assert f"accuracy {100 * result.run.metrics['test_accuracy']:.2f} %" in lines[2]
+    assert f"accuracy {100 * run.metrics['test_accuracy']:.2f} %" in lines[2]
 
 
 def test_a_resumed_run_says_from_where(tmp_path):
     config = configure(tmp_path, *TINY)
     interrupt(config, 25)
     out = console(force_terminal=True)
-    runner.run(config, display(quiet=False, console=out))
+    finish(config, display(quiet=False, console=out))
     assert shown(out)[0].endswith("linear (8 weights), cpu, resumed at step 25 of 40")
 
 
 def test_the_report_at_the_end(tmp_path, capsys):
     config = configure(tmp_path, *TINY)
-    result = runner.run(config, display(quiet=True, console=console()))
-    report(result.run, cached=False, quiet=False)
+    run = finish(config, display(quiet=True, console=console()))
+    report(run, cached=False, quiet=False)
     lines = capsys.readouterr().out.splitlines()
-    metrics = result.run.metrics
+    metrics = run.metrics
     numbers = f"loss {metrics['loss']:.4g}, test loss {metrics['test_loss']:.4g}"
     accuracy = f"accuracy {100 * metrics['test_accuracy']:.2f} %"
     assert re.fullmatch(rf"done, {re.escape(numbers)}, {re.escape(accuracy)}, \d+\.\d s", lines[0])
-    assert lines[1:] == [str(result.run.folder), f"sgdlab plot {result.run.folder}"]
-    report(result.run, cached=True, quiet=True)
+    assert lines[1:] == [str(run.folder), f"sgdlab plot {run.folder}"]
+    report(run, cached=True, quiet=True)
     assert capsys.readouterr().out.splitlines() == ["already done; force=true runs it again", lines[0]]
 
 
 def test_the_report_of_a_run_that_diverged(tmp_path, capsys):
-    result = runner.run(configure(tmp_path, *SMALL, "lr=1e30"), display(quiet=True, console=console()))
-    report(result.run, cached=False, quiet=True)
+    run = finish(configure(tmp_path, *SMALL, "lr=1e30"), display(quiet=True, console=console()))
+    report(run, cached=False, quiet=True)
     out = capsys.readouterr().out
     assert out.startswith("diverged (the training loss is nan at step 2), loss 2.3")

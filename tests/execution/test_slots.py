@@ -8,47 +8,47 @@ from sgdlab.execution.processes.slots import VISIBLE, Slots
 
 def gpus_of(slots, device, count):
     """The GPUs of so many jobs, and what is in their environments; None where there is no place."""
-    found = [slots.take(device, 1) for _ in range(count)]
+    found = [slots.acquire(device, 1) for _ in range(count)]
     return [slot and (slot.gpu, dict(slot.environment)) for slot in found]
 
 
 def test_as_many_jobs_as_there_are_cores_for_their_threads():
     slots = Slots(cores=5, jobs=None)
-    taken = [slots.take("cpu", 2) for _ in range(3)]
+    taken = [slots.acquire("cpu", 2) for _ in range(3)]
     assert taken[2] is None and not slots.full()
-    one = slots.take("cpu", 1)
-    assert slots.full() and slots.take("cpu", 1) is None
-    slots.give(one)
-    slots.give(taken[0])
-    assert slots.take("cpu", 2) is not None
+    one = slots.acquire("cpu", 1)
+    assert slots.full() and slots.acquire("cpu", 1) is None
+    slots.release(one)
+    slots.release(taken[0])
+    assert slots.acquire("cpu", 2) is not None
 
 
 def test_a_job_of_more_threads_than_cores_runs_alone():
     slots = Slots(cores=2, jobs=None)
-    slot = slots.take("cpu", 8)
+    slot = slots.acquire("cpu", 8)
     assert slots.full()
-    slots.give(slot)
-    assert slots.take("cpu", 1) is not None and slots.take("cpu", 8) is None
+    slots.release(slot)
+    assert slots.acquire("cpu", 1) is not None and slots.acquire("cpu", 8) is None
 
 
 def test_a_number_of_jobs_is_kept_whatever_their_threads():
     slots = Slots(cores=1, jobs=3)
-    assert [slots.take("cpu", 4) is None for _ in range(4)] == [False, False, False, True]
+    assert [slots.acquire("cpu", 4) is None for _ in range(4)] == [False, False, False, True]
 
 
 def test_jobs_on_cuda_get_a_gpu_each():
     slots = Slots(cores=8, jobs=None, gpus=("0", "1"))
     assert gpus_of(slots, "cuda", 3) == [(0, {VISIBLE: "0"}), (1, {VISIBLE: "1"}), None]
-    assert slots.take("cpu", 1) is not None  # a GPU that is taken keeps no other job waiting
+    assert slots.acquire("cpu", 1) is not None  # a GPU that is taken keeps no other job waiting
 
 
 def test_several_jobs_on_a_gpu_are_spread():
     slots = Slots(cores=8, jobs=None, gpus=("0", "1"), per_gpu=2)
-    first = slots.take("cuda", 1)
+    first = slots.acquire("cuda", 1)
     assert [gpu for gpu, _ in gpus_of(slots, "cuda", 3)] == [1, 0, 1]
-    assert slots.take("cuda", 1) is None
-    slots.give(first)
-    assert slots.take("cuda", 1).gpu == 0
+    assert slots.acquire("cuda", 1) is None
+    slots.release(first)
+    assert slots.acquire("cuda", 1).gpu == 0
 
 
 def test_a_gpu_that_is_named_is_the_one_that_is_used():
@@ -74,7 +74,7 @@ def test_the_gpus_that_are_visible(monkeypatch, listed, count, names):
         monkeypatch.setenv(VISIBLE, listed)
     assert slots.visible_gpus(count) == names
     if names:
-        assert Slots(cores=4, jobs=None, gpus=names).take("cuda", 1).environment == {VISIBLE: names[0]}
+        assert Slots(cores=4, jobs=None, gpus=names).acquire("cuda", 1).environment == {VISIBLE: names[0]}
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,5 @@ def test_cores_are_those_that_may_be_used(tmp_path, monkeypatch, text, expected)
 
 def test_jobs_at_once(monkeypatch):
     monkeypatch.setattr(slots, "cores", lambda: 8)
-    assert [slots.at_once(None, threads) for threads in (1, 3, 16)] == [8, 2, 1]
-    assert slots.at_once(5, 16) == 5
+    assert [slots.parallel_jobs(None, threads) for threads in (1, 3, 16)] == [8, 2, 1]
+    assert slots.parallel_jobs(5, 16) == 5

@@ -13,7 +13,7 @@ from helpers.training import SMALL, TINY, configure, curves, train
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.cli.train import main
 from sgdlab.execution.run import run_cache
-from sgdlab.execution.sweep.sweep_id import sweep_id
+from sgdlab.execution.sweep.sweep import sweep_id
 from sgdlab.records import find_runs, read_run, read_sweep
 
 CUSTOM = ("optimizer=custom", "optimizer.target=helpers.odd_optimizers:Plain")

@@ -19,11 +19,11 @@ from sgdlab.config.options import conf_dir
 from sgdlab.config.schema import Config
 from sgdlab.engine import device
 from sgdlab.execution import validate
-from sgdlab.execution.display.run_display import RunLength, display
+from sgdlab.execution.display.run_display import Display, RunLength, display
 from sgdlab.execution.hydra.compose import Composer
 from sgdlab.execution.hydra.launcher import register
 from sgdlab.execution.run import run_cache, runner
-from sgdlab.records import Run
+from sgdlab.records import Run, read_run
 
 # 20 updates an epoch of a 12,730-weight network on real images.
 SMALL = (
@@ -75,9 +75,10 @@ def train(runs_dir: Path, *overrides: str) -> Run:
     return finish(configure(runs_dir, *overrides))
 
 
-def finish(config: Config) -> Run:
-    """Bring the run of a checked configuration to its end and return its record."""
-    return runner.run(config, display(quiet=True)).run
+def finish(config: Config, shown: Display | None = None) -> Run:
+    """Bring the run of a checked configuration to its end, shown on a display, and return its record."""
+    runner.run(config, shown or display(quiet=True))
+    return read_run(run_cache.folder_of(config))
 
 
 class Interrupts:

@@ -1,4 +1,4 @@
-"""Which runs of a sweep the batched engine trains together, and for the others why it does not."""
+"""Plans which runs of a sweep are trained as one batch, and says why others are not."""
 
 import json
 from collections.abc import Sequence
@@ -20,53 +20,63 @@ MOST_WEIGHTS = 50_000
 # 64 runs.
 FEW_WEIGHTS = 1000
 SPEED_UP = 2 / 3
-MEMORY = 2**30  # bytes that a batch may take; more runs than fit are several batches
-# Tensors of the weights' size at a time: weights, gradient, what a rule keeps (at most four) and computes.
+MEMORY = 2**30  # bytes that a batch may take; runs that do not fit form further batches
+# Tensors of the weights' size in memory: weights, gradient, a rule's state (at most four) and temporaries.
 COPIES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Runs by their places in the list that was planned. No reason: they are a batch; else they are trained
-    one after another, and the reason says why."""
+    """Runs that are trained in one way.
+
+    members: their places in the list that was planned. reason: why they are trained one after another; empty
+    for a batch.
+    """
 
     members: tuple[int, ...]
     reason: str = ""
 
     @property
     def batched(self) -> bool:
-        """Whether the runs are trained together."""
+        """Whether the runs are trained as one batch."""
         return not self.reason
 
 
-def plan(configs: Sequence[Config], *, memory: int = MEMORY, at_once: int = 1) -> list[Group]:
-    """Groups of runs, batches first, that between them have every one of the prepared configurations.
+def plan(configs: Sequence[Config], *, memory: int = MEMORY, parallel: int = 1) -> list[Group]:
+    """Divide runs into groups, batches first.
 
-    at_once: runs side by side that a batch has to be faster than, by `speed_up`; 1: every batch is made.
+    Args:
+        configs: prepared configurations.
+        memory: bytes that a batch may take.
+        parallel: the number of processes that a batch must be faster than, by `speed_up`; with 1, all runs
+            that can share a batch do.
+
+    Returns:
+        Groups; each run is in one of them.
     """
-    alike: dict[str, list[int]] = {}
-    alone: dict[str, list[int]] = {}
+    by_kind: dict[str, list[int]] = {}
+    serial: dict[str, list[int]] = {}
     for place, config in enumerate(configs):
         reason = why_serial(config)
         if reason:
-            alone.setdefault(reason, []).append(place)
+            serial.setdefault(reason, []).append(place)
         else:
-            alike.setdefault(_kind(config), []).append(place)
+            by_kind.setdefault(_kind(config), []).append(place)
     batches = []
-    for members in alike.values():
+    for members in by_kind.values():
         if len(members) == 1:
-            alone.setdefault("the only run of its kind", []).extend(members)
+            serial.setdefault("the only run of its kind", []).extend(members)
             continue
         first = configs[members[0]]
         times = speed_up(len(members), problem.check(first).weights)
-        if at_once > 1 and times <= at_once:
-            why = f"a batch is not known to be faster than {at_once} runs at once"
-            alone.setdefault(why, []).extend(members)
+        if parallel > 1 and times <= parallel:
+            why = f"a batch is not known to be faster than {parallel} runs in parallel"
+            serial.setdefault(why, []).extend(members)
             continue
         most = max(1, memory // _bytes(first))
         for start in range(0, len(members), most):
             batches.append(Group(members=tuple(members[start : start + most])))
-    return [*batches, *(Group(members=tuple(sorted(places)), reason=why) for why, places in alone.items())]
+    return [*batches, *(Group(members=tuple(sorted(places)), reason=why) for why, places in serial.items())]
 
 
 def speed_up(runs: int, weights: int) -> float:
@@ -83,7 +93,7 @@ def speed_up(runs: int, weights: int) -> float:
 
 
 def why_serial(config: Config) -> str:
-    """Why this run cannot be part of any batch, or should not be; empty when it can."""
+    """Return why a run cannot be part of any batch, or should not be; empty when it can."""
     if config.measure is not None:
         return f"measure={config.measure}: measures, and trains nothing"
     reason = batched_rule.not_batched_reason(config.optimizer)
@@ -101,16 +111,16 @@ def why_serial(config: Config) -> str:
 
 
 def _kind(config: Config) -> str:
-    """What the runs of a batch have in common, as text; among it the folder that theirs lie in."""
+    """Return what the runs of a batch have in common, as text: all settings but those that may differ."""
     raw: dict[str, Any] = {
         key: value for key, value in as_mapping(config).items() if key not in HASH_EXCLUDED
     }
     for free in ("lr", "seed"):
         raw.pop(free)
-    for start in ("init", "start"):  # where a run starts, given or drawn
+    for start in ("init", "start"):  # the initial weights, given or drawn
         raw["model"].pop(start, None)
     raw["optimizer"] = batched_rule.common_settings(config.optimizer)
-    raw["scheduler"] = config.scheduler.unit  # the learning rates themselves may differ
+    raw["scheduler"] = config.scheduler.unit  # each run may have its own schedule
     raw["folder"] = [config.runs_dir, config.name, config.data_dir]
     if config.steps is not None:
         raw.pop("epochs")
@@ -118,12 +128,12 @@ def _kind(config: Config) -> str:
 
 
 def _bytes(config: Config) -> int:
-    """About how many bytes one run takes in a batch: its weights, its report, its order of the examples."""
-    known = problem.check(config)
-    per_epoch = setup.batches(config, known.train_size).per_epoch
+    """Estimate the bytes of one run in a batch: its weights, its report, its order of the examples."""
+    spec = problem.check(config)
+    per_epoch = setup.batches(config, spec.train_size).per_epoch
     total = setup.plan(config, per_epoch).total
     epochs = -(-total // per_epoch)
     rows = total // config.log_every + epochs + (epochs // config.eval_every if config.eval_every else 1)
     visits = total // config.trajectory_every if config.trajectory_every else 0
-    reports = 3 * rows + (4 + known.weights) * visits
-    return 8 * (COPIES * known.weights + known.train_size + 2 * reports)  # reports twice, as they are written
+    reports = 3 * rows + (4 + spec.weights) * visits
+    return 8 * (COPIES * spec.weights + spec.train_size + 2 * reports)  # twice: arrays, and their text

@@ -235,7 +235,7 @@ def _named(job: Sequence[str]) -> Iterator[None]:
 
 def _returned(job: "Job") -> JobReturn:
     result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-    result.return_value = job.metrics.get("test_loss", float("inf"))
+    result.return_value = job.outcome.metrics.get("test_loss", float("inf"))
     return result
 
 

@@ -1,4 +1,4 @@
-"""The server that processes of a sweep are forked from: started early, so that it imports while others do.
+"""The fork server of a sweep's workers: started early, so that it imports torch while this process prepares.
 
 Importing this module imports nothing but the standard library.
 """
@@ -16,44 +16,44 @@ from multiprocessing.process import BaseProcess
 
 from sgdlab.base.signals import STOP_SIGNALS
 
-_imported = ["sgdlab.execution.processes.preload"]  # by the server, at its start
+_preloaded = ["sgdlab.execution.processes.preload"]  # imported by the server when it starts
 
 
 def context() -> ForkServerContext | SpawnContext:
-    """How processes are started here: by the fork server, which is warmed up, where there is one."""
+    """Return the context that workers are started from: the fork server's, where the system has one."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(_imported)
-    return made
+    fork_context = multiprocessing.get_context("forkserver")
+    fork_context.set_forkserver_preload(_preloaded)
+    return fork_context
 
 
 def preload(module: str) -> None:
-    """Let the server import a module of sgdlab too, if it has not been started yet."""
-    if module not in _imported:
-        _imported.append(module)
+    """Let the server import one more module of sgdlab. Has no effect on a server that has started."""
+    if module not in _preloaded:
+        _preloaded.append(module)
 
 
 def warm_up() -> None:
-    """Let the fork server start, without waiting for it: it imports for seconds."""
+    """Start the fork server without waiting for it: its imports take seconds."""
     if isinstance(context(), ForkServerContext):
         resource_tracker.ensure_running()
-        # Blocked in the server, and so in its processes until they can answer (`worker.work`): a Ctrl-C that
-        # the terminal sends to all of them must not end the server, nor its half-made children.
-        with _without_main(), _environment(), _blocked():
+        # Stop signals are blocked in the server, and so in each worker until it can handle them (`worker`).
+        # The terminal sends Ctrl-C to all of them: it must end neither the server nor a half-started worker.
+        with _without_main(), _server_environment(), _stop_signals_blocked():
             forkserver.ensure_running()
 
 
 def start(process: BaseProcess) -> None:
-    """Start a process of the `context`. Raises OSError or EOFError when there can be no more of them."""
-    warm_up()  # it may have been killed
+    """Start a process of the `context`. Raises OSError or EOFError when the system has no room for it."""
+    warm_up()  # the server may have been killed
     with _without_main():
         process.start()
 
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Processes started inside import nothing of the script that this process runs: no job needs it."""
+    """Hide the script that this process runs: multiprocessing would import it in every child."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
@@ -63,9 +63,11 @@ def _without_main() -> Iterator[None]:
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
-    """Before Python 3.13 the server does not know this process's sys.path, but for PYTHONPATH; numpy, once
-    imported, would have threads there."""
+def _server_environment() -> Iterator[None]:
+    """Give a process started inside our sys.path and a numpy without threads, which would not survive a fork.
+
+    Before Python 3.13, the server knows of sys.path only what PYTHONPATH says.
+    """
     path = os.pathsep.join(part or os.getcwd() for part in sys.path)
     changed = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
     before = {name: os.environ.get(name) for name in changed}
@@ -81,9 +83,12 @@ def _environment() -> Iterator[None]:
 
 
 @contextmanager
-def _blocked() -> Iterator[None]:
-    """Those that are ignored, as Ctrl-C is in the background of a script, are not by processes started
-    inside: a signal that waits for them would be lost when they start."""
+def _stop_signals_blocked() -> Iterator[None]:
+    """Block stop signals in processes started inside, and let none of them ignore one.
+
+    A script's background job ignores Ctrl-C, and children inherit that. An ignored signal is dropped even
+    while it is blocked; so a worker would lose one that the parent sends before the worker can handle it.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     ignored = [number for number in STOP_SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
     try:

@@ -1,15 +1,13 @@
-"""The processes of a sweep: one a job, so many at once, each followed from its start to its end.
+"""The process pool of a sweep: one job a process, several in parallel, each followed from start to end.
 
-They are forked from a server that has imported torch (`sgdlab.execution.processes.preload`), which costs milliseconds; after a job
-of less than a second, that too is saved by giving the process another. One that is killed takes no other job
-with it. At Ctrl-C or SIGTERM each is sent the same signal, and keeps a checkpoint.
+README.md in this folder says who starts what and what passes between the processes.
 """
 
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -17,264 +15,290 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from sgdlab.base.signals import Interrupted, SignalLog
+from sgdlab.config.schema import Config
 from sgdlab.execution.display.run_display import Display
+from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
-from sgdlab.execution.processes.messages import Ended, Task
-from sgdlab.execution.processes.shared_data import Shared
+from sgdlab.execution.processes.shared_data import SharedData
 from sgdlab.execution.processes.slots import Slot, Slots
 from sgdlab.execution.run.run_cache import FINISHED
 from sgdlab.optim import EXTERNAL
 
-TICK = 0.2  # seconds between looks at signals and the display while no process says anything
-GRACE = 10.0  # seconds in which a process that is no longer wanted can keep a checkpoint
-KILLS = 3  # so many signals, and processes are not asked any more
-LINE = 500  # characters of a line that a job printed
-# A process whose job took less seconds gets another: a new one would take a good part of that.
+TICK = 0.2  # seconds between looks at signals and the display while all workers are silent
+GRACE = 10.0  # seconds that a worker has to save a checkpoint after SIGTERM
+SIGNALS_TO_KILL = 3  # at this stop signal, workers get SIGKILL instead
+LINE = 500  # characters shown of a line that a job printed
+# A worker takes another job after one of fewer seconds: starting a process takes a good part of that.
 SHORT = 1.0
-LOST = 255  # multiprocessing's exit code of a process whose server died
+SERVER_DIED = 255  # multiprocessing's exit code of a process whose fork server is gone; it may be alive
 
 
-class Follower(Protocol):
-    """Who is told of the jobs, which are numbered as they were given."""
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a worker is told to run. It is pickled.
 
-    def started(self, number: int) -> Display:
-        """A job's process begins; what it shows is for this display."""
-
-    def printed(self, number: int, line: str) -> None:
-        """A job's process wrote a line to its standard output or standard error."""
-
-    def ended(self, number: int, how: Ended, pid: int | None) -> None:
-        """A job's process has ended; `pid` was its own if it could not say itself how."""
-
-    def tick(self) -> None:
-        """A few times a second."""
-
-
-@dataclass(kw_only=True)
-class _Running:
-    """A process, what comes from it, and its job. how: that ended, once it has. leaving: it gets no other.
-    began: the job, by the clock."""
+    number: of the job, from 0. config: prepared. environment: all of os.environ that the job shall see.
+    """
 
     number: int
+    config: Config
+    experiment: str | None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class JobCallback(Protocol):
+    """Follows the jobs of a pool; `number` is that of the job's task."""
+
+    def on_job_start(self, number: int) -> Display:
+        """A worker begins the job; what the job reports goes to the display that is returned."""
+
+    def on_job_output(self, number: int, line: str) -> None:
+        """The job wrote a line to its standard output or standard error.
+
+        Args:
+            number: of the job.
+            line: without its end, shortened to `LINE` characters.
+        """
+
+    def on_job_end(self, number: int, outcome: Outcome, killed_pid: int | None) -> None:
+        """The job has ended.
+
+        Args:
+            number: of the job.
+            outcome: how it ended.
+            killed_pid: the process that died without recording the end in run.json; else None.
+        """
+
+    def on_tick(self) -> None:
+        """Called a few times a second."""
+
+
+@dataclass
+class _Worker:
+    """A process and its current job.
+
+    messages: to and from `worker.work`. output: what the process prints. outcome: set while it waits for
+    another task. dismissed: it gets no other task.
+    """
+
     task: Task
     slot: Slot
     process: BaseProcess
     messages: Connection
     output: Connection
-    show: Display
-    rest: bytes = b""  # of a line
-    how: Ended | None = None
-    leaving: bool = False
+    display: Display
+    partial_line: bytes = b""
+    outcome: Outcome | None = None
+    dismissed: bool = False
     closed: set[Connection] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
 
+    def waitables(self) -> Iterator[int | Connection]:
+        """Yield what becomes ready when the process says something or ends."""
+        yield self.process.sentinel
+        yield from {self.messages, self.output} - self.closed
 
-def run(jobs: Sequence[Task], slots: Slots, data: Shared, follower: Follower) -> None:
-    """Run the jobs, begun in this order, each as soon as there is a place for it.
+    def may_reuse_for(self, task: Task) -> bool:
+        """Return whether the process may run a task: after our own code only, and on the same cores."""
+        assert self.outcome is not None
+        quick = self.outcome.seconds < SHORT and self.outcome.status in FINISHED
+        own_code = not {task.config.optimizer.name, self.task.config.optimizer.name} & set(EXTERNAL)
+        on_cpu = task.config.device == self.task.config.device == "cpu"
+        return quick and own_code and on_cpu and task.config.threads == self.task.config.threads
 
-    Raises Interrupted once all are stopped, when a signal came. However this ends, no process is left.
+
+def run(tasks: Sequence[Task], slots: Slots, data: SharedData, callback: JobCallback) -> None:
+    """Run tasks in worker processes. No worker is left when this returns or raises.
+
+    Args:
+        tasks: in the order in which they start.
+        slots: how many run in parallel, and on which GPUs.
+        data: image data sets that all workers map.
+        callback: is told of starts, output and ends.
+
+    Raises:
+        Interrupted: a stop signal came; all workers have stopped.
     """
-    pool = _Pool(slots, data, follower)
-    with SignalLog() as asked:
+    pool = _Pool(slots, data, callback)
+    with SignalLog() as signals:
         try:
-            pool.run(list(enumerate(jobs)), asked)
+            pool.run(list(tasks), signals)
         finally:
-            pool.end()
-        if asked.numbers:
-            raise Interrupted(asked.numbers[0])
+            pool.stop()
+        if signals.numbers:
+            raise Interrupted(signals.numbers[0])
 
 
-def _work(task: Task, data: Shared, messages: Connection, output: Connection) -> None:
-    """What a process does. It has torch; this one, which only asks for it, need not."""
+def _work(task: Task, data: SharedData, messages: Connection, output: Connection) -> None:
+    """Run in the worker. The import is in here as this process need not have torch, which the worker has."""
     from sgdlab.execution.processes import worker
 
     worker.work(task, data, messages, output)
 
 
 class _Pool:
-    def __init__(self, slots: Slots, data: Shared, follower: Follower) -> None:
-        self._slots, self._data, self._follower = slots, data, follower
+    def __init__(self, slots: Slots, data: SharedData, callback: JobCallback) -> None:
+        self._slots, self._data, self._callback = slots, data, callback
         self._context = fork_server.context()
-        self._running: dict[int, _Running] = {}
-        self._sent = 0  # signals
+        self._workers: dict[int, _Worker] = {}  # by the sentinel of the process
+        self._signals_sent = 0
 
-    def run(self, waiting: list[tuple[int, Task]], asked: SignalLog) -> None:
-        """Until all jobs are over or, after a signal, those that had begun."""
-        while self._running or (waiting and not asked.numbers):
-            self._reuse_worker([] if asked.numbers else waiting)
-            self._fill(waiting, asked)
-            self._pass_on(asked.numbers)
+    def run(self, waiting: list[Task], signals: SignalLog) -> None:
+        """Run until all jobs have ended or, after a stop signal, those that had started."""
+        while self._workers or (waiting and not signals.numbers):
+            self._reuse_workers([] if signals.numbers else waiting)
+            self._start_workers(waiting, signals)
+            self._forward_signals(signals.numbers)
             self._listen()
-            self._follower.tick()
+            self._callback.on_tick()
 
-    def end(self) -> None:
-        """See to it that no process is left: asked first, then killed."""
-        for job in self._running.values():
-            if job.how is not None:  # it waits for another job, and for no signal
-                job.messages.close()
-            _kill(job.process, signal.SIGTERM)
+    def stop(self) -> None:
+        """Leave no worker: SIGTERM first, then SIGKILL."""
+        for worker in self._workers.values():
+            if worker.outcome is not None:
+                worker.messages.close()  # it waits for a task with its signals blocked; this ends the wait
+            _kill(worker.process, signal.SIGTERM)
         until = time.monotonic() + GRACE
-        for job in self._running.values():
-            job.process.join(max(0.0, until - time.monotonic()))
-            _kill(job.process, signal.SIGKILL)
-        self._running.clear()
+        for worker in self._workers.values():
+            worker.process.join(max(0.0, until - time.monotonic()))
+            _kill(worker.process, signal.SIGKILL)
+        self._workers.clear()
 
-    def _pass_on(self, numbers: Sequence[int]) -> None:
-        while self._sent < len(numbers):
-            number = numbers[self._sent] if self._sent + 1 < KILLS else signal.SIGKILL
-            for job in self._running.values():
-                _kill(job.process, number)
-            self._sent += 1
+    def _forward_signals(self, numbers: Sequence[int]) -> None:
+        """Send on the signals that came since the last call: workers have left the terminal's session."""
+        for number in numbers[self._signals_sent :]:
+            self._signals_sent += 1
+            for worker in self._workers.values():
+                _kill(worker.process, signal.SIGKILL if self._signals_sent >= SIGNALS_TO_KILL else number)
 
-    def _reuse_worker(self, waiting: list[tuple[int, Task]]) -> None:
-        """Give processes whose jobs have ended one of those that wait, if it may be; else let them go."""
-        for job in self._running.values():
-            if job.how is None or job.leaving:
+    def _reuse_workers(self, waiting: list[Task]) -> None:
+        """Give each worker whose job has ended the next task, where it may take it; dismiss it otherwise."""
+        for worker in self._workers.values():
+            if worker.outcome is None or worker.dismissed:
                 continue
-            follows = bool(waiting) and _may_follow(waiting[0][1], job)
-            job.leaving = not follows
+            task = waiting[0] if waiting and worker.may_reuse_for(waiting[0]) else None
+            worker.dismissed = task is None
             try:
-                job.messages.send(waiting[0][1] if follows else None)
-            except OSError:  # it is gone already
-                job.leaving = True
+                worker.messages.send(task)
+            except OSError:  # it has died since
+                worker.dismissed = True
                 continue
-            if follows:
-                job.number, job.task = waiting.pop(0)
-                job.how, job.show = None, self._follower.started(job.number)
-                job.began = time.monotonic()
+            if task is not None:
+                del waiting[0]
+                worker.task, worker.outcome, worker.began = task, None, time.monotonic()
+                worker.display = self._callback.on_job_start(task.number)
 
-    def _fill(self, waiting: list[tuple[int, Task]], asked: SignalLog) -> None:
-        """Begin those of the waiting jobs for which there is a place, and take them out; none after a signal,
-        which may come while one begins, for seconds where the server has not imported all yet."""
+    def _start_workers(self, waiting: list[Task], signals: SignalLog) -> None:
+        """Start a worker for each waiting task that has a slot, and remove the task from the list.
+
+        Signals are checked before each: the first start takes seconds while the server still imports torch.
+        """
         place = 0
-        while place < len(waiting) and not self._slots.full() and not asked.numbers:
-            number, task = waiting[place]
-            slot = self._slots.take(task.config.device, task.config.threads)
-            if slot is None:  # waits for a GPU
+        while place < len(waiting) and not self._slots.full() and not signals.numbers:
+            task = waiting[place]
+            slot = self._slots.acquire(task.config.device, task.config.threads)
+            if slot is None:  # no GPU is free, but a later task may need none
                 place += 1
                 continue
             try:
-                self._begin(number, task, slot)
+                self._start_worker(task, slot)
             except (OSError, EOFError) as err:  # out of memory, processes or open files
-                self._slots.give(slot)
-                if self._running:  # when one of these has ended, there may be room
+                self._slots.release(slot)
+                if self._workers:  # there may be room when one of these has ended
                     return
-                self._follower.started(number)
-                failed = Ended(status="failed", reason=f"no process could be started: {err!r}")
-                self._follower.ended(number, failed, None)
+                self._callback.on_job_start(task.number)
+                failed = Outcome(status="failed", reason=f"no process could be started: {err!r}")
+                self._callback.on_job_end(task.number, failed, None)
             del waiting[place]
 
-    def _begin(self, number: int, task: Task, slot: Slot) -> None:
+    def _start_worker(self, task: Task, slot: Slot) -> None:
         task = replace(task, environment={**os.environ, **slot.environment})
-        with ExitStack() as ours, ExitStack() as theirs:
-            messages, message_end = self._context.Pipe()
-            ours.enter_context(messages)
-            theirs.enter_context(message_end)
-            output, output_end = self._context.Pipe(duplex=False)
-            ours.enter_context(output)
-            theirs.enter_context(output_end)
-            arguments = (task, self._data, message_end, output_end)
+        messages, child_messages = self._context.Pipe()
+        output, child_output = self._context.Pipe(duplex=False)
+        # This process keeps no copy of the child's ends, or it would never read the end of either pipe.
+        with child_messages, child_output:
+            arguments = (task, self._data, child_messages, child_output)
             process = self._context.Process(target=_work, args=arguments, daemon=True)
             fork_server.start(process)
-            ours.pop_all()
-        show = self._follower.started(number)
-        self._running[process.sentinel] = _Running(
-            number=number,
-            task=task,
-            slot=slot,
-            process=process,
-            messages=messages,
-            output=output,
-            show=show,
-        )
+        display = self._callback.on_job_start(task.number)
+        self._workers[process.sentinel] = _Worker(task, slot, process, messages, output, display)
 
     def _listen(self) -> None:
-        """Wait for what the processes say and for their ends, but not for long."""
-        ready = set(connection.wait([end for job in self._running.values() for end in _ends(job)], TICK))
-        for job in list(self._running.values()):
-            over = job.process.sentinel in ready
-            if over or job.output in ready:
-                self._read_output(job)
-            if over or job.messages in ready:
-                self._read_messages(job)
-            if over:
-                self._reap(job)
+        """Read what workers send and reap those that have ended; wait at most a `TICK`."""
+        workers = list(self._workers.values())
+        ready = set(connection.wait([each for worker in workers for each in worker.waitables()], TICK))
+        for worker in workers:
+            ended = worker.process.sentinel in ready
+            # All that a worker sent before it ended is read before it is reaped.
+            if ended or worker.output in ready:
+                self._read_output(worker)
+            if ended or worker.messages in ready:
+                self._read_messages(worker)
+            if ended:
+                self._reap(worker)
 
-    def _read_messages(self, job: _Running) -> None:
+    def _read_messages(self, worker: _Worker) -> None:
         try:
-            while job.messages not in job.closed and job.messages.poll():
-                name, arguments = job.messages.recv()
+            while worker.messages not in worker.closed and worker.messages.poll():
+                name, arguments = worker.messages.recv()
                 if name == "ended":
-                    (job.how,) = arguments
-                    self._end_job(job, None)
+                    self._end_job(worker, *arguments)
                 else:
-                    getattr(job.show, name)(*arguments)
-        except (EOFError, OSError):  # it has ended, perhaps in the middle of a message
-            job.closed.add(job.messages)
+                    getattr(worker.display, name)(*arguments)
+        except (EOFError, OSError):  # it has died, perhaps in the middle of a message
+            worker.closed.add(worker.messages)
 
-    def _read_output(self, job: _Running) -> None:
-        while job.output not in job.closed and job.output.poll():
-            text = os.read(job.output.fileno(), 65536)
+    def _read_output(self, worker: _Worker) -> None:
+        while worker.output not in worker.closed and worker.output.poll():
+            text = os.read(worker.output.fileno(), 65536)
             if not text:
-                job.closed.add(job.output)
-            *lines, job.rest = (job.rest + text).split(b"\n")
+                worker.closed.add(worker.output)
+            *lines, worker.partial_line = (worker.partial_line + text).split(b"\n")
             for line in lines:
-                self._follower.printed(job.number, line.decode(errors="replace").rstrip()[:LINE])
+                self._callback.on_job_output(worker.task.number, _text(line))
 
-    def _reap(self, job: _Running) -> None:
-        """The process has ended, in whatever way."""
-        del self._running[job.process.sentinel]
-        job.process.join()
-        self._slots.give(job.slot)
-        if job.rest:
-            self._follower.printed(job.number, job.rest.decode(errors="replace")[:LINE])
-        if job.how is None:
-            job.how = replace(self._unsaid(job), seconds=time.monotonic() - job.began)
-            self._end_job(job, job.process.pid)
-        for end in (job.messages, job.output):
-            end.close()
-        job.process.close()
+    def _reap(self, worker: _Worker) -> None:
+        """Free what belongs to a process that has ended, and end its job if the process did not."""
+        del self._workers[worker.process.sentinel]
+        worker.process.join()
+        self._slots.release(worker.slot)
+        if worker.partial_line:
+            self._callback.on_job_output(worker.task.number, _text(worker.partial_line))
+        if worker.outcome is None:
+            outcome = replace(self._outcome_of_death(worker), seconds=time.monotonic() - worker.began)
+            self._end_job(worker, outcome, worker.process.pid)
+        worker.messages.close()
+        worker.output.close()
+        worker.process.close()
 
-    def _end_job(self, job: _Running, pid: int | None) -> None:
-        assert job.how is not None
-        job.show.close()
-        self._follower.ended(job.number, job.how, pid)
+    def _end_job(self, worker: _Worker, outcome: Outcome, killed_pid: int | None = None) -> None:
+        worker.outcome = outcome
+        worker.display.close()
+        self._callback.on_job_end(worker.task.number, outcome, killed_pid)
 
-    def _unsaid(self, job: _Running) -> Ended:
-        """How a process ended that could not say so itself."""
-        code = job.process.exitcode
-        if code == LOST:
-            _kill(job.process, signal.SIGKILL)
-            return Ended(status="failed", reason="the server of its process was killed")
-        if self._sent:
-            return Ended(status="interrupted", reason="killed after Ctrl-C")
-        return Ended(status="failed", reason=_of_code(code))
-
-
-def _ends(job: _Running) -> Iterator[int | Connection]:
-    """What there is to wait for."""
-    yield job.process.sentinel
-    yield from {job.messages, job.output} - job.closed
-
-
-def _may_follow(task: Task, before: _Running) -> bool:
-    """Whether a job may have the process of one that has ended: both by code of ours, on the same cores."""
-    assert before.how is not None
-    quick = before.how.seconds < SHORT and before.how.status in FINISHED
-    ours = not {task.config.optimizer.name, before.task.config.optimizer.name} & set(EXTERNAL)
-    alike = task.config.device == before.task.config.device == "cpu"
-    return quick and ours and alike and task.config.threads == before.task.config.threads
+    def _outcome_of_death(self, worker: _Worker) -> Outcome:
+        """Return the outcome of a job whose process died without one."""
+        code = worker.process.exitcode
+        if code == SERVER_DIED:
+            _kill(
+                worker.process, signal.SIGKILL
+            )  # it may be alive, but this process cannot learn when it ends
+            return Outcome(status="failed", reason="the fork server of its process was killed")
+        if self._signals_sent:
+            return Outcome(status="interrupted", reason="killed after Ctrl-C")
+        if code is None or code >= 0:
+            return Outcome(status="failed", reason=f"its process ended with exit code {code}")
+        name = signal.Signals(-code).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return Outcome(status="failed", reason=f"killed by {name}{hint}")
 
 
-def _of_code(code: int | None) -> str:
-    """The reason of a failure, from the exit code of a process that gave none."""
-    if code is None or code >= 0:
-        return f"its process ended with exit code {code}"
-    name = signal.Signals(-code).name
-    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip()[:LINE]
 
 
 def _kill(process: BaseProcess, number: int) -> None:
-    if process.exitcode in (None, LOST) and process.pid is not None:
+    """Send a signal to a process that may be alive."""
+    if process.exitcode in (None, SERVER_DIED) and process.pid is not None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)

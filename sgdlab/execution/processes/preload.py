@@ -1,6 +1,7 @@
-"""What the fork server imports before it forks the processes of a sweep, so that none of them has to.
+"""Imported by the fork server once, so that no worker has to import it.
 
-Importing must start no thread and no CUDA: neither survives a fork.
+Do not start threads or initialise CUDA at import, here or in any module below: the workers, which are forked,
+would inherit a broken copy.
 """
 
 import gc
@@ -18,9 +19,9 @@ with without_gc():
 
 __all__ = ["datasets", "losses", "minimum", "models", "pool", "torch", "worker"]
 
-provenance.facts("cpu")  # which asks git
+provenance.facts("cpu")  # runs git, and caches its answer
 torch.set_num_threads(1)
-matmul.probe()  # once, so that the runs of a sweep agree however busy the machine is by then
-# Out of the reach of collections, which would write to every page that the processes share.
+matmul.probe()  # once, so that all runs of a sweep choose the same backend, however busy the machine becomes
+# A collection would write to every page that the workers share with the server, and so copy it.
 gc.collect()
 gc.freeze()

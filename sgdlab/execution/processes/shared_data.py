@@ -1,106 +1,119 @@
-"""Image data sets that the processes of a sweep have in common: read and verified once, mapped by each.
+"""Image data sets that the workers of a sweep share: read and verified once, then mapped by each worker.
 
-They lie in a temporary file that no folder names, so that nothing of it is left whatever dies.
+They are in a temporary file without a name, so that nothing of it remains, whichever process dies.
 """
 
+import mmap
+import pickle
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import reduction
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from sgdlab.base.errors import UserError
 from sgdlab.config.schema import Config
 from sgdlab.problem.data import image_data
-from sgdlab.problem.data.image_data import Images
 from sgdlab.problem.settings import ImageData
 
-ARRAYS = ("train_x", "train_y", "test_x", "test_y")
-ALIGNED = 4096  # bytes: arrays begin at a page
+ALIGNMENT = 4096  # bytes: arrays begin at a page
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A data set without its numbers, and where these lie in the file: offset, type and shape by array."""
+    """A data set of the file. pickled: without its arrays. spans: where these begin and end in the file."""
 
     folder: Path
-    images: Images
-    places: dict[str, tuple[int, str, tuple[int, ...]]]
+    pickled: bytes
+    spans: list[tuple[int, int]]
 
 
-class Shared:
-    """Data sets in an open file. As an argument of a new process it arrives there as the data sets, which
-    `image_data.load_images` then gives without reading them again; each process sees one and the same copy."""
+class SharedData:
+    """Data sets in an open file.
+
+    Pickled as an argument of a new process, it puts the data sets in place there: `image_data.load_images`
+    then returns them without reading, and all processes see the same pages of memory.
+    """
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
         self._layouts: list[Layout] = []
 
     def add(self, name: str, data_dir: Path | None, say: Callable[[str], None]) -> None:
-        """Load a data set and keep it. Raises UserError when it cannot be had.
+        """Load a data set and append it to the file.
 
-        Where there is no room for temporary files each process loads it for itself.
+        Without room for temporary files, each process loads the data set itself.
+
+        Args:
+            name: of the data set.
+            data_dir: where it is kept; None: the default folder.
+            say: is told of a download.
+
+        Raises:
+            UserError: the data set cannot be had.
         """
+        buffers: list[pickle.PickleBuffer] = []
         images = image_data.load_images(name, data_dir, say)
-        try:
-            places = {array: self._append(getattr(images, array)) for array in ARRAYS}
-        except OSError:
-            return
-        nothing = {array: getattr(images, array)[:0].copy() for array in ARRAYS}
-        folder = image_data.data_folder(data_dir)
-        self._layouts.append(Layout(folder=folder, images=replace(images, **nothing), places=places))
+        pickled = pickle.dumps(images, protocol=5, buffer_callback=buffers.append)
+        with suppress(OSError):
+            spans = [self._append(buffer.raw()) for buffer in buffers]
+            folder = image_data.data_folder(data_dir)
+            self._layouts.append(Layout(folder=folder, pickled=pickled, spans=spans))
 
-    def _append(self, array: np.ndarray[Any, Any]) -> tuple[int, str, tuple[int, ...]]:
+    def _append(self, content: memoryview) -> tuple[int, int]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="sgdlab-")  # noqa: SIM115 - closed by close()
-        self._file.seek(0, 2)
-        self._file.write(bytes(-self._file.tell() % ALIGNED))
-        offset = self._file.tell()
-        self._file.write(np.ascontiguousarray(array).data.cast("B"))
+        start = self._file.seek(0, 2)
+        start += self._file.write(bytes(-start % ALIGNMENT))
+        end = start + self._file.write(content)
         self._file.flush()
-        return offset, array.dtype.str, array.shape
+        return start, end
 
     def close(self) -> None:
-        """Processes that have the data keep it."""
+        """Close the file here. Processes that have mapped it keep the data."""
         if self._file is not None:
             self._file.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._file is None:
-            return Shared, ()
-        return _mapped, (reduction.DupFd(self._file.fileno()), self._layouts)
+            return SharedData, ()
+        return _map, (reduction.DupFd(self._file.fileno()), self._layouts)
 
 
-def _mapped(handle: Any, layouts: Iterable[Layout]) -> None:
+def _map(handle: Any, layouts: Iterable[Layout]) -> None:
     with open(handle.detach(), "rb") as file:
-        for layout in layouts:
-            arrays: dict[str, Any] = {
-                # Private pages, of which none is ever written to: torch wants arrays that it could write to.
-                name: np.memmap(file, dtype=dtype, mode="c", offset=offset, shape=shape)
-                for name, (offset, dtype, shape) in layout.places.items()
-            }
-            image_data.provide(layout.folder, replace(layout.images, **arrays))
+        # Copy on write, as torch wants writable arrays. Nobody writes to them, so no page is copied.
+        memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    for layout in layouts:
+        arrays = [memory[start:end] for start, end in layout.spans]
+        image_data.provide(layout.folder, pickle.loads(layout.pickled, buffers=arrays))
 
 
-def share(configs: Iterable[Config], say: Callable[[str], None]) -> tuple[Shared, dict[str, str]]:
-    """The image data sets of runs; and for those that cannot be had, by `key`, why not."""
-    shared, missing, seen = Shared(), dict[str, str](), set[str]()
+def share(configs: Iterable[Config], say: Callable[[str], None]) -> tuple[SharedData, dict[str, str]]:
+    """Load the image data sets of a sweep's runs.
+
+    Args:
+        configs: of the runs.
+        say: is told of a download.
+
+    Returns:
+        The data sets, and by `key` the reasons why others cannot be had.
+    """
+    shared, missing, seen = SharedData(), dict[str, str](), {""}
     for config in configs:
-        name = key(config)
-        if not name or name in seen:
+        if key(config) in seen:
             continue
-        seen.add(name)
+        seen.add(key(config))
         data_dir = Path(config.data_dir).expanduser() if config.data_dir else None
         try:
             shared.add(config.dataset.name, data_dir, say)
         except UserError as err:
-            missing[name] = str(err)
+            missing[key(config)] = str(err)
     return shared, missing
 
 
 def key(config: Config) -> str:
-    """What tells a run's image data set from others; empty for other data."""
+    """Return a text that identifies the image data set of a run; empty for other data."""
     return f"{config.dataset.name} {config.data_dir}" if isinstance(config.dataset, ImageData) else ""

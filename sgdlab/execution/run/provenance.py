@@ -1,9 +1,10 @@
-"""Facts about where a run took place, for its record."""
+"""Where and with which versions a run was made, for its record."""
 
 import functools
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import sgdlab
 
 
 def facts(device: str) -> dict[str, Any]:
-    """Process, host, device and versions."""
+    """Return the process, host, device and versions of a run on a resolved device, as run.json has them."""
     import numpy as np
     import orjson
     import torch
@@ -38,28 +39,24 @@ def _device_name(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 @functools.cache
 def _git() -> str | None:
-    """The commit of the clone that sgdlab runs from, `+` when it has changes; None when installed."""
+    """Return the commit of the clone that sgdlab runs from, `+` when it has changes; None when installed."""
     clone = Path(__file__).resolve().parents[3]
     if not (clone / ".git").exists():
         return None
+    describe = ("describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+")
     try:
-        return _ask_git(clone, "rev-parse", "HEAD") + "+" * bool(
-            _ask_git(clone, "status", "--porcelain", "-uno")
+        done = subprocess.run(
+            ["git", "-C", str(clone), *describe], check=True, capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _ask_git(clone: Path, *words: str) -> str:
-    command = ["git", "-C", str(clone), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+    return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""Between the engine and the disk: rows into CSV files, checkpoints in time, Ctrl-C at a clean point."""
+"""Between the engine and the disk: writes rows to CSV files, saves checkpoints, stops at a clean point."""
 
 import time
 from collections.abc import Mapping
@@ -11,48 +11,48 @@ from sgdlab.engine.loop import Row, TrajectoryPoint
 from sgdlab.execution.display.run_display import Display
 from sgdlab.records import RunWriter
 
-FLUSH_SECONDS = 1.0  # rows stay in memory at most about so long
+FLUSH_SECONDS = 1.0  # rows stay in memory for about this long
 
-EVALUATED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-VISITED = ("objective", "gap", "distance")
+# The final numbers in run.json that come from the last evaluation and from the last trajectory point.
+EVALUATION_METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+TRAJECTORY_METRICS = ("objective", "gap", "distance")
 
 
 class Recorder:
-    """The engine's `Watch` for a run that is kept: writes rows, checkpoints, times and shows progress.
+    """The engine's `Callback` for a recorded run: writes rows and checkpoints and shows progress.
 
-    every: seconds between checkpoints. state: the checkpoint that the run goes on from, or {}.
-    arithmetic: how the run is computed, which its checkpoints say.
+    checkpoint_every: seconds between checkpoints. state: the checkpoint that the run resumes from, or {}.
+    implementation: how the run is computed (`setup.IMPLEMENTATIONS`); stored in its checkpoints.
     """
 
     def __init__(
         self,
         writer: RunWriter,
-        show: Display,
+        display: Display,
         signals: SignalLog,
-        *,
-        every: float,
+        checkpoint_every: float,
         state: Mapping[str, Any],
         implementation: Mapping[str, str] | None = None,
     ) -> None:
         self.metrics: dict[str, float | int | None] = dict(state.get("metrics", {}))
         self._writer = writer
-        self._show = show
+        self._display = display
         self._signals = signals
-        self._every = every
-        self._kept = {} if implementation is None else {"implementation": dict(implementation)}
-        self._spent = float(state.get("seconds", 0.0))
+        self._checkpoint_every = checkpoint_every
+        self._constant = {} if implementation is None else {"implementation": dict(implementation)}
+        self._seconds_before = float(state.get("seconds", 0.0))
         self._began = self._flushed = self._saved = time.perf_counter()
         self._rows: dict[str, list[tuple[float | int | None, ...]]] = {}
 
     def seconds(self) -> float:
-        """Seconds of training so far, in this process and before."""
-        return self._spent + time.perf_counter() - self._began
+        """Return the seconds of training so far, in this process and in those before it."""
+        return self._seconds_before + time.perf_counter() - self._began
 
     def on_losses(self, rows: list[Row], last: Row) -> None:
         for row in rows:
             self._add("train.csv", row.step, row.epoch, row.samples, row.lr, row.loss)
         self.metrics |= {"step": last.step, "epoch": last.epoch, "samples": last.samples, "loss": last.loss}
-        self._show.update(last.step, last.epoch, last.samples, last.loss)
+        self._display.update(last.step, last.epoch, last.samples, last.loss)
         if time.perf_counter() - self._flushed > FLUSH_SECONDS:
             self._add("time.csv", last.step, self.seconds())
             self.flush()
@@ -61,34 +61,44 @@ class Recorder:
         numbers = (result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy)
         self._add("eval.csv", epoch, step, samples, *numbers)
         self._add("time.csv", step, self.seconds())
-        self.metrics |= dict(zip(EVALUATED, numbers, strict=True))
-        self._show.evaluated(epoch, result)
+        self.metrics |= dict(zip(EVALUATION_METRICS, numbers, strict=True))
+        self._display.evaluated(epoch, result)
         self.flush()
 
     def on_trajectory_point(self, point: TrajectoryPoint) -> None:
         numbers = (point.objective, point.gap, point.distance)
         self._add("trajectory.csv", point.step, *numbers, *point.weights)
-        self.metrics |= dict(zip(VISITED, numbers, strict=True))
+        self.metrics |= dict(zip(TRAJECTORY_METRICS, numbers, strict=True))
 
     def forget_evaluation(self) -> None:
-        """Keep only the last finite loss as final numbers: a diverged run's last evaluation is an old one."""
-        for name in (*EVALUATED, *VISITED):
+        """Drop all final numbers but the last finite loss: a diverged run's evaluation is outdated."""
+        for name in (*EVALUATION_METRICS, *TRAJECTORY_METRICS):
             self.metrics.pop(name, None)
 
     def checkpoint_due(self) -> bool:
-        return self._signals.first is not None or time.perf_counter() - self._saved >= self._every
+        return self._signals.first is not None or time.perf_counter() - self._saved >= self._checkpoint_every
 
     def on_checkpoint(self, state: dict[str, Any], *, last: bool = False) -> None:
-        """Write what is pending, then the checkpoint; then end the run if it was asked to."""
+        """Write the pending rows, then the checkpoint; then stop the run if a signal asked for it.
+
+        Args:
+            state: of the engine, as `Trainer.load` takes it.
+            last: whether the run is complete; then no signal stops it.
+
+        Raises:
+            Interrupted: a signal came. The run can be resumed from this checkpoint.
+        """
+        # Rows first: the checkpoint states how long the files are. A kill in between leaves longer files,
+        # which are truncated when the run resumes; shorter files than it states could not be repaired.
         self.flush()
         extra = {"offsets": self._writer.offsets(), "seconds": self.seconds(), "metrics": self.metrics}
-        checkpoint.save(self._writer.folder / "checkpoint.pt", {**state, **self._kept, **extra})
+        checkpoint.save(self._writer.folder / "checkpoint.pt", {**state, **self._constant, **extra})
         self._saved = time.perf_counter()
         if self._signals.first is not None and not last:
             raise Interrupted(self._signals.first)
 
     def flush(self) -> None:
-        """Bring all rows to the disk."""
+        """Write all pending rows to the disk."""
         for name in list(self._rows):
             self._writer.append(name, self._rows.pop(name))
         self._flushed = time.perf_counter()

@@ -1,5 +1,7 @@
-"""Runs that are done already, found and answered from disk. Importing torch takes seconds: nothing here does,
-unless a GPU must be asked for."""
+"""Finds finished runs on disk, so that they are not trained again.
+
+Importing torch takes seconds: nothing here imports it, unless it must be asked whether there is a GPU.
+"""
 
 from pathlib import Path
 
@@ -13,25 +15,34 @@ FINISHED = ("done", "diverged")
 
 
 def folder_of(config: Config) -> Path:
-    """The folder of a prepared configuration: `<runs_dir>/<name>/<slug>-<hash8>`."""
+    """Return the folder of a prepared configuration: `<runs_dir>/<name>/<slug>-<hash8>`."""
     return Path(config.runs_dir).expanduser() / config.name / f"{slug(config)}-{run_hash(config)}"
 
 
-def finished(folder: Path) -> Run | None:
-    """The record of a run that is done or diverged, and so need not be made; None for any other folder."""
+def find_finished(folder: Path) -> Run | None:
+    """Return the record of a run that is done or diverged; None for any other folder."""
     if not (folder / "run.json").is_file():
         return None
     run = read_run(folder)
     return run if run.status in FINISHED else None
 
 
-def answer(config: Config) -> Run | None:
-    """The record that answers a prepared configuration; None where the run has to be made."""
-    return None if config.force else finished(folder_of(config))
+def lookup(config: Config) -> Run | None:
+    """Return the finished run of a prepared configuration; None where it must be trained (`force`, too)."""
+    return None if config.force else find_finished(folder_of(config))
 
 
 def record_death(folder: Path, pid: int, status: str, reason: str) -> None:
-    """Note in run.json how a run ended whose process could not, as it was killed; without one, nothing."""
+    """Record in run.json how a run ended whose process was killed before it could do so itself.
+
+    Does nothing where there is no record, or where another process has taken the run over.
+
+    Args:
+        folder: the run's folder.
+        pid: the process that was killed.
+        status: the run's status from now on.
+        reason: why the process ended.
+    """
     try:
         info = dict(read_run(folder).info)
     except UserError:

@@ -1,9 +1,9 @@
-"""One run from its configuration to its records: answered from disk, resumed, or trained."""
+"""One run from its configuration to its record: answered from disk, resumed, or trained."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,61 +21,67 @@ from sgdlab.engine import checkpoint, device, diagnostics, matmul, setup
 from sgdlab.engine.loop import Diverged, Trainer
 from sgdlab.engine.settings import MAX_TRAJECTORY_WEIGHTS
 from sgdlab.execution.display.run_display import Display, RunLength
+from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.provenance import facts
 from sgdlab.execution.run.recorder import Recorder
-from sgdlab.execution.run.run_cache import FINISHED, finished, folder_of
-from sgdlab.records import FORMAT, Run, RunWriter, config_yaml, read_run, write_text
+from sgdlab.execution.run.run_cache import FINISHED, folder_of, lookup
+from sgdlab.records import FORMAT, RunWriter, config_yaml, read_run, write_text
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """How a run ended; `cached` when it had ended so before and was answered from disk."""
+def run(config: Config, display: Display, *, experiment: str | None = None) -> Outcome:
+    """Bring the run of a configuration to its end; its record is then in `folder_of(config)`.
 
-    run: Run
-    cached: bool
+    A finished run is answered from disk unless `config.force`; an unfinished one resumes from its checkpoint.
+    Whatever is raised, the folder can be resumed or does not exist.
 
+    Args:
+        config: a prepared configuration (`validate.prepare`).
+        display: is told of the progress.
+        experiment: the experiment that the run belongs to, for its record.
 
-def run(config: Config, show: Display, *, experiment: str | None = None) -> Result:
-    """Bring a prepared configuration's run to its end and return its record.
+    Returns:
+        How the run ended: `done` or `diverged`.
 
-    A finished run is answered from disk unless `config.force`; an unfinished one goes on from its
-    checkpoint. Raises UserError (missing data, full disk, damaged checkpoint, a folder in use) and
-    Interrupted after Ctrl-C; whatever is raised, the folder can be resumed or is not there.
+    Raises:
+        UserError: missing data, a full disk, a damaged checkpoint, or a folder in use.
+        Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
     """
+    began = time.perf_counter()
+    cached = lookup(config)
+    if cached is not None:
+        return Outcome.from_record(cached, cached=True)
     folder = folder_of(config)
-    done = finished(folder)
-    if done is not None and not config.force:
-        return Result(run=done, cached=True)
     settings = device.settings(config.device, threads=config.threads, seed=config.seed)
     with settings, disk_errors(folder), device.memory_errors():
         dtype = device.DTYPES[config.precision]
-        made = problem.build(config, device=torch.device(config.device), dtype=dtype, log=show.say)
+        built = problem.build(config, device=torch.device(config.device), dtype=dtype, log=display.say)
         with _locked(folder):
-            done = finished(folder)
-            if done is not None and not config.force:  # by another process, since the look above
-                return Result(run=done, cached=True)
-            work = _train if config.measure is None else _measure
-            work(config, made, folder, show, experiment)
-    return Result(run=read_run(folder), cached=False)
+            cached = lookup(config)  # another process may have finished the run since the first look
+            if cached is not None:
+                return Outcome.from_record(cached, cached=True)
+            train_or_measure = _train if config.measure is None else _measure
+            train_or_measure(config, built, folder, display, experiment)
+    return Outcome.from_record(read_run(folder), seconds=time.perf_counter() - began)
 
 
 def _train(
-    config: Config, made: problem.Problem, folder: Path, show: Display, experiment: str | None
+    config: Config, built: problem.Problem, folder: Path, display: Display, experiment: str | None
 ) -> None:
-    batches = setup.batches(config, made.spec.train_size)
+    batches = setup.batches(config, built.spec.train_size)
     plan = setup.plan(config, batches.per_epoch)
-    weights = made.spec.weights
-    visited = weights if config.trajectory_every else None
-    writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=visited)
+    weights = built.spec.weights
+    trajectory = weights if config.trajectory_every else None
+    writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=trajectory)
     _clear(config, writer)
-    state = _saved(config, folder)
+    state = _load_checkpoint(config, folder)
+    # A resumed run is computed as it began, or its last bits would differ from an uninterrupted run's.
     implementation = (
         state["implementation"] if state else setup.choose_implementation(config, batches.batch_size)
     )
     with matmul.using(implementation["matmul"]):
-        trainer = setup.trainer(config, made, batches, implementation["update"])
-        _begin(config, writer, trainer, state)
-        info = about(config, made, experiment, facts(config.device))
+        trainer = setup.trainer(config, built, batches, implementation["update"])
+        _create_or_resume(config, writer, trainer, state)
+        info = run_info(config, built, experiment, facts(config.device))
         if implementation["update"] == "fast":
             info["optimizer"] = {"impl": "fast"}
         writer.update(**info, implementation=implementation, metrics=state.get("metrics", {}))
@@ -83,49 +89,40 @@ def _train(
         resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
         title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({counted(weights, 'weight')})"
         with SignalLog(second_interrupts=True) as signals:
-            recorder = Recorder(
-                writer,
-                show,
-                signals,
-                every=config.checkpoint_every,
-                state=state,
-                implementation=implementation,
-            )
-            show.start(f"{title}, {config.device}{resumed}", length)
-            _follow(lambda: _to_the_end(trainer, recorder), recorder, writer, show)
-            if signals.first is not None:  # too late for this run, but a sweep must not go on
+            recorder = Recorder(writer, display, signals, config.checkpoint_every, state, implementation)
+            display.start(f"{title}, {config.device}{resumed}", length)
+            _record_end(lambda: _train_to_end(trainer, recorder), recorder, writer, display)
+            if signals.first is not None:  # too late to stop this run, but the sweep must stop
                 raise Interrupted(signals.first)
 
 
-def _to_the_end(trainer: Trainer, recorder: Recorder) -> None:
+def _train_to_end(trainer: Trainer, recorder: Recorder) -> None:
     trainer.run(recorder)
     recorder.on_checkpoint(trainer.state(), last=True)
 
 
 def _measure(
-    config: Config, made: problem.Problem, folder: Path, show: Display, experiment: str | None
+    config: Config, built: problem.Problem, folder: Path, display: Display, experiment: str | None
 ) -> None:
-    """Measure in place of training: it takes seconds, so after an interruption it is begun anew."""
+    """Measure instead of training. It takes seconds, so an interrupted measurement starts again."""
     writer = RunWriter(folder, digits=device.DIGITS[config.precision])
     _clear(config, writer)
-    _keep_config(config, folder)
-    writer.update(**about(config, made, experiment, facts(config.device)), metrics={})
-    recorder = Recorder(
-        writer, show, SignalLog(second_interrupts=True), every=config.checkpoint_every, state={}
-    )
+    write_text(folder / "config.yaml", config_yaml.text(as_mapping(config)))
+    writer.update(**run_info(config, built, experiment, facts(config.device)), metrics={})
+    recorder = Recorder(writer, display, SignalLog(), config.checkpoint_every, {})
 
-    def work() -> None:
+    def measure() -> None:
         if config.measure == "autodiff":
-            writer.write_measurements(diagnostics.autodiff(made))
+            writer.write_measurements(diagnostics.autodiff(built))
         else:
-            batches = setup.batches(config, made.spec.train_size)
-            writer.write_measurements(diagnostics.gradient_noise(made, batches, config.measure_draws))
+            batches = setup.batches(config, built.spec.train_size)
+            writer.write_measurements(diagnostics.gradient_noise(built, batches, config.measure_draws))
 
-    _follow(work, recorder, writer, show)
+    _record_end(measure, recorder, writer, display)
 
 
-def _follow(work: Callable[[], None], recorder: Recorder, writer: RunWriter, show: Display) -> None:
-    """Train or measure, and record the way it ended in run.json."""
+def _record_end(work: Callable[[], None], recorder: Recorder, writer: RunWriter, display: Display) -> None:
+    """Train or measure, and record in run.json how that ended."""
     status, reason = "failed", ""
     try:
         work()
@@ -133,39 +130,31 @@ def _follow(work: Callable[[], None], recorder: Recorder, writer: RunWriter, sho
     except Diverged as end:
         recorder.flush()
         recorder.forget_evaluation()
+        # The checkpoint goes first: a kill in between leaves a run that starts again, never a diverged one
+        # with a checkpoint.
         (writer.folder / "checkpoint.pt").unlink(missing_ok=True)
         status, reason = "diverged", end.reason
     except (KeyboardInterrupt, Interrupted) as end:
         status, reason = "interrupted", str(end) or "Ctrl-C"
         raise
-    except SystemExit:  # what rich makes of a broken pipe, as in `sgdlab train | head`
+    except SystemExit:  # rich raises it at a broken pipe, as in `sgdlab train | head`
         status, reason = "interrupted", "nobody reads its output any more"
         raise
     except BaseException as err:
         reason = f"{type(err).__name__}: {err}".splitlines()[0]
         raise
     finally:
-        show.close()
-        _close(writer, status, reason, recorder)
+        display.close()
+        fields = {"status": status, "reason": reason, "finished": utc_now(), "metrics": recorder.metrics}
+        try:
+            writer.update(**fields, seconds=round(recorder.seconds(), 3))
+        except OSError:
+            if status in FINISHED:  # otherwise the error that is already on its way says more
+                raise
 
 
-def _close(writer: RunWriter, status: str, reason: str, recorder: Recorder) -> None:
-    fields = {
-        "status": status,
-        "reason": reason,
-        "finished": utc_now(),
-        "seconds": round(recorder.seconds(), 3),
-        "metrics": recorder.metrics,
-    }
-    try:
-        writer.update(**fields)
-    except OSError:
-        if status in FINISHED:  # otherwise the error that brought us here says more
-            raise
-
-
-def _saved(config: Config, folder: Path) -> dict[str, Any]:
-    """The checkpoint that the run goes on from, with the `arithmetic` that it was made by; {} without one."""
+def _load_checkpoint(config: Config, folder: Path) -> dict[str, Any]:
+    """Return the checkpoint from which the run resumes, with its `implementation`; {} without one."""
     path = folder / "checkpoint.pt"
     if not path.exists():
         return {}
@@ -174,46 +163,52 @@ def _saved(config: Config, folder: Path) -> dict[str, Any]:
     if not isinstance(implementation, dict) or any(
         implementation.get(key) not in names for key, names in setup.IMPLEMENTATIONS.items()
     ):
-        raise checkpoint.damaged(path, f"it says {implementation} of how the run was made")
+        raise checkpoint.damaged(path, f"implementation={implementation} is not known")
     return state
 
 
-def _begin(config: Config, writer: RunWriter, trainer: Trainer, state: dict[str, Any]) -> None:
-    """Take the run to its checkpoint; without one, start afresh."""
+def _create_or_resume(config: Config, writer: RunWriter, trainer: Trainer, state: dict[str, Any]) -> None:
+    """Create the run's files or, with a checkpoint, take the engine and the files back to it."""
     if not state:
         writer.create()
-        _keep_config(config, writer.folder)
+        write_text(writer.folder / "config.yaml", config_yaml.text(as_mapping(config)))
         return
     path = writer.folder / "checkpoint.pt"
     try:
         trainer.load(state)
-        ahead = [name for name, size in writer.offsets().items() if size < state["offsets"][name]]
+        too_short = [name for name, size in writer.offsets().items() if size < state["offsets"][name]]
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as err:
         raise checkpoint.damaged(path, f"{type(err).__name__}: {err}") from None
-    if ahead:
-        raise checkpoint.damaged(path, f"it is ahead of {ahead[0]} beside it")
+    if too_short:
+        raise checkpoint.damaged(path, f"it is ahead of {too_short[0]} beside it")
+    # Rows after the checkpoint are cut off here and written again by the resumed run, with the same bytes.
     writer.truncate(state["offsets"])
 
 
 def _clear(config: Config, writer: RunWriter) -> None:
-    """Remove what a process left that was killed in the middle of writing; with force, what was recorded."""
-    for left in writer.folder.glob(".*.tmp"):
-        left.unlink()
+    """Remove what a killed process left half-written and, with `force`, the earlier record."""
+    for path in writer.folder.glob(".*.tmp"):
+        path.unlink()
     if config.force:
-        # The record goes first: a kill from here on must not leave one that says that all is done.
+        # run.json goes first: a kill from here on must not leave a record that says `done`.
         for name in ("run.json", "checkpoint.pt", "measure.csv"):
             (writer.folder / name).unlink(missing_ok=True)
 
 
-def _keep_config(config: Config, folder: Path) -> None:
-    write_text(folder / "config.yaml", config_yaml.text(as_mapping(config)))
-
-
-def about(
-    config: Config, made: problem.Problem, experiment: str | None, machine: Mapping[str, Any]
+def run_info(
+    config: Config, built: problem.Problem, experiment: str | None, machine: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What run.json says of a run at its start. machine: `sgdlab.execution.run.provenance.facts` of its device."""
-    per_epoch = setup.batches(config, made.spec.train_size).per_epoch
+    """Return the fields of run.json at the start of a run.
+
+    Args:
+        config: a prepared configuration.
+        built: its problem.
+        experiment: the experiment that the run belongs to.
+        machine: `provenance.facts` of the run's device.
+
+    Returns:
+        The fields, with status `running`; JSON can hold them.
+    """
     return {
         "format": FORMAT,
         "name": config.name,
@@ -229,17 +224,33 @@ def about(
         "engine": "serial",
         **machine,
         "threads": config.threads,
-        "optimizer": {"impl": optim.resolve_impl(config.optimizer)},
-        "data": {"name": config.dataset.name, "sha256": made.data.sha256, "source": made.data.source},
-        "parameters": made.spec.weights,
-        "train_size": made.spec.train_size,
-        "batches_per_epoch": per_epoch,
-        **_objective(made),
+        "optimizer": {"impl": optim.implementation(config.optimizer)},
+        "data": {"name": config.dataset.name, "sha256": built.data.sha256, "source": built.data.source},
+        "parameters": built.spec.weights,
+        "train_size": built.spec.train_size,
+        "batches_per_epoch": setup.batches(config, built.spec.train_size).per_epoch,
+        **_objective(built),
     }
 
 
-def begun(config: Config, folder: Path) -> bool:
-    """Whether the run in its folder would go on from a checkpoint, or another process is at it."""
+def _objective(built: problem.Problem) -> dict[str, Any]:
+    """Return the field `objective` of run.json where f's least value, minima or Hessian there is known."""
+    known = built.facts
+    fields = {"least": known.least, "minima": known.minima, "hessian": known.hessian}
+    too_large = built.spec.weights > MAX_TRAJECTORY_WEIGHTS
+    return {} if too_large or set(fields.values()) == {None} else {"objective": fields}
+
+
+def in_progress(config: Config, folder: Path) -> bool:
+    """Return whether a run would resume from a checkpoint, or is being trained by another process.
+
+    Args:
+        config: a prepared configuration.
+        folder: its folder.
+
+    Returns:
+        Whether the run must be left to the serial engine.
+    """
     if not folder.is_dir():
         return False
     try:
@@ -251,12 +262,10 @@ def begun(config: Config, folder: Path) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep every other process out of the folder; made if need be, and removed again if nothing came of it.
-
-    The lock is the operating system's: it is gone with the process that holds it, however that ends.
-    """
+    """Keep other processes out of the folder. Creates it, and removes it again if nothing was recorded."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        # The operating system drops this lock when the process dies, however it dies; the file may remain.
         with filelock.FileLock(folder / ".lock", timeout=0):
             try:
                 yield
@@ -264,33 +273,18 @@ def _locked(folder: Path) -> Iterator[None]:
                 if not (folder / "run.json").exists():
                     _remove_empty(folder)
     except filelock.Timeout:
-        raise UserError(
-            f"{folder} is in use: {_holder(folder)} is running this run; wait for it to end"
-        ) from None
-
-
-def _holder(folder: Path) -> str:
-    try:
-        return f"process {read_run(folder).info['pid']}"
-    except (UserError, KeyError):
-        return "another process"
+        try:
+            holder = f"process {read_run(folder).info['pid']}"
+        except (UserError, KeyError):
+            holder = "another process"
+        raise UserError(f"{folder} is in use: {holder} is running this run; wait for it to end") from None
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove a run folder in which nothing was recorded, and its empty parents."""
+    """Remove a run folder without a record, and its parents where they are empty."""
     shutil.rmtree(folder, ignore_errors=True)
     for parent in list(folder.parents)[:2]:
         try:
             parent.rmdir()
         except OSError:
             return
-
-
-def _objective(made: problem.Problem) -> dict[str, Any]:
-    """The field `objective` of run.json where something is known of f: least value, minima, Hessian there."""
-    if made.spec.weights > MAX_TRAJECTORY_WEIGHTS:
-        return {}
-    known = made.facts
-    if known.least is None and known.minima is None and known.hessian is None:
-        return {}
-    return {"objective": {"least": known.least, "minima": known.minima, "hessian": known.hessian}}

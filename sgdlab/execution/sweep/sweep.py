@@ -1,10 +1,11 @@
-"""A sweep: its jobs, how they are to be run, its name and folder, and its record, sweep.json."""
+"""A sweep: its jobs, its settings, its folder, and its record in sweep.json."""
 
+import hashlib
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,11 @@ from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import utc_now
 from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.config.schema import Config
-from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.outcome import WAITING, Outcome
 from sgdlab.execution.run import run_cache
-from sgdlab.execution.sweep.sweep_id import key, sweep_id
-from sgdlab.records import Run, SweepWriter
+from sgdlab.records import SweepWriter
 
-WRITE_SECONDS = 1.0  # sweep.json is written at most so often: whole, so that of many jobs it takes long
+SAVE_SECONDS = 1.0  # at least, between writes of sweep.json, each of which writes all jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +38,22 @@ class SweepSettings:
     jobs_per_gpu: int = 1
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Job:
-    """One job of a sweep and how it ended.
+    """One job of a sweep.
 
-    label: of its case, if it is one. words: the overrides that tell it from the others.
+    overrides: of the command line. config: prepared. label: of its case, if it is one.
+    label_text: the overrides that distinguish it from the sweep's other jobs, for people.
+    duplicates: jobs that mean the same run; they end with this one.
     """
 
     overrides: list[str]
     config: Config
     label: str | None = None
-    words: str = ""
-    status: str = "waiting"
-    reason: str = ""
-    seconds: float = 0.0
-    metrics: dict[str, Any] = field(default_factory=dict)
+    label_text: str = ""
+    outcome: Outcome = WAITING
+    sweep: "Sweep" = field(init=False, repr=False)
+    duplicates: "list[Job]" = field(default_factory=list)
 
     @cached_property
     def folder(self) -> Path:
@@ -60,57 +61,61 @@ class Job:
         return run_cache.folder_of(self.config)
 
     @property
-    def outcome(self) -> Outcome:
-        """How the job ended."""
-        return Outcome(status=self.status, reason=self.reason, metrics=self.metrics, seconds=self.seconds)
+    def waiting(self) -> bool:
+        """Whether the job has not ended."""
+        return self.outcome.status == "waiting"
+
+    def end(self, outcome: Outcome) -> None:
+        """Record how the job ended, for its duplicates, too, and in the records of their sweeps."""
+        self.outcome = outcome
+        for job in self.duplicates:
+            job.outcome = replace(outcome, seconds=0.0)
+        for sweep in {job.sweep for job in (self, *self.duplicates)}:
+            sweep.save()
 
     def record(self) -> dict[str, Any]:
-        """What sweep.json says of the job."""
-        return {**self._fixed, "status": self.status, "reason": self.reason}
+        """Return what sweep.json says of the job."""
+        return {**self._constant, "status": self.outcome.status, "reason": self.outcome.reason}
 
     @cached_property
-    def _fixed(self) -> dict[str, Any]:
+    def _constant(self) -> dict[str, Any]:
         run = f"{self.config.name}/{self.folder.name}"  # below runs_dir
-        words = [word for word in self.overrides if key(word) not in HASH_EXCLUDED]
-        return {"overrides": words, "label": self.label, "run": run}
-
-    def answer(self, run: Run) -> None:
-        """Note how the job's run ended."""
-        self.end(run.status, run.reason, run.metrics)
-
-    def end(
-        self, status: str, reason: str, metrics: Mapping[str, Any] | None = None, seconds: float = 0.0
-    ) -> None:
-        """Note how the job ended."""
-        self.status, self.reason, self.seconds = status, reason, seconds
-        self.metrics = dict(metrics or {})
+        return {"overrides": _hashed(self.overrides), "label": self.label, "run": run}
 
 
 class Sweep:
-    """The jobs of one command, and their record in `<runs_dir>/sweeps/<id>`, kept while the sweep is entered.
-
-    tasks: the words of the command that made it.
-    """
+    """The jobs of one command. While entered, keeps their record in `<runs_dir>/sweeps/<id>`."""
 
     def __init__(
         self, jobs: list[Job], tasks: Sequence[str], experiment: str | None, settings: SweepSettings
     ) -> None:
+        """Create the sweep.
+
+        Args:
+            jobs: at least one.
+            tasks: the overrides of the command, with the values that it sweeps over.
+            experiment: the name of the experiment that the command runs.
+            settings: how the jobs are run.
+        """
         self.jobs, self.experiment, self.settings = jobs, experiment, settings
-        _name(jobs)
+        for job in jobs:
+            job.sweep = self
+        _label(jobs)
         first = jobs[0].config
         name = sweep_id(experiment, tasks)
         self.folder = Path(first.runs_dir).expanduser() / "sweeps" / name
-        about = {
+        multirun = ["-m"] if experiment is None else []
+        info = {
             "id": name,
             "experiment": experiment,
-            "command": _command(tasks, experiment),
+            "command": " ".join(["sgdlab train", *multirun, *_hashed(tasks)]),
             "figure": first.figure,
             "started": utc_now(),
         }
-        self._writer = SweepWriter(self.folder, about)
-        self._lock = threading.Lock()
-        self._later: threading.Timer | None = None
-        self._written = -WRITE_SECONDS
+        self._writer = SweepWriter(self.folder, info)
+        self._lock = threading.Lock()  # between this thread and the timer's
+        self._timer: threading.Timer | None = None
+        self._saved = -SAVE_SECONDS
 
     def __enter__(self) -> "Sweep":
         with disk_errors(self.folder):
@@ -120,50 +125,75 @@ class Sweep:
 
     def __exit__(self, *exc: object) -> None:
         with self._lock, disk_errors(self.folder):
-            if self._later is not None:
-                self._later.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._write(finished=utc_now())
 
-    def note(self) -> None:
-        """Bring the record up to date: now, or within a second of the last time."""
+    def save(self) -> None:
+        """Bring the record up to date, now or within `SAVE_SECONDS` of the last time."""
         with self._lock, disk_errors(self.folder):
-            wait = self._written + WRITE_SECONDS - time.monotonic()
+            wait = self._saved + SAVE_SECONDS - time.monotonic()
             if wait <= 0:
                 self._write()
-            elif self._later is None:
-                self._later = threading.Timer(wait, self._note_late)
-                self._later.daemon = True
-                self._later.start()
+            elif self._timer is None:
+                self._timer = threading.Timer(wait, self._save_late)
+                self._timer.daemon = True
+                self._timer.start()
 
     def failed(self) -> list[Job]:
-        """The jobs that failed."""
-        return [job for job in self.jobs if job.status == "failed"]
+        """Return the jobs that failed."""
+        return [job for job in self.jobs if job.outcome.status == "failed"]
 
-    def _note_late(self) -> None:
+    def _save_late(self) -> None:
         with self._lock:
-            self._later = None
+            self._timer = None
             try:
                 self._write()
-            except OSError:  # the disk is full, say: the next write, at the end at the latest, tells
+            except OSError:  # a full disk, for example: the next write, at the latest the last, raises it
                 return
 
     def _write(self, **fields: Any) -> None:
         self._writer.write([job.record() for job in self.jobs], **fields)
-        self._written = time.monotonic()
+        self._saved = time.monotonic()
 
 
-def _command(tasks: Sequence[str], experiment: str | None) -> str:
-    """The command of the sweep, without where things are kept on this machine."""
-    words = [task for task in tasks if key(task) not in HASH_EXCLUDED]
-    return " ".join(["sgdlab train", *(["-m"] if experiment is None else []), *words])
+def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
+    """Return a sweep's name and folder: its experiment and what was changed, for example `lr=10,0.1`.
+
+    Two sweeps of one command have the same name, so the second finds the runs of the first.
+
+    Args:
+        experiment: the experiment's name, if any.
+        tasks: the overrides of the command, in any order.
+
+    Returns:
+        The name, legal as a path; one `/` may be in it, from the experiment's.
+    """
+    text = " ".join(sorted(task for task in _hashed(tasks) if not task.startswith("experiment=")))
+    clean = re.sub(r"[^\w.,=+-]+", "-", text)[:60].strip("-")
+    if clean != text.replace(" ", "-"):
+        clean += "-" + hashlib.sha256(text.encode()).hexdigest()[:6]
+    if experiment is None:
+        return clean or "sweep"
+    return f"{experiment}--{clean}" if clean else experiment
 
 
-def _name(jobs: Sequence[Job]) -> None:
-    """Say in words what tells each job from the others; of one job, what was changed at all."""
+def _key(override: str) -> str:
+    """Return the setting that an override sets."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _hashed(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that can change a run's numbers: not where it is kept, nor how it is shown."""
+    return [override for override in overrides if _key(override) not in HASH_EXCLUDED]
+
+
+def _label(jobs: Sequence[Job]) -> None:
+    """Set the `label_text` of jobs: what distinguishes each from the others; of one job, all overrides."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
-        words = [word for word in job.overrides if word not in common and key(word) not in HASH_EXCLUDED]
+        overrides = [override for override in _hashed(job.overrides) if override not in common]
         if job.label is not None:
-            words = [job.label if key(word) == "case" else word for word in words]
-        # Hydra writes a value with a backslash before each of its special characters.
-        job.words = re.sub(r"\\(.)", r"\1", " ".join(words)) or "(defaults)"
+            overrides = [job.label if _key(override) == "case" else override for override in overrides]
+        # Hydra escapes the special characters of a value by backslashes.
+        job.label_text = re.sub(r"\\(.)", r"\1", " ".join(overrides)) or "(defaults)"
