@@ -133,7 +133,8 @@ def test_a_process_gets_another_job_after_a_short_one_of_ours(tmp_path, monkeypa
 
 
 def test_an_error_of_a_job_is_its_reason(tmp_path, capsys):
-    target = "optimizer.target=helpers.odd_optimizers:Fails,helpers.odd_optimizers:IgnoresTheClosure,helpers.odd_optimizers:Plain"
+    names = ("Fails", "IgnoresTheClosure", "Plain")
+    target = "optimizer.target=" + ",".join(f"helpers.odd_optimizers:{name}" for name in names)
     with pytest.raises(UserError, match="2 of 3 runs failed"):
         sweep(tmp_path, *CUSTOM, target, "quiet=true")
     assert [job["reason"] for job in record(tmp_path)["jobs"]] == [

@@ -142,7 +142,8 @@ def fake_run(
     """
     config = config_of(settings or {})
     key = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
-    slug = f"{config['optimizer']['name']}-lr{format_value(config['lr'])}-bs{config['batch_size']}-s{config['seed']}"
+    slug = f"{config['optimizer']['name']}-lr{format_value(config['lr'])}-bs{config['batch_size']}"
+    slug += f"-s{config['seed']}"
     folder = runs_dir / name / f"{slug}-{key}"
     folder.mkdir(parents=True)
     if rows is None:

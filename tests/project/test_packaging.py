@@ -73,7 +73,8 @@ def relative(folder: Path, pattern: str) -> set[str]:
 
 def test_the_wheel_holds_exactly_what_is_needed(wheel: Path):
     expected = relative(ROOT, "sgdlab/**/*.py") | {"sgdlab/py.typed"}
-    expected |= relative(ROOT, "sgdlab/problem/data/embedded/*") | relative(ROOT, "sgdlab/cli/shells/*")
+    for pattern in ("problem/data/embedded/*", "cli/shells/*", "report/templates/*", "**/*.md"):
+        expected |= relative(ROOT, f"sgdlab/{pattern}")
     expected |= {f"sgdlab/{name}" for name in relative(ROOT, "conf/**/*.yaml")}
     info = f"sgdlab-{sgdlab.__version__}.dist-info"
     expected |= {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}

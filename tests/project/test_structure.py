@@ -28,7 +28,7 @@ PYTHON = [
 
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines
 
-# The folders of sgdlab in the order in which they may import one another: from those before, never from those after.
+# The folders of sgdlab, in order: each may import from those before it.
 ORDER = (
     "base",
     "problem",
@@ -144,7 +144,8 @@ def test_no_circle_of_modules():
 def test_folders_load_without_torch(name: str):
     """All modules of the folder, but for commands that compute, and what they import."""
     modules = [module_name(path) for path in MODULES if part(path) == name]
-    code = f"import importlib, sys; [importlib.import_module(m) for m in {modules}]; print('torch' in sys.modules)"
+    code = f"import importlib, sys; [importlib.import_module(m) for m in {modules}]"
+    code += "; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -195,7 +196,7 @@ def arguments(function: ast.FunctionDef) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=short)
 def test_public_functions_describe_their_arguments(path: Path):
-    """Whoever calls a function of more than one argument finds each of them, and the result, in its docstring.
+    """The docstring of a function of several arguments describes each of them, and the result.
 
     The rules of optimizers have an order of their own: idea, symbols, state, equations (CONTRIBUTING.md).
     """
@@ -227,7 +228,7 @@ def test_house_rules(path: Path):
 
 def written() -> list[Path]:
     """Everything that a person reads or runs, but for this folder and recorded runs."""
-    folders = [ROOT / name for name in ("sgdlab", "conf", "scripts", ".ci")]
+    folders = [ROOT / name for name in ("sgdlab", "conf", "docs", "scripts", ".ci")]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     texts = [path for path in files if path.suffix not in (".gz", ".pyc")]
     return sorted([*texts, *ROOT.glob("*.md"), ROOT / "pyproject.toml"])
