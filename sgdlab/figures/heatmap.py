@@ -20,7 +20,7 @@ from sgdlab.analysis.theory import METHODS, Method
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.axes import label_decades, make_panels
-from sgdlab.figures.layout import Drawing, fit_layout, set_titles
+from sgdlab.figures.layout import Drawing, make_drawing, set_titles
 from sgdlab.figures.legend import Entry, add_below
 from sgdlab.figures.panels import split_panels
 from sgdlab.figures.run_values import (
@@ -94,9 +94,8 @@ def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
         raise UsageError(
             f"theory={spec.theory}: one axis must be lr, the other the momentum; not {', '.join(keys)}"
         )
-    figure = fit_layout(lambda: _draw(panels, figure_title(drawn, spec), keys, spec))
-    empty = tuple(run for run in runs if math.isnan(numbers[id(run)]))
-    return Drawing(figure=figure, drawn=tuple(drawn), empty=empty, lacking=spec.value)
+    title = figure_title(drawn, spec)
+    return make_drawing(lambda _: _draw(panels, title, keys, spec), runs, drawn, spec.value)
 
 
 def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str]) -> Panel:

@@ -90,18 +90,6 @@ class Report:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunsTable:
-    """A section's runs as a table, the count of those `omitted`, and the settings that all runs share."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    folded: bool
-    omitted: int
-    shared: dict[str, str]
-
-
 def write(report: Report, path: Path) -> None:
     """Writes the page, complete or not at all.
 
@@ -133,7 +121,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals["runs_table"] = _runs_table
+    environment.globals.update(runs_table=_runs_table, shared_settings=_shared_settings)
     return environment
 
 
@@ -151,8 +139,8 @@ def _totals(report: Report, runs: Sequence[Run]) -> dict[str, str]:
     }
 
 
-def _runs_table(runs: Sequence[Run]) -> RunsTable:
-    """The runs by the settings in which they differ, with their statuses and final metrics."""
+def _runs_table(runs: Sequence[Run]) -> dict[str, Any]:
+    """The arguments of the macro `table`: the settings in which runs differ, their status and final metrics."""
     keys = differing(runs)
     metrics = {
         title: key for title, key in METRICS.items() if any(run.metrics.get(key) is not None for run in runs)
@@ -169,14 +157,18 @@ def _runs_table(runs: Sequence[Run]) -> RunsTable:
         ]
         for run in runs[:MOST_ROWS]
     ]
-    return RunsTable(
-        title=f"Runs ({len(runs):,})",
-        head=[*(["case"] if cases else []), *keys, "status", *metrics, "seconds", "run"],
-        rows=rows,
-        folded=len(runs) > OPEN_ROWS,
-        omitted=max(0, len(runs) - MOST_ROWS),
-        shared={key: format_value(value) for key, value in runs[0].settings.items() if key not in keys},
-    )
+    return {
+        "title": f"Runs ({len(runs):,})",
+        "head": [*(["case"] if cases else []), *keys, "status", *metrics, "seconds", "run"],
+        "rows": rows,
+        "folded": len(runs) > OPEN_ROWS,
+        "omitted": max(0, len(runs) - MOST_ROWS),
+    }
+
+
+def _shared_settings(runs: Sequence[Run]) -> dict[str, str]:
+    keys = differing(runs)
+    return {key: format_value(value) for key, value in runs[0].settings.items() if key not in keys}
 
 
 def _number(value: Any) -> str:
