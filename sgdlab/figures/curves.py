@@ -11,7 +11,7 @@ from sgdlab.base.errors import UserError
 from sgdlab.figures import reference_lines
 from sgdlab.figures.axes import make_panels, set_limits
 from sgdlab.figures.columns import X_AXES, source
-from sgdlab.figures.labels import Labels, resolve_setting
+from sgdlab.figures.labels import Labels, resolve_setting, with_notes
 from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
 from sgdlab.figures.legend import Entry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
@@ -66,10 +66,10 @@ def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
     named = [resolve_setting(name, drawn, said=f"legend={name}") for name in spec.legend or ()]
     labels = Labels(drawn, skip=panel_keys(drawn, spec), only=named)
     panels = []
-    for group in split_panels(drawn, spec):
-        own = [shown[id(run)] for run in group.runs]
+    for title, group in split_panels(drawn, spec):
+        own = [shown[id(run)] for run in group]
         lines = group_seeds(own, labels, band=spec.band, smooth=spec.smooth)
-        panels.append(Panel(title=group.title, series=tuple(lines), spec=spec))
+        panels.append(Panel(title=title, series=tuple(lines), spec=spec))
     reference_lines.check_rates(spec, [line for panel in panels for line in panel.series])
     return _drawing([curve.run for curve in curves], drawn, panels, spec, lacking=spec.y)
 
@@ -198,7 +198,8 @@ def _entries(panels: Sequence[Panel], styles: Styles) -> list[Entry]:
     entries: dict[str, Entry] = {}
     for panel in panels:
         for each in panel.series:
-            text = each.text(outcome=outcome, more=reference_lines.note(panel.spec, each.label))
+            note = reference_lines.note(panel.spec, each.label)
+            text = with_notes(each.label, each.band, each.outcome if outcome else "", note)
             line = not outcome or not each.diverged or len(each.x) > 0
             entry = _entry(text, each, styles, panel, line=line, cross=outcome and bool(each.diverged))
             entries.setdefault(text, entry)

@@ -87,8 +87,8 @@ def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
     check_values([spec.value], runs, any(math.isfinite(number) for number in numbers.values()))
     keys = [setting_key(getattr(spec, axis), drawn, key=axis, kind="heatmap") for axis in ("x", "y")]
     panels = [
-        _panel(group.title, group.runs, [numbers[id(run)] for run in group.runs], keys)
-        for group in split_panels(drawn, spec)
+        _panel(title, group, [numbers[id(run)] for run in group], keys)
+        for title, group in split_panels(drawn, spec)
     ]
     if spec.theory and sum(key in STEP for key in keys) != 1:
         raise UsageError(

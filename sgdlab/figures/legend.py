@@ -189,9 +189,8 @@ def _curve_points(ax: Axes) -> np.ndarray:
     lines = [line.get_transform().transform(np.column_stack(line.get_data())) for line in ax.lines]
     shown = [each for each in ax.collections if each.get_gid() != BACKGROUND]
     bands = [ax.transData.transform(path.vertices) for each in shown for path in each.get_paths()]
-    return np.concatenate(
-        [np.empty((0, 2)), *(_densely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands)]
-    )
+    points = [_densely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands]
+    return np.concatenate([np.empty((0, 2)), *points])
 
 
 def _densely(xy: np.ndarray) -> np.ndarray:

@@ -52,17 +52,6 @@ class Line:
     values: dict[float, list[float]] = field(default_factory=dict)
     theory: dict[float, float] = field(default_factory=dict)
 
-    def add(self, x: float, run: Run, value: float) -> None:
-        """Adds a point.
-
-        Args:
-            x: its position.
-            run: the run.
-            value: its number.
-        """
-        self.runs.setdefault(x, []).append(run)
-        self.values.setdefault(x, []).append(value)
-
     def finite(self, x: float) -> list[float]:
         """The numbers at x of the runs that did not diverge."""
         return [value for value in self.values[x] if math.isfinite(value)]
@@ -98,8 +87,8 @@ def draw_sweep(runs: Sequence[Run], spec: Sweep) -> Drawing:
     by = resolve_setting(spec.lines, drawn, said=f"lines={spec.lines}") if spec.lines else None
     labels = Labels(drawn, skip=[*panel_keys(drawn, spec), *([x_key] if x_key else [])])
     panels = [
-        Panel(title=group.title, lines=tuple(_lines(group.runs, points, x_key, by, labels, spec)))
-        for group in split_panels(drawn, spec)
+        Panel(title=title, lines=tuple(_lines(group, points, x_key, by, labels, spec)))
+        for title, group in split_panels(drawn, spec)
     ]
     x_title = spec.x_title or (setting_title(x_key) if x_key else "x")
     title = figure_title(drawn, spec)
@@ -133,7 +122,8 @@ def _lines(
             label = ", ".join(part for part in (run_label, name if len(spec.value) > 1 else "") if part)
             line = lines.setdefault(label, Line(label=label, settings={**settings, "value": name}))
             x = own_x if own_x is not None else axis_value(run, str(x_key), said=f"x={spec.x}")
-            line.add(x, run, value)
+            line.runs.setdefault(x, []).append(run)
+            line.values.setdefault(x, []).append(value)
             if theory is not None:
                 line.theory[x] = theory
     for line in lines.values():

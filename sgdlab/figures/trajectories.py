@@ -93,16 +93,16 @@ def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
         raise UserError(f"nothing to draw: no path in trajectory.csv of {subject(runs)}; {hint}")
     labels = Labels(drawn, skip=panel_keys(drawn, spec))
     panels = []
-    for group in split_panels(drawn, spec):
-        field = field_of(group.runs[0])
+    for title, group in split_panels(drawn, spec):
+        field = field_of(group[0])
         far = max(_distance(tables[id(run)][1][0], field) for run in drawn) or np.inf
-        paths = tuple(_path(run, *tables[id(run)], labels, field, far) for run in group.runs)
-        panels.append(Panel(title=group.title, paths=paths, field=field))
+        paths = tuple(_path(run, *tables[id(run)], labels, field, far) for run in group)
+        panels.append(Panel(title=title, paths=paths, field=field))
     if spec.lengths:
         _check_lengths(panels)
-    title = figure_title(drawn, spec)
+    heading = figure_title(drawn, spec)
     return make_drawing(
-        lambda animated: _draw(panels, title, spec, animated), runs, drawn, "two weights", passes=2
+        lambda animated: _draw(panels, heading, spec, animated), runs, drawn, "two weights", passes=2
     )
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -23,7 +23,6 @@ from sgdlab.records import Run, differing, write_text
 
 MOST_ROWS = 60  # of a table of runs; more are counted below it
 OPEN_ROWS = 12  # a longer table is folded
-VERDICTS = ("PASS", "FAIL", "MISSING")
 # Columns of the table of runs, after the settings in which these differ: title -> key of metrics.
 METRICS = {
     "steps": "step",
@@ -46,19 +45,13 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRow:
-    """A claim: the notes' words, the measured value, the verdict, the expected value, why it may be off.
-
-    verdict: PASS, FAIL or MISSING.
-    """
+    """A claim: the notes' words, the measured value, the verdict, the expected value, why it may be off."""
 
     notes: str
     measured: str
-    verdict: str
+    verdict: Literal["PASS", "FAIL", "MISSING"]
     expected: str = ""
     why: str = ""
-
-    def __post_init__(self) -> None:
-        assert self.verdict in VERDICTS, self.verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +133,7 @@ def _totals(report: Report, runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _runs_table(runs: Sequence[Run]) -> dict[str, Any]:
-    """The arguments of the macro `table`: the settings in which runs differ, their status and final metrics."""
+    """The arguments of the macro `table`: runs with the settings in which they differ and their metrics."""
     keys = differing(runs)
     metrics = {
         title: key for title, key in METRICS.items() if any(run.metrics.get(key) is not None for run in runs)
