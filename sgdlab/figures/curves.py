@@ -114,7 +114,8 @@ def _read(runs: Sequence[Run], spec: Curves) -> list[Curve]:
     """Each run's curve; raises UserError when none has anything to draw."""
     curves = [read_curve(run, spec) for run in runs]
     shown = [curve for curve in curves if _is_shown(curve)]
-    by_loss = source(spec.y) == "train.csv"  # the legend names a run that diverged at its first step
+    # A run that diverged at its first step has no loss, but an entry in the legend.
+    by_loss = source(spec.y) == "train.csv"
     if not any(len(curve.x) for curve in shown) and not (shown and by_loss):
         raise UserError(_nothing_to_draw(runs, spec))
     return curves
