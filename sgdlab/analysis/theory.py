@@ -1,10 +1,10 @@
 """The theory of gradient methods on quadratics, and the rate that a run showed. Standard library only.
 
-GRADIENT_DESCENT, HEAVY_BALL and NESTEROV hold each method's formulas.
+METHODS holds the formulas of each method.
 
-A method on f(w) = 1/2 w^T H w moves along each eigenvector of H by itself: with eigenvalue c its error obeys
-a linear recursion of two terms; `Method.spectral_radius` is the spectral radius of its companion matrix.
-In the long run the error shrinks by the largest of these radii per step.
+On f(w) = 1/2 w^T H w a method moves along each eigenvector of H independently: at the eigenvalue c its
+error obeys a linear recursion of two terms, and `Method.spectral_radius` is the spectral radius of the
+companion matrix. In the long run the error shrinks by the largest of these radii per step.
 Over an interval of eigenvalues [m, L] that is the one at m or at L (Lessard, Recht, Packard 2016, SIAM J.
 Optim. 26, "Analysis and Design of Optimization Algorithms via Integral Quadratic Constraints", section 2.2,
 where Table 1 has the tuned parameters below).
@@ -34,14 +34,12 @@ class Method:
     """A gradient method with step size a and momentum b on quadratics.
 
     Attributes:
-        title: its name in a sentence.
         spectral_radius: (a, b, c) -> the spectral radius of the recursion at the eigenvalue c.
         tuned: (m, L) -> the a and b of the least rate over the eigenvalues in [m, L].
         stability_limit: (b, L) -> the step size from which on the method diverges.
         best_momentum: (a, m, L) -> the b of the least rate at this a; None where no closed form is known.
     """
 
-    title: str
     spectral_radius: Callable[[float, float, float], float]
     tuned: Callable[[float, float], Tuned]
     stability_limit: Callable[[float, float], float]
@@ -90,30 +88,23 @@ def _nesterov_tuned(m: float, L: float) -> Tuned:
     return Tuned(4 / (3 * L + m), (root - 2) / (root + 2), 1 - 2 / root)
 
 
-GRADIENT_DESCENT = Method(
-    title="gradient descent",
-    spectral_radius=lambda a, b, c: abs(1 - a * c),
-    tuned=_gradient_descent_tuned,
-    stability_limit=lambda b, L: 2 / L,
-)
-HEAVY_BALL = Method(  # w+ = w - a g(w) + b (w - w-)
-    title="Polyak's heavy ball",
-    spectral_radius=lambda a, b, c: _root(1 + b - a * c, b),
-    tuned=_heavy_ball_tuned,
-    stability_limit=lambda b, L: 2 * (1 + b) / L,
-    best_momentum=_heavy_ball_momentum,
-)
-NESTEROV = Method(  # w+ = v - a g(v) where v = w + b (w - w-)
-    title="Nesterov's method",
-    spectral_radius=lambda a, b, c: _root((1 + b) * (1 - a * c), b * (1 - a * c)),
-    tuned=_nesterov_tuned,
-    stability_limit=lambda b, L: 2 * (1 + b) / ((1 + 2 * b) * L),
-)
-
 METHODS: dict[str, Method] = {
-    "gradient_descent": GRADIENT_DESCENT,
-    "heavy_ball": HEAVY_BALL,
-    "nesterov": NESTEROV,
+    "gradient_descent": Method(
+        spectral_radius=lambda a, b, c: abs(1 - a * c),
+        tuned=_gradient_descent_tuned,
+        stability_limit=lambda b, L: 2 / L,
+    ),
+    "heavy_ball": Method(  # w+ = w - a g(w) + b (w - w-)
+        spectral_radius=lambda a, b, c: _root(1 + b - a * c, b),
+        tuned=_heavy_ball_tuned,
+        stability_limit=lambda b, L: 2 * (1 + b) / L,
+        best_momentum=_heavy_ball_momentum,
+    ),
+    "nesterov": Method(  # w+ = v - a g(v) where v = w + b (w - w-)
+        spectral_radius=lambda a, b, c: _root((1 + b) * (1 - a * c), b * (1 - a * c)),
+        tuned=_nesterov_tuned,
+        stability_limit=lambda b, L: 2 * (1 + b) / ((1 + 2 * b) * L),
+    ),
 }
 
 

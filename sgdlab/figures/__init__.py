@@ -16,10 +16,11 @@ Reading a spec is cheap; `draw` and `save` import matplotlib when they are calle
 global state, so they work in any thread or notebook, with or without a display.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sgdlab.base.errors import UserError
 from sgdlab.figures.spec import (
     Curves,
     FigureSpec,
@@ -68,6 +69,8 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
     Raises:
         UserError: there is nothing to draw, or the runs lack something that the spec names.
     """
+    if not runs:
+        raise UserError("nothing to draw: no run was recorded")
     import matplotlib.style
 
     from sgdlab.figures.curves import draw_curves, draw_grid
@@ -76,19 +79,15 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
     from sgdlab.figures.sweep import draw_sweep
     from sgdlab.figures.trajectories import draw_trajectories
 
+    drawers: dict[str, Callable[..., Drawing]] = {
+        "curves": draw_curves,
+        "grid": draw_grid,
+        "heatmap": draw_heatmap,
+        "sweep": draw_sweep,
+        "trajectories": draw_trajectories,
+    }
     with matplotlib.style.context(["default", RC]):
-        match spec:
-            case Curves():
-                return draw_curves(runs, spec)
-            case Grid():
-                return draw_grid(runs, spec)
-            case Heatmap():
-                return draw_heatmap(runs, spec)
-            case Sweep():
-                return draw_sweep(runs, spec)
-            case Trajectories():
-                return draw_trajectories(runs, spec)
-    raise AssertionError(spec.kind)
+        return drawers[spec.kind](runs, spec)
 
 
 def save(figure: "Figure", path: Path) -> None:
@@ -113,7 +112,7 @@ def animate(drawing: "Drawing", path: Path, *, fps: float = 15, frames: int = 80
         drawing: a drawing of kind curves, grid or trajectories.
         path: the GIF file.
         fps: frames per second, in [1, 50].
-        frames: the most frames, in [2, 200].
+        frames: the most frames, in [2, 200]; with the default speed 80 take about 5 seconds.
 
     Raises:
         ValueError: fps or frames are out of range.

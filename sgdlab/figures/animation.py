@@ -22,13 +22,12 @@ from sgdlab.figures.series import Values
 from sgdlab.figures.spec import SPEED
 from sgdlab.figures.style import RC
 
-FPS, FRAMES = 15.0, 80  # defaults: about 5 seconds
 LAST = 2000  # milliseconds of the last frame
 DPI = 100
 COLORS = 256  # of the palette, the most that a GIF has
 
 
-def save_animation(drawing: Drawing, path: Path, *, fps: float = FPS, frames: int = FRAMES) -> None:
+def save_animation(drawing: Drawing, path: Path, *, fps: float, frames: int) -> None:
     """Writes an animation of a drawing; the same drawing gives the same bytes, and is unchanged afterwards.
 
     Args:

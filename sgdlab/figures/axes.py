@@ -20,10 +20,16 @@ LONG = 10_000  # from here on counts are written as 10k
 DECADES = 3  # a shorter logarithmic axis is labelled at 1, 2 and 5 of each decade
 
 
+def grid_shape(count: int) -> tuple[int, int]:
+    """The rows and columns of a number of panels, at most PANELS_A_ROW in a row."""
+    rows = math.ceil(count / PANELS_A_ROW)
+    return rows, math.ceil(count / rows)
+
+
 def make_panels(
     count: int, size: tuple[float, float] | None, x_title: str, y_titles: Sequence[str]
 ) -> tuple[Figure, list[Axes]]:
-    """Makes a figure with panels, at most PANELS_A_ROW in a row, and titles at its left and lower edge.
+    """Makes a figure with panels, and titles at its left and lower edge.
 
     Args:
         count: of panels.
@@ -34,14 +40,12 @@ def make_panels(
     Returns:
         The figure and its panels.
     """
-    rows = math.ceil(count / PANELS_A_ROW)
-    columns = math.ceil(count / rows)
+    rows, columns = grid_shape(count)
     width, height = SINGLE if count == 1 else (columns * PANEL[0], rows * PANEL[1])
     figure = Figure(figsize=size or (width, height), layout="constrained")
     separate = len(y_titles) > 1
-    axes: list[Axes] = list(
-        figure.subplots(rows, columns, sharex=not separate, sharey=not separate, squeeze=False).flat
-    )
+    grid = figure.subplots(rows, columns, sharex=not separate, sharey=not separate, squeeze=False)
+    axes: list[Axes] = list(grid.flat)
     for ax in axes[count:]:
         ax.remove()
     for i, ax in enumerate(axes[:count]):
@@ -86,11 +90,9 @@ def _set_ticks(ax: Axes, spec: Curves, *, few: bool) -> None:
 
 def label_decades(ax: Axes) -> None:
     """Labels a short logarithmic axis at 1, 2 and 5 of each decade, as plain numbers."""
-    for axis, scale, (low, high) in (
-        (ax.xaxis, ax.get_xscale(), ax.get_xlim()),
-        (ax.yaxis, ax.get_yscale(), ax.get_ylim()),
-    ):
-        if scale == "log" and high < low * 10**DECADES:
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = axis.get_view_interval()
+        if axis.get_scale() == "log" and high < low * 10**DECADES:
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())

@@ -70,7 +70,7 @@ def checks_of(spec: type) -> dict[str, Check]:
     return _checks_of(spec)
 
 
-@cache  # every job of a sweep reads its spec
+@cache  # each job of a sweep reads its spec
 def _checks_of(spec: type) -> dict[str, Check]:
     hints = get_type_hints(spec, include_extras=True)
     return {key: hint.__metadata__[0] for key, hint in hints.items() if key != "kind"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,9 +46,7 @@ def field_of(run: Run) -> Field | None:
     is_surface = model["name"] in (*surfaces.SURFACES, surfaces.QUADRATIC)
     if is_surface and config["dataset"]["name"] in EXACT_DATA and not config.get("ridge"):
         formula = surfaces.surface(model).formula
-        return Field(
-            height=lambda x, y: np.asarray(formula(np, x, y)), minima=minima, least=least, exact=True
-        )
+        return Field(height=partial(formula, np), minima=minima, least=least, exact=True)
     if known.get("hessian") is None or not len(minima):
         return None
     hessian, center = np.array(known["hessian"], dtype=np.float64), minima[0]

@@ -11,9 +11,9 @@ from sgdlab.base.errors import UserError
 from sgdlab.figures import reference_lines
 from sgdlab.figures.axes import make_panels, set_limits
 from sgdlab.figures.columns import X_AXES, source
-from sgdlab.figures.labels import Labels, resolve_setting
-from sgdlab.figures.layout import AnimatedArtist, Drawing, fit_layout, set_titles
-from sgdlab.figures.legend import Entry, add_legend, add_notes, cross
+from sgdlab.figures.labels import Labels, resolve_setting, with_notes
+from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
+from sgdlab.figures.legend import Entry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.run_values import plot_options
 from sgdlab.figures.selection import best_runs
@@ -63,15 +63,13 @@ def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
     curves = _read(best_runs(runs, spec.best) if spec.best else runs, spec)
     shown = {id(curve.run): curve for curve in curves if _is_shown(curve)}
     drawn = [curve.run for curve in shown.values()]
-    groups = split_panels(drawn, spec)
     named = [resolve_setting(name, drawn, said=f"legend={name}") for name in spec.legend or ()]
     labels = Labels(drawn, skip=panel_keys(drawn, spec), only=named)
     panels = []
-    for group in groups:
-        lines = group_seeds(
-            [shown[id(run)] for run in group.runs], labels, band=spec.band, smooth=spec.smooth
-        )
-        panels.append(Panel(title=group.title, series=tuple(lines), spec=spec))
+    for title, group in split_panels(drawn, spec):
+        own = [shown[id(run)] for run in group]
+        lines = group_seeds(own, labels, band=spec.band, smooth=spec.smooth)
+        panels.append(Panel(title=title, series=tuple(lines), spec=spec))
     reference_lines.check_rates(spec, [line for panel in panels for line in panel.series])
     return _drawing([curve.run for curve in curves], drawn, panels, spec, lacking=spec.y)
 
@@ -97,8 +95,8 @@ def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
         curves = [curve for curve in _read(runs, curves_spec) if _is_shown(curve)]
         shown |= {id(curve.run) for curve in curves}
         lines = group_seeds(curves, Labels(runs), band=spec.band, smooth=spec.smooth)
-        title = _pane_title(curves_spec, pane.title)
-        panels.append(Panel(title=title, series=tuple(lines), spec=curves_spec))
+        late = f"from epoch {pane.from_epoch:g} on" if pane.from_epoch > 0 else ""
+        panels.append(Panel(title=pane.title or late, series=tuple(lines), spec=curves_spec))
     drawn = [run for run in runs if id(run) in shown]
     return _drawing(runs, drawn, panels, spec, lacking=", ".join(pane.y for pane in spec.columns))
 
@@ -106,33 +104,18 @@ def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
 def _drawing(
     runs: Sequence[Run], drawn: Sequence[Run], panels: Sequence[Panel], spec: Curves | Grid, lacking: str
 ) -> Drawing:
-    animated: list[AnimatedArtist] = []
     title = figure_title(drawn, spec)
-    figure = fit_layout(lambda: _draw(panels, title, spec, animated))
-    shown = {id(run) for run in drawn}
-    return Drawing(
-        figure=figure,
-        drawn=tuple(drawn),
-        empty=tuple(run for run in runs if id(run) not in shown),
-        lacking=lacking,
-        animated=tuple(animated),
-        clock=CLOCKS[spec.x],
+    return make_drawing(
+        lambda animated: _draw(panels, title, spec, animated), runs, drawn, lacking, clock=CLOCKS[spec.x]
     )
-
-
-def _pane_title(spec: Curves, title: str | None) -> str:
-    if title is None and spec.from_epoch > 0:
-        return f"from epoch {spec.from_epoch:g} on"
-    return title or ""
 
 
 def _read(runs: Sequence[Run], spec: Curves) -> list[Curve]:
     """Each run's curve; raises UserError when none has anything to draw."""
     curves = [read_curve(run, spec) for run in runs]
     shown = [curve for curve in curves if _is_shown(curve)]
-    by_loss = (
-        source(spec.y) == "train.csv"
-    )  # a run that diverged at its first step has no loss; its legend says so
+    # A run that diverged at its first step has no loss, but an entry in the legend.
+    by_loss = source(spec.y) == "train.csv"
     if not any(len(curve.x) for curve in shown) and not (shown and by_loss):
         raise UserError(_nothing_to_draw(runs, spec))
     return curves
@@ -143,8 +126,6 @@ def _is_shown(curve: Curve) -> bool:
 
 
 def _nothing_to_draw(runs: Sequence[Run], spec: Curves) -> str:
-    if not runs:
-        return "nothing to draw: no run was recorded"
     options = plot_options(runs[0])
     if options:
         return f"nothing to draw as curves: {subject(runs)} was measured; draw that with {options}"
@@ -159,7 +140,6 @@ def _nothing_to_draw(runs: Sequence[Run], spec: Curves) -> str:
 
 
 def _draw(panels: Sequence[Panel], title: str, spec: Curves | Grid, animated: list[AnimatedArtist]) -> Figure:
-    animated.clear()
     separate = isinstance(spec, Grid)
     y_titles = [y_title(panel.spec) for panel in (panels if separate else panels[:1])]
     figure, axes = make_panels(len(panels), spec.size, spec.x_title or X_AXES[spec.x], y_titles)
@@ -204,9 +184,7 @@ def _draw_diverged(ax: Axes, curve: Curve, style: LineStyle, animated: list[Anim
     """A diverged run up to its last finite point, with a cross there or at the edge of the panel."""
     y = np.clip(curve.y, *ax.get_ylim())
     line = ax.plot(curve.x, y, color=style.color, linestyle=style.dash)[0]
-    mark = cross(style.color, [float(curve.x[-1])], [float(y[-1])])
-    mark.set(clip_on=False, zorder=5, transform=ax.transData)
-    ax.add_line(mark)
+    mark = draw_cross(ax, style.color, curve.x[-1], y[-1])
     animated.append(AnimatedArtist(artist=line, moments=curve.x))
     animated.append(AnimatedArtist(artist=mark, moments=curve.x[-1:]))
 
@@ -221,7 +199,8 @@ def _entries(panels: Sequence[Panel], styles: Styles) -> list[Entry]:
     entries: dict[str, Entry] = {}
     for panel in panels:
         for each in panel.series:
-            text = each.text(outcome=outcome, more=reference_lines.note(panel.spec, each.label))
+            note = reference_lines.note(panel.spec, each.label)
+            text = with_notes(each.label, each.band, each.outcome if outcome else "", note)
             line = not outcome or not each.diverged or len(each.x) > 0
             entry = _entry(text, each, styles, panel, line=line, cross=outcome and bool(each.diverged))
             entries.setdefault(text, entry)

@@ -20,7 +20,7 @@ from sgdlab.analysis.theory import METHODS, Method
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.axes import label_decades, make_panels
-from sgdlab.figures.layout import Drawing, fit_layout, set_titles
+from sgdlab.figures.layout import Drawing, make_drawing, set_titles
 from sgdlab.figures.legend import Entry, add_below
 from sgdlab.figures.panels import split_panels
 from sgdlab.figures.run_values import (
@@ -87,16 +87,15 @@ def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
     check_values([spec.value], runs, any(math.isfinite(number) for number in numbers.values()))
     keys = [setting_key(getattr(spec, axis), drawn, key=axis, kind="heatmap") for axis in ("x", "y")]
     panels = [
-        _panel(group.title, group.runs, [numbers[id(run)] for run in group.runs], keys)
-        for group in split_panels(drawn, spec)
+        _panel(title, group, [numbers[id(run)] for run in group], keys)
+        for title, group in split_panels(drawn, spec)
     ]
     if spec.theory and sum(key in STEP for key in keys) != 1:
         raise UsageError(
             f"theory={spec.theory}: one axis must be lr, the other the momentum; not {', '.join(keys)}"
         )
-    figure = fit_layout(lambda: _draw(panels, figure_title(drawn, spec), keys, spec))
-    empty = tuple(run for run in runs if math.isnan(numbers[id(run)]))
-    return Drawing(figure=figure, drawn=tuple(drawn), empty=empty, lacking=spec.value)
+    title = figure_title(drawn, spec)
+    return make_drawing(lambda _: _draw(panels, title, keys, spec), runs, drawn, spec.value)
 
 
 def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str]) -> Panel:

@@ -1,7 +1,8 @@
 """The labels of runs: their case, and the settings that tell them from the others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sgdlab.base.formatting import format_value
 from sgdlab.records import Run, differing, label, resolve
@@ -78,6 +79,25 @@ def with_notes(label: str, *notes: str) -> str:
     return f"{label} ({note})" if label and note else label or note
 
 
+def settings_with_case(run: Run) -> dict[str, Any]:
+    """The settings of a run, after its case if it has one."""
+    return run.settings if run.case is None else {CASE: run.case, **run.settings}
+
+
+def settings_text(run: Run, *, without: Container[str]) -> str:
+    """Writes the settings that a group of runs shares.
+
+    Args:
+        run: one of them.
+        without: the settings in which they may differ.
+
+    Returns:
+        The same text for all runs of the group.
+    """
+    settings = settings_with_case(run)
+    return str(sorted((key, format_value(settings[key])) for key in settings if key not in without))
+
+
 def setting_text(run: Run, key: str) -> str:
     """Writes the value of a setting.
 
@@ -88,9 +108,8 @@ def setting_text(run: Run, key: str) -> str:
     Returns:
         The value as written on the command line; `none` where the run does not have it.
     """
-    if key == CASE:
-        return run.case if run.case is not None else "none"
-    return format_value(run.settings[key]) if key in run.settings else "none"
+    settings = settings_with_case(run)
+    return format_value(settings[key]) if key in settings else "none"
 
 
 def resolve_setting(name: str, runs: Sequence[Run], *, said: str) -> str:
@@ -107,6 +126,4 @@ def resolve_setting(name: str, runs: Sequence[Run], *, said: str) -> str:
     Raises:
         UsageError: none of the runs has such a setting.
     """
-    names = [key for run in runs for key in run.settings]
-    cases = [CASE] if any(run.case is not None for run in runs) else []
-    return resolve(name, [*cases, *names], said=said)
+    return resolve(name, [key for run in runs for key in settings_with_case(run)], said=said)

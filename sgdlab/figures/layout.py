@@ -50,29 +50,50 @@ class Drawing:
     clock: str = "step {:,.0f}"
 
 
-def fit_layout(draw: Callable[[], Figure], passes: int = 1) -> Figure:
+def make_drawing(
+    draw: Callable[[list[AnimatedArtist]], Figure],
+    runs: Sequence[Run],
+    drawn: Sequence[Run],
+    lacking: str,
+    *,
+    clock: str = "step {:,.0f}",
+    passes: int = 1,
+) -> Drawing:
     """Draws a figure and fixes the positions of its parts.
 
     Args:
-        draw: draws the figure.
+        draw: draws the figure, and appends the artists that an animation moves to the list.
+        runs: all runs of the figure.
+        drawn: those that have something to draw.
+        lacking: what the others lack.
+        clock: the format in which an animation writes its moments.
         passes: of the layout; panels of fixed proportions need two.
 
     Returns:
-        The figure.
+        The drawing.
 
     Raises:
         UsageError: titles and legends leave the panels no room.
     """
+    animated: list[AnimatedArtist] = []
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
-            figure = draw()
+            figure = draw(animated)
             for _ in range(passes):
                 figure.draw_without_rendering()
             figure.set_layout_engine("none")  # saving must not lay it out again
         except UserWarning:
             raise UsageError("size: too small for these panels and their titles; give a larger one") from None
-    return figure
+    shown = {id(run) for run in drawn}
+    return Drawing(
+        figure=figure,
+        drawn=tuple(drawn),
+        empty=tuple(run for run in runs if id(run) not in shown),
+        lacking=lacking,
+        animated=tuple(animated),
+        clock=clock,
+    )
 
 
 def set_titles(figure: Figure, axes: Sequence[Axes], titles: Sequence[str], title: str) -> None:

@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,6 @@ MOST_BESIDE, MOST_BELOW = 3, 6  # columns of a legend beside the panel, and belo
 
 BACKGROUND = "background"  # gid of artists that a legend may cover
 PLAIN = LineStyle(color="black", dash="solid", marker="", marked=False)
-Handles = Sequence[tuple[Artist, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +75,24 @@ def cross(color: Any, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2
     Returns:
         A line that consists of the mark.
     """
-    mark = Line2D(
-        x, y, linestyle="none", marker="X", markersize=9, markeredgecolor="white", markeredgewidth=0.8
-    )
-    mark.set_color(color)
+    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.8}
+    return Line2D(x, y, color=color, linestyle="none", marker="X", markersize=9, **edge)
+
+
+def draw_cross(ax: Axes, color: Any, x: float, y: float) -> Line2D:
+    """Draws the mark of a diverged run above everything, at the panel's edge too.
+
+    Args:
+        ax: the panel.
+        color: of the run's line.
+        x, y: the mark's position.
+
+    Returns:
+        The mark.
+    """
+    mark = cross(color, [x], [y])
+    mark.set(clip_on=False, zorder=5, transform=ax.transData)
+    ax.add_line(mark)
     return mark
 
 
@@ -93,18 +106,19 @@ def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -
     """
     if not entries:
         return
-    handles, texts = _handles_and_texts(entries, LINE_LENGTH)
+    entries = _wrapped(entries, LINE_LENGTH)
     if len(axes) > 1:
-        _below(figure, *_cut(handles, texts, MOST))
+        _below(figure, _cut(entries, MOST))
     elif not axes[0].lines:
-        _legend(axes[0], handles, texts, loc="center")
+        _legend(axes[0], entries, loc="center")
     elif len(entries) > INSIDE:
-        _beside(figure, handles, texts)
+        _beside(figure, entries)
     else:
         figure.draw_without_rendering()  # for the panel's final position
-        if _put_inside(figure, axes[0], handles, texts) > 0:
-            _remove_legend(axes[0])
-            _beside(figure, handles, texts)
+        legend, covered = _put_inside(figure, axes[0], entries)
+        if covered:
+            legend.remove()
+            _beside(figure, entries)
 
 
 def add_below(figure: Figure, entries: Sequence[Entry]) -> None:
@@ -115,7 +129,7 @@ def add_below(figure: Figure, entries: Sequence[Entry]) -> None:
         entries: of the legend.
     """
     if entries:
-        _below(figure, *_cut(*_handles_and_texts(entries, LONG_LINE), MOST))
+        _below(figure, _cut(_wrapped(entries, LONG_LINE), MOST))
 
 
 def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[Entry]]]) -> None:
@@ -128,53 +142,46 @@ def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[Entry]]]) -> 
     figure.draw_without_rendering()  # for the panels' final positions
     for ax, entries in notes:
         if entries and not ax.lines:
-            _legend(ax, *_handles_and_texts(entries, NOTE_LENGTHS[0]), loc="center")
+            _legend(ax, _wrapped(entries, NOTE_LENGTHS[0]), loc="center")
         for length in NOTE_LENGTHS if entries and ax.lines else ():
-            if _put_inside(figure, ax, *_handles_and_texts(entries, length)) == 0:
+            if not _put_inside(figure, ax, _wrapped(entries, length))[1]:
                 break
 
 
-def _handles_and_texts(entries: Sequence[Entry], length: int) -> tuple[Handles, list[str]]:
-    """The entries' handles, and their texts in lines of at most `length` characters."""
-    return [entry.handles() for entry in entries], [textwrap.fill(entry.text, length) for entry in entries]
+def _wrapped(entries: Sequence[Entry], length: int) -> list[Entry]:
+    """The entries, with their texts in lines of at most `length` characters."""
+    return [replace(entry, text=textwrap.fill(entry.text, length)) for entry in entries]
 
 
-def _cut(handles: Handles, texts: list[str], count: int) -> tuple[Handles, list[str]]:
+def _cut(entries: Sequence[Entry], count: int) -> Sequence[Entry]:
     """At most `count` entries; when there are more, the last one says how many."""
-    if len(texts) <= count:
-        return handles, texts
-    rest = f"and {len(texts) - count + 1} more"
-    return [*handles[: count - 1], (Line2D([], [], linestyle="none"),)], [*texts[: count - 1], rest]
+    if len(entries) <= count:
+        return entries
+    rest = f"and {len(entries) - count + 1} more"
+    return [*entries[: count - 1], Entry(text=rest, artist=Line2D([], [], linestyle="none"))]
 
 
-def _legend(owner: Axes | Figure, handles: Handles, texts: Sequence[str], **options: Any) -> Legend:
-    legend = owner.legend(handles=handles, labels=texts, **options)
+def _legend(owner: Axes | Figure, entries: Sequence[Entry], **options: Any) -> Legend:
+    handles, labels = [entry.handles() for entry in entries], [entry.text for entry in entries]
+    legend = owner.legend(handles=handles, labels=labels, **options)
     legend.set_in_layout(isinstance(owner, Figure))  # a legend inside a panel must not shrink it
     return legend
 
 
-def _put_inside(figure: Figure, ax: Axes, handles: Handles, texts: Sequence[str]) -> float:
-    """Puts a legend where it covers the fewest points of the curves; returns their number (inf: no room)."""
-    width, height = _inches(figure, handles, texts, 1)
+def _put_inside(figure: Figure, ax: Axes, entries: Sequence[Entry]) -> tuple[Legend, float]:
+    """Puts a legend where it covers the fewest points of the curves: it, and their number (inf: no room)."""
+    width, height = _inches(figure, entries, 1)
     panel = ax.get_window_extent()
     pixels = np.array([panel.width, panel.height])
     size = np.array([width, height]) * figure.dpi / pixels  # as fractions of the panel
     if (size > 1 - 2 * GAP).any():
-        _legend(ax, handles, texts, loc="center")
-        return math.inf
+        return _legend(ax, entries, loc="center"), math.inf
     points = (_curve_points(ax) - panel.min) / pixels
     room = 1 - 2 * GAP - size
     corners = [GAP + room * place for place in np.array(PLACES)]
     covered = [int(((points > at - GAP) & (points < at + size + GAP)).all(axis=1).sum()) for at in corners]
     best = int(np.argmin(covered))
-    _legend(ax, handles, texts, loc=tuple(corners[best]), borderaxespad=0)
-    return covered[best]
-
-
-def _remove_legend(ax: Axes) -> None:
-    legend = ax.get_legend()
-    if legend is not None:
-        legend.remove()
+    return _legend(ax, entries, loc=tuple(corners[best]), borderaxespad=0), covered[best]
 
 
 def _curve_points(ax: Axes) -> np.ndarray:
@@ -182,9 +189,8 @@ def _curve_points(ax: Axes) -> np.ndarray:
     lines = [line.get_transform().transform(np.column_stack(line.get_data())) for line in ax.lines]
     shown = [each for each in ax.collections if each.get_gid() != BACKGROUND]
     bands = [ax.transData.transform(path.vertices) for each in shown for path in each.get_paths()]
-    return np.concatenate(
-        [np.empty((0, 2)), *(_densely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands)]
-    )
+    points = [_densely(xy[np.isfinite(xy).all(axis=1)]) for xy in lines + bands]
+    return np.concatenate([np.empty((0, 2)), *points])
 
 
 def _densely(xy: np.ndarray) -> np.ndarray:
@@ -194,33 +200,33 @@ def _densely(xy: np.ndarray) -> np.ndarray:
     return np.column_stack([np.interp(at, np.arange(len(xy)), xy[:, i]) for i in range(2)])
 
 
-def _beside(figure: Figure, handles: Handles, texts: list[str]) -> None:
+def _beside(figure: Figure, entries: Sequence[Entry]) -> None:
     """Right of the panel, in up to MOST_BESIDE columns; the figure grows by the legend's width."""
-    count = min(len(texts), MOST)
+    count = min(len(entries), MOST)
     for columns in (*range(1, MOST_BESIDE), *[MOST_BESIDE] * count):
-        shown = _cut(handles, texts, count)
-        width, height = _inches(figure, *shown, columns)
+        shown = _cut(entries, count)
+        width, height = _inches(figure, shown, columns)
         if height <= figure.get_figheight():
             break
         if columns == MOST_BESIDE:
             count = max(1, min(count - 1, int(count * figure.get_figheight() / height)))
     figure.set_figwidth(figure.get_figwidth() + width)
-    _legend(figure, *shown, loc="outside right upper", ncols=columns)
+    _legend(figure, shown, loc="outside right upper", ncols=columns)
 
 
-def _below(figure: Figure, handles: Handles, texts: list[str]) -> None:
+def _below(figure: Figure, entries: Sequence[Entry]) -> None:
     """Below the panels, in as many columns as fit; the figure grows by the legend's height."""
-    for columns in range(min(len(texts), MOST_BELOW), 0, -1):
-        width, height = _inches(figure, handles, texts, columns)
+    for columns in range(min(len(entries), MOST_BELOW), 0, -1):
+        width, height = _inches(figure, entries, columns)
         if width <= figure.get_figwidth():
             break
     figure.set_figheight(figure.get_figheight() + height)
-    _legend(figure, handles, texts, loc="outside lower center", ncols=columns)
+    _legend(figure, entries, loc="outside lower center", ncols=columns)
 
 
-def _inches(figure: Figure, handles: Handles, texts: Sequence[str], columns: int) -> tuple[float, float]:
+def _inches(figure: Figure, entries: Sequence[Entry], columns: int) -> tuple[float, float]:
     """Width and height of a legend, measured on one that takes no part in the layout."""
-    legend = _legend(figure, handles, texts, loc="center", ncols=columns)
+    legend = _legend(figure, entries, loc="center", ncols=columns)
     box = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
     legend.remove()
     return box.width / figure.dpi, box.height / figure.dpi

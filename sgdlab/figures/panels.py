@@ -1,7 +1,6 @@
 """The panels of a figure: which runs each one shows, and its title."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sgdlab.base.errors import UsageError
 from sgdlab.figures.labels import CASE, resolve_setting, setting_text
@@ -10,14 +9,6 @@ from sgdlab.figures.titles import panel_title
 from sgdlab.records import Run, differing
 
 MOST_PANELS = 36
-
-
-@dataclass(frozen=True, kw_only=True)
-class PanelRuns:
-    """One panel: its title, and its runs in their order."""
-
-    title: str
-    runs: tuple[Run, ...]
 
 
 def panel_keys(runs: Sequence[Run], spec: Panelled) -> list[str]:
@@ -36,7 +27,7 @@ def panel_keys(runs: Sequence[Run], spec: Panelled) -> list[str]:
     return [resolve_setting(spec.panels, runs, said=f"panels={spec.panels}")] if spec.panels else []
 
 
-def split_panels(runs: Sequence[Run], spec: Panelled) -> list[PanelRuns]:
+def split_panels(runs: Sequence[Run], spec: Panelled) -> list[tuple[str, list[Run]]]:
     """Distributes runs over panels by the value of a setting.
 
     Args:
@@ -44,27 +35,22 @@ def split_panels(runs: Sequence[Run], spec: Panelled) -> list[PanelRuns]:
         spec: the figure; without `panels` there is one panel.
 
     Returns:
-        The panels, in the order of the runs.
+        The title and the runs of each panel, in the order of the runs.
 
     Raises:
         UsageError: the setting is unknown, has one value, or has more values than MOST_PANELS.
     """
-    groups: dict[str, list[Run]] = {"": list(runs)}
     keys = panel_keys(runs, spec)
-    for key in keys:
-        groups = {}
-        for run in runs:
-            groups.setdefault(setting_text(run, key), []).append(run)
-        if len(groups) < 2:
-            others = differing(runs)
-            hint = f"they differ in: {', '.join(others)}" if others else "they do not differ in any setting"
-            raise UsageError(f"panels={spec.panels}: all these runs have the same {key}; {hint}")
-        if len(groups) > MOST_PANELS:
-            raise UsageError(f"panels={spec.panels}: {len(groups)} values; the most panels is {MOST_PANELS}")
-    return [
-        PanelRuns(title=_title(value, group, keys, runs, spec), runs=tuple(group))
-        for value, group in groups.items()
-    ]
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(setting_text(run, keys[0]) if keys else "", []).append(run)
+    if keys and len(groups) < 2:
+        others = differing(runs)
+        hint = f"they differ in: {', '.join(others)}" if others else "they do not differ in any setting"
+        raise UsageError(f"panels={spec.panels}: all these runs have the same {keys[0]}; {hint}")
+    if len(groups) > MOST_PANELS:
+        raise UsageError(f"panels={spec.panels}: {len(groups)} values; the most panels is {MOST_PANELS}")
+    return [(_title(value, group, keys, runs, spec), group) for value, group in groups.items()]
 
 
 def _title(value: str, group: Sequence[Run], keys: Sequence[str], runs: Sequence[Run], spec: Panelled) -> str:

@@ -54,14 +54,9 @@ def draw_rates(ax: Axes, spec: Curves, series: Sequence[Series], styles: Mapping
     for line in series:
         if line.label in rates and len(line.x):
             error = rates[line.label] ** (SHRINKING[spec.y] * (line.step - line.step[0]))
-            ax.plot(
-                line.x,
-                np.maximum(line.y[0] * error, np.finfo(float).tiny),
-                color=styles[line.label].color,
-                linewidth=1.3,
-                path_effects=_EDGE,
-                **THEORY,
-            )
+            y = np.maximum(line.y[0] * error, np.finfo(float).tiny)
+            color = styles[line.label].color
+            ax.plot(line.x, y, color=color, linewidth=1.3, path_effects=_EDGE, **THEORY)
 
 
 def draw_levels(ax: Axes, spec: Curves | Sweep, styles: Mapping[str, LineStyle]) -> None:

@@ -71,8 +71,8 @@ def measured_values(run: Run, quantity: str) -> dict[float | None, float]:
     Returns:
         x -> value; the x of a quantity that is a single number is None.
     """
-    rows = [(x, value) for name, x, value in run.measurements() if name == quantity]
-    return {None if math.isnan(x) else x: value for x, value in rows}
+    rows = run.measurements()
+    return {None if math.isnan(x) else x: value for name, x, value in rows if name == quantity}
 
 
 def plot_options(run: Run) -> str:
@@ -98,8 +98,6 @@ def check_values(names: Sequence[str], runs: Sequence[Run], found: bool) -> None
     """
     if found:
         return
-    if not runs:
-        raise UserError("nothing to draw: no run was recorded")
     quantities = {quantity for run in runs for quantity, _, _ in run.measurements()}
     known = {RATE, *SOURCES, *quantities, *(key for run in runs for key in run.metrics)}
     for name in names:

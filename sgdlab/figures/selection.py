@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.labels import resolve_setting
+from sgdlab.figures.labels import resolve_setting, settings_text
 from sgdlab.figures.run_values import run_value
 from sgdlab.records import Run
 
@@ -28,8 +28,7 @@ def best_runs(runs: Sequence[Run], name: str) -> list[Run]:
     key = resolve_setting(name, runs, said=f"best={name}")
     groups: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
-        others = {k: format_value(v) for k, v in run.settings.items() if k not in (key, "seed")}
-        values = groups.setdefault(f"{run.case} {sorted(others.items())}", {})
+        values = groups.setdefault(settings_text(run, without=(key, "seed")), {})
         values.setdefault(format_value(run.settings.get(key)), []).append(run)
     if all(len(values) == 1 for values in groups.values()):
         raise UsageError(f"best={name}: no two of these runs differ in {key} alone")

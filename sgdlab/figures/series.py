@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sgdlab.base.errors import UserError
-from sgdlab.base.formatting import format_value
 from sgdlab.figures.columns import PERCENT, REGRET, read_table
-from sgdlab.figures.labels import Labels, with_notes
+from sgdlab.figures.labels import Labels, settings_text
 from sgdlab.figures.spec import Curves
 from sgdlab.records import Run
 
@@ -37,11 +36,6 @@ class Curve:
     def diverged(self) -> bool:
         """Whether the run's loss stopped being finite."""
         return self.run.status == "diverged"
-
-    @property
-    def outcome(self) -> str:
-        """How the run ended, for the legend; empty for a run that is done."""
-        return "" if self.run.status == "done" else f"{self.run.status}{_after(self.run)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +65,6 @@ class Series:
     high: Values | None
     raw: Values | None
     diverged: tuple[Curve, ...]
-
-    def text(self, *, outcome: bool, more: str = "") -> str:
-        """Writes the entry of the legend.
-
-        Args:
-            outcome: whether it says how the runs ended.
-            more: a further note.
-
-        Returns:
-            The label, with the notes in parentheses.
-        """
-        return with_notes(self.label, self.band, self.outcome if outcome else "", more)
 
 
 def read_curve(run: Run, spec: Curves) -> Curve:
@@ -192,9 +174,7 @@ def _seconds(run: Run, step: Values) -> Values:
 
 def _interpolate(step: Values, at: "pd.Series[int]", values: "pd.Series[float]") -> Values:
     """`values`, known at the steps `at` and 0 at step 0, between them; NaN after the last, not a guess."""
-    known = np.concatenate([[0.0], at.to_numpy(dtype=np.float64)])
-    heights = np.concatenate([[0.0], values.to_numpy(dtype=np.float64)])
-    return np.asarray(np.interp(step, known, heights, right=np.nan), dtype=np.float64)
+    return np.asarray(np.interp(step, np.append(0.0, at), np.append(0.0, values), right=np.nan))
 
 
 def _smooth(y: Values, points: int) -> Values:
@@ -225,20 +205,17 @@ def group_seeds(
     """
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
-        settings = {
-            k: format_value(v) for k, v in curve.run.settings.items() if k != "seed" or band == "none"
-        }
-        groups.setdefault(str([curve.run.case, *sorted(settings.items())]), []).append(curve)
+        key = settings_text(curve.run, without=() if band == "none" else ("seed",))
+        groups.setdefault(key, []).append(curve)
     result: list[Series] = []
     for group in groups.values():
         seeds = {curve.run.settings.get("seed") for curve in group}
         if len(group) > 1 and len(seeds) == len(group):
-            result.append(_mean_of_seeds(group, labels, band, smooth))
+            result.append(_series(group, labels, band, smooth))
         else:
             tails = _tails([curve.run.folder for curve in group])  # the same settings recorded twice
-            result += [
-                _one_run(curve, tail, labels, smooth) for curve, tail in zip(group, tails, strict=True)
-            ]
+            for curve, tail in zip(group, tails, strict=True):
+                result.append(_series([curve], labels, band, smooth, folder=tail))
     return result
 
 
@@ -252,32 +229,19 @@ def _tails(folders: Sequence[Path]) -> list[str]:
     return tails
 
 
-def _one_run(curve: Curve, folder: str, labels: Labels, smooth: int) -> Series:
-    empty = np.empty(0)
-    return Series(
-        label=labels.text(curve.run, seed=True, more=folder),
-        settings=labels.settings(curve.run, seed=True),
-        band="",
-        outcome=curve.outcome,
-        step=empty if curve.diverged else curve.step,
-        x=empty if curve.diverged else curve.x,
-        y=empty if curve.diverged else curve.y,
-        low=None,
-        high=None,
-        raw=curve.raw if smooth > 1 and not curve.diverged else None,
-        diverged=(curve,) if curve.diverged else (),
-    )
-
-
-def _mean_of_seeds(group: Sequence[Curve], labels: Labels, band: str | float, smooth: int) -> Series:
+def _series(
+    group: Sequence[Curve], labels: Labels, band: str | float, smooth: int, folder: str = ""
+) -> Series:
+    """One run, or the mean of several that differ by seed alone."""
+    single = len(group) == 1
     finished = [curve for curve in group if not curve.diverged]
     step, x, values = _common(finished)
     low, high = bounds(values, band) if len(finished) > 1 and len(x) else (None, None)
     return Series(
-        label=labels.text(group[0].run, seed=False),
-        settings=labels.settings(group[0].run, seed=False),
-        band=_band_text(finished, band),
-        outcome=_outcomes(group),
+        label=labels.text(group[0].run, seed=single, more=folder),
+        settings=labels.settings(group[0].run, seed=single),
+        band="" if single else _band_text(finished, band),
+        outcome=_outcomes([curve.run for curve in group]),
         step=step,
         x=x,
         y=values.mean(axis=0) if finished else np.empty(0),
@@ -326,18 +290,20 @@ def _band_text(finished: Sequence[Curve], band: str | float) -> str:
     return f"mean of {len(finished)} seeds, {shade} shaded"
 
 
-def _outcomes(group: Sequence[Curve]) -> str:
-    """How the seeds ended that are not done, by status."""
+def _outcomes(group: Sequence[Run]) -> str:
+    """How the runs of different seeds ended that are not done, by status."""
     kinds: dict[str, list[Run]] = {}
-    for curve in group:
-        if curve.outcome:
-            kinds.setdefault(curve.run.status, []).append(curve.run)
+    for run in group:
+        if run.status != "done":
+            kinds.setdefault(run.status, []).append(run)
     return "; ".join(_outcome(status, runs, len(group)) for status, runs in kinds.items())
 
 
 def _outcome(status: str, runs: Sequence[Run], count: int) -> str:
     if len(runs) == 1:
-        return f"seed {runs[0].settings['seed']} {status}{_after(runs[0])}"
+        step = runs[0].metrics.get("step")
+        seed = f"seed {runs[0].settings['seed']} " if count > 1 else ""
+        return f"{seed}{status}" + (f" after step {step:.0f}" if step else " at the first step")
     if len(runs) == count:
         subject = f"all {count} seeds"
     elif len(runs) <= FEW:
@@ -347,8 +313,3 @@ def _outcome(status: str, runs: Sequence[Run], count: int) -> str:
     steps = [run.metrics.get("step") or 0 for run in runs]
     first, last = min(steps), max(steps)
     return f"{subject} {status} after step{f' {first:.0f}' if first == last else f's {first:.0f}-{last:.0f}'}"
-
-
-def _after(run: Run) -> str:
-    step = run.metrics.get("step")
-    return f" after step {step:.0f}" if step else " at the first step"

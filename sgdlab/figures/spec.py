@@ -36,6 +36,9 @@ class Panes:
         return Pane(**raw)
 
 
+X_AXIS = Annotated[str, Choice(tuple(X_AXES))]
+SMOOTH = Annotated[int, Int(low=1)]
+FROM_EPOCH = Annotated[float, Number(low=0)]
 BAND = Annotated[
     str | float,
     LiteralOr("minmax", LiteralOr("none", Number(low=0, low_open=True, high=0.5, high_open=True))),
@@ -101,11 +104,11 @@ class Curves(Panelled):
     """
 
     kind = "curves"
-    x: Annotated[str, Choice(tuple(X_AXES))] = "samples"
+    x: X_AXIS = "samples"
     y: Annotated[str, ColumnName()] = "loss"
     baseline: Annotated[float | None, Optional(Number())] = None
-    from_epoch: Annotated[float, Number(low=0)] = 0.0
-    smooth: Annotated[int, Int(low=1)] = 1
+    from_epoch: FROM_EPOCH = 0.0
+    smooth: SMOOTH = 1
     band: BAND = "minmax"
     logx: FLAG = False
     logy: FLAG = False
@@ -129,7 +132,7 @@ class Pane:
     """One panel of a grid: a column, and its keys as in `Curves`."""
 
     y: Annotated[str, ColumnName()]
-    from_epoch: Annotated[float, Number(low=0)] = 0.0
+    from_epoch: FROM_EPOCH = 0.0
     logy: FLAG = False
     ylim: LIMITS = None
     title: NAME = None
@@ -147,8 +150,8 @@ class Grid(FigureSpec):
 
     kind = "grid"
     columns: Annotated[tuple[Pane, ...], Panes()] = (Pane(y="train_loss"), Pane(y="test_loss"))
-    x: Annotated[str, Choice(tuple(X_AXES))] = "epochs"
-    smooth: Annotated[int, Int(low=1)] = 1
+    x: X_AXIS = "epochs"
+    smooth: SMOOTH = 1
     band: BAND = "minmax"
     logx: FLAG = False
 
@@ -228,11 +231,7 @@ class Heatmap(Panelled):
 
 
 KINDS: dict[str, type[FigureSpec]] = {
-    "curves": Curves,
-    "grid": Grid,
-    "trajectories": Trajectories,
-    "sweep": Sweep,
-    "heatmap": Heatmap,
+    spec.kind: spec for spec in (Curves, Grid, Trajectories, Sweep, Heatmap)
 }
 MOVING = ("trajectories", "curves", "grid")  # kinds that can be animated
 # Of an animation: frames per second (viewers slow down faster ones), and the most frames.

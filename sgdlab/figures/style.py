@@ -66,7 +66,9 @@ def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
     if crossed:
         return [_style(COLORS[i], j) for i, j in crossed]
     if count <= (MOST_ORDERED if _ordered(lines) else MOST_NAMED):
-        return [_named(i) for i in range(count)]
+        # Colours repeat; lines of one colour differ in dashes and marks.
+        places = [divmod(i, len(COLORS)) for i in range(count)]
+        return [_style(COLORS[i], kind, MARKERS[(i + kind) % len(MARKERS)]) for kind, i in places]
     from matplotlib import colormaps
 
     last = 0.92  # viridis ends in a yellow that is too light for a line
@@ -76,12 +78,6 @@ def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
 def styles_by_label(lines: Mapping[str, Mapping[str, str]]) -> dict[str, LineStyle]:
     """The style of each line, from label -> settings in which the lines differ."""
     return dict(zip(lines, line_styles(list(lines.values())), strict=True))
-
-
-def _named(i: int) -> LineStyle:
-    """The i-th line where colours repeat; lines of one colour differ in dashes and marks."""
-    kind = i // len(COLORS)
-    return _style(COLORS[i % len(COLORS)], kind, MARKERS[(i + kind) % len(MARKERS)])
 
 
 def _ordered(lines: Sequence[Mapping[str, str]]) -> bool:

@@ -1,6 +1,7 @@
 """Figures of kind `sweep`: a number of each run against a setting, one line for each value of another."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +17,7 @@ from sgdlab.base.formatting import format_value
 from sgdlab.figures import reference_lines
 from sgdlab.figures.axes import label_decades, make_panels, padded_limits
 from sgdlab.figures.labels import CASE, Labels, resolve_setting, setting_text, with_notes
-from sgdlab.figures.layout import Drawing, fit_layout, set_titles
+from sgdlab.figures.layout import Drawing, make_drawing, set_titles
 from sgdlab.figures.legend import Entry, add_legend, cross
 from sgdlab.figures.panels import panel_keys, split_panels
 from sgdlab.figures.run_values import (
@@ -38,7 +39,6 @@ BARE = (CASE, *VALUES_ALONE, "scheduler")  # settings whose values label a line 
 HUGE = 1e6  # times the median: a larger number is marked at the edge, as it would flatten the others
 STACK, STACKS = 0.045, 0.3  # of the panel's height: one mark at its upper edge, and all marks together
 MANY, TALL = 8, (7.2, 5.6)  # from this many lines on, a single panel has this size (inches)
-GREY = "#555555"
 Point = tuple[str, float | None, float]
 
 
@@ -51,17 +51,6 @@ class Line:
     runs: dict[float, list[Run]] = field(default_factory=dict)
     values: dict[float, list[float]] = field(default_factory=dict)
     theory: dict[float, float] = field(default_factory=dict)
-
-    def add(self, x: float, run: Run, value: float) -> None:
-        """Adds a point.
-
-        Args:
-            x: its position.
-            run: the run.
-            value: its number.
-        """
-        self.runs.setdefault(x, []).append(run)
-        self.values.setdefault(x, []).append(value)
 
     def finite(self, x: float) -> list[float]:
         """The numbers at x of the runs that did not diverge."""
@@ -93,28 +82,17 @@ def draw_sweep(runs: Sequence[Run], spec: Sweep) -> Drawing:
     points = {id(run): _points(run, spec) for run in runs}
     drawn = [run for run in runs if points[id(run)]]
     check_values(spec.value, runs, any(math.isfinite(y) for each in points.values() for _, _, y in each))
-    x_key = None if _over_measured(spec, drawn) else setting_key(spec.x, drawn, key="x", kind="sweep")
-    groups = split_panels(drawn, spec)
+    measured = any(x is not None for each in points.values() for _, x, _ in each)
+    x_key = None if measured else setting_key(spec.x, drawn, key="x", kind="sweep")
     by = resolve_setting(spec.lines, drawn, said=f"lines={spec.lines}") if spec.lines else None
     labels = Labels(drawn, skip=[*panel_keys(drawn, spec), *([x_key] if x_key else [])])
     panels = [
-        Panel(title=group.title, lines=tuple(_lines(group.runs, points, x_key, by, labels, spec)))
-        for group in groups
+        Panel(title=title, lines=tuple(_lines(group, points, x_key, by, labels, spec)))
+        for title, group in split_panels(drawn, spec)
     ]
     x_title = spec.x_title or (setting_title(x_key) if x_key else "x")
-    figure = fit_layout(lambda: _draw(panels, figure_title(drawn, spec), x_title, spec))
-    empty = tuple(run for run in runs if not points[id(run)])
-    return Drawing(figure=figure, drawn=tuple(drawn), empty=empty, lacking=", ".join(spec.value))
-
-
-def _over_measured(spec: Sweep, runs: Sequence[Run]) -> bool:
-    """Whether the x axis shows the x of measure.csv."""
-    return spec.x is None and any(
-        values and None not in values
-        for run in runs
-        for name in spec.value
-        for values in [measured_values(run, name)]
-    )
+    title = figure_title(drawn, spec)
+    return make_drawing(lambda _: _draw(panels, title, x_title, spec), runs, drawn, ", ".join(spec.value))
 
 
 def _points(run: Run, spec: Sweep) -> list[Point]:
@@ -141,11 +119,11 @@ def _lines(
         run_label, settings = _name(run, by, labels)
         theory = measured_values(run, spec.theory).get(None) if spec.theory else None
         for name, own_x, value in points[id(run)]:
-            parts = [run_label] if len(spec.value) == 1 else [part for part in (run_label, name) if part]
-            label = ", ".join(parts)
+            label = ", ".join(part for part in (run_label, name if len(spec.value) > 1 else "") if part)
             line = lines.setdefault(label, Line(label=label, settings={**settings, "value": name}))
             x = own_x if own_x is not None else axis_value(run, str(x_key), said=f"x={spec.x}")
-            line.add(x, run, value)
+            line.runs.setdefault(x, []).append(run)
+            line.values.setdefault(x, []).append(value)
             if theory is not None:
                 line.theory[x] = theory
     for line in lines.values():
@@ -191,10 +169,10 @@ def _draw(panels: Sequence[Panel], title: str, x_title: str, spec: Sweep) -> Fig
     for ax, panel in zip(axes, panels, strict=True):
         if stack:
             _draw_zone(ax, stack * most)
-        used: dict[float, int] = {}
+        used: Counter[float] = Counter()
         for line in panel.lines:
             _draw_line(ax, line, styles[line.label], spec, top)
-            _draw_edges(ax, line, styles[line.label], spec, top, stack, used)
+            _draw_edges(ax, line, styles[line.label].color, spec, top, stack, used)
         reference_lines.draw_levels(ax, spec, styles)
     add_legend(figure, axes, _entries(all_lines, styles, spec, top, seeds_said=not seeds))
     return figure
@@ -243,7 +221,7 @@ def _set_limits(ax: Axes, lines: Sequence[Line], spec: Sweep, top: float, room: 
 def _most_marks(lines: Sequence[Line], top: float) -> int:
     """How many lines have a mark on the upper edge at one x."""
     edges = [x for line in lines for x in line.values if max(line.values[x]) > top or not line.finite(x)]
-    return max((edges.count(x) for x in edges), default=0)
+    return max(Counter(edges).values(), default=0)
 
 
 def _draw_line(ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float) -> None:
@@ -262,18 +240,18 @@ def _draw_line(ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float) 
 
 
 def _draw_edges(
-    ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float, stack: float, used: dict[float, int]
+    ax: Axes, line: Line, color: Any, spec: Sweep, top: float, stack: float, used: Counter[float]
 ) -> None:
     """Draws marks on the edges for values outside the axes: diverged, far above, or not above 0."""
     for x, values in line.values.items():
         mean = float(np.mean(line.finite(x))) if line.finite(x) else math.inf
         if math.inf in values or mean > top:
-            y = 1 - stack * (used.get(x, 0) + 0.5)
-            used[x] = used.get(x, 0) + 1
-            mark = cross(style.color, [x], [y]) if math.inf in values else _mark("^", style.color, x, y)
+            y = 1 - stack * (used[x] + 0.5)
+            used[x] += 1
+            mark = cross(color, [x], [y]) if math.inf in values else _mark("^", color, x, y)
             mark.set_markersize(7)
         elif spec.logy and mean <= 0:
-            mark = _mark("v", style.color, x, 0.0)
+            mark = _mark("v", color, x, 0.0)
         else:
             continue
         mark.set(transform=ax.get_xaxis_transform(), clip_on=False, zorder=5)
@@ -281,9 +259,8 @@ def _draw_edges(
 
 
 def _mark(marker: str, color: Any, x: float, y: float) -> Line2D:
-    line = Line2D([x], [y], linestyle="none", marker=marker, markersize=7, markerfacecolor="white")
-    line.set_markeredgecolor(color)
-    return line
+    colors: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": color}
+    return Line2D([x], [y], linestyle="none", marker=marker, markersize=7, **colors)
 
 
 def _entries(
@@ -300,14 +277,14 @@ def _entries(
         entries.setdefault(text, Entry(text=text, style=style, marked=True, band=band))
     shown = [entry for entry in entries.values() if entry.text]
     if any(line.theory for line in lines):
-        dashed = LineStyle(color=GREY, dash=reference_lines.DASHED, marker="", marked=False)
+        dashed = LineStyle(color=reference_lines.GREY, dash=reference_lines.DASHED, marker="", marked=False)
         shown.append(Entry(text="theory", style=dashed))
     shown += reference_lines.entries(spec, styles)
     values = [value for line in lines for each in line.values.values() for value in each]
     if math.inf in values:
-        shown.append(Entry(text="diverged", artist=cross(GREY)))
+        shown.append(Entry(text="diverged", artist=cross(reference_lines.GREY)))
     if any(top < value < math.inf for value in values):
-        shown.append(Entry(text="above the axis", artist=_mark("^", GREY, 0, 0)))
+        shown.append(Entry(text="above the axis", artist=_mark("^", reference_lines.GREY, 0, 0)))
     if spec.logy and any(value <= 0 for value in values):
-        shown.append(Entry(text="not above 0", artist=_mark("v", GREY, 0, 0)))
+        shown.append(Entry(text="not above 0", artist=_mark("v", reference_lines.GREY, 0, 0)))
     return shown

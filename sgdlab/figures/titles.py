@@ -7,9 +7,9 @@ from typing import Any
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.columns import axis_title
-from sgdlab.figures.labels import CASE
+from sgdlab.figures.labels import resolve_setting, settings_with_case
 from sgdlab.figures.spec import Curves, FigureSpec
-from sgdlab.records import Run, resolve
+from sgdlab.records import Run
 
 # The settings that a title can name, in this order, and the value of each that it leaves out: the one in
 # conf/, or None for a setting that is always named.
@@ -34,12 +34,8 @@ _NAMED: dict[str, str | None] = {
     "precision": "float32",
     "seed": "0",
 }
-VALUES_ALONE = (
-    "dataset",
-    "model",
-    "loss",
-    "optimizer",
-)  # settings whose values are named without the setting
+# Settings whose values are named without the setting.
+VALUES_ALONE = ("dataset", "model", "loss", "optimizer")
 
 
 def common_title(runs: Sequence[Run]) -> str:
@@ -88,7 +84,6 @@ def panel_title(template: str, runs: Sequence[Run], all_runs: Sequence[Run]) -> 
     Raises:
         UsageError: the template is broken, or none of the figure's runs has the setting.
     """
-    names = {key: None for run in all_runs for key in _settings(run)}
     try:
         pieces = list(string.Formatter().parse(template))
     except ValueError as err:
@@ -99,13 +94,9 @@ def panel_title(template: str, runs: Sequence[Run], all_runs: Sequence[Run]) -> 
     for literal, name, format_spec, _ in pieces:
         text += literal
         if name is not None:
-            key = resolve(name, names, said=f"panel_title={template}")
-            text += _values([_settings(run) for run in runs], key, format_spec or "")
+            key = resolve_setting(name, all_runs, said=f"panel_title={template}")
+            text += _values([settings_with_case(run) for run in runs], key, format_spec or "")
     return text
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    return run.settings if run.case is None else {CASE: run.case, **run.settings}
 
 
 def _values(settings: Sequence[Mapping[str, Any]], key: str, format_spec: str) -> str:

@@ -1,6 +1,5 @@
 """Figures of kind `trajectories`: paths of two weights over contours of the function."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +13,15 @@ from matplotlib.transforms import Affine2D
 
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.axes import make_panels, padded_limits
+from sgdlab.figures.axes import grid_shape, make_panels, padded_limits
 from sgdlab.figures.contours import LINE, Field, draw_contours, field_of
 from sgdlab.figures.labels import Labels, with_notes
-from sgdlab.figures.layout import AnimatedArtist, Drawing, fit_layout, set_titles
-from sgdlab.figures.legend import Entry, add_legend, add_notes, cross
+from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
+from sgdlab.figures.legend import Entry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.series import Values
 from sgdlab.figures.spec import Trajectories
-from sgdlab.figures.style import PANELS_A_ROW, LineStyle, styles_by_label
+from sgdlab.figures.style import LineStyle, styles_by_label
 from sgdlab.figures.titles import figure_title
 from sgdlab.records import Run
 
@@ -36,6 +35,7 @@ ARROWS = (0.3, 0.7)
 # An arrowhead to the right; longer than wide, as the direction of an equilateral one is ambiguous.
 HEAD = Shape([(1, 0), (-0.75, 0.55), (-0.4, 0), (-0.75, -0.55), (1, 0)], closed=True)
 SHORT = 0.05  # of the panel's width: a shorter path has no arrowhead
+Interval = tuple[float, float]  # the lower and the upper end
 BLACK = LineStyle(color="#000000", dash=(0, (1, 1.5)), marker="", marked=False)
 
 
@@ -67,6 +67,11 @@ class Panel:
     paths: tuple[Path, ...]
     field: Field | None
 
+    @property
+    def minima(self) -> Values:
+        """The known minima, (n, 2)."""
+        return self.field.minima if self.field else np.empty((0, 2))
+
 
 def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
     """Draws the paths of runs over contours.
@@ -83,27 +88,21 @@ def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
     """
     tables = {id(run): _weights(run) for run in runs}
     drawn = [run for run in runs if len(tables[id(run)][0])]
-    if not runs:
-        raise UserError("nothing to draw: no run was recorded")
     if not drawn:
         hint = "train with trajectory_every=1"
         raise UserError(f"nothing to draw: no path in trajectory.csv of {subject(runs)}; {hint}")
-    groups = split_panels(drawn, spec)
     labels = Labels(drawn, skip=panel_keys(drawn, spec))
     panels = []
-    for group in groups:
-        field = field_of(group.runs[0])
-        far = _farthest_start(drawn, tables, field)
-        paths = tuple(_path(run, *tables[id(run)], labels, field, far) for run in group.runs)
-        panels.append(Panel(title=group.title, paths=paths, field=field))
+    for title, group in split_panels(drawn, spec):
+        field = field_of(group[0])
+        far = max(_distance(tables[id(run)][1][0], field) for run in drawn) or np.inf
+        paths = tuple(_path(run, *tables[id(run)], labels, field, far) for run in group)
+        panels.append(Panel(title=title, paths=paths, field=field))
     if spec.lengths:
         _check_lengths(panels)
-    animated: list[AnimatedArtist] = []
-    title = figure_title(drawn, spec)
-    figure = fit_layout(lambda: _draw(panels, title, spec, animated), passes=2)
-    empty = tuple(run for run in runs if not len(tables[id(run)][0]))
-    return Drawing(
-        figure=figure, drawn=tuple(drawn), empty=empty, lacking="two weights", animated=tuple(animated)
+    heading = figure_title(drawn, spec)
+    return make_drawing(
+        lambda animated: _draw(panels, heading, spec, animated), runs, drawn, "two weights", passes=2
     )
 
 
@@ -121,28 +120,19 @@ def _weights(run: Run) -> tuple[Values, Values]:
     return step[keep], w[keep]
 
 
-def _farthest_start(
-    runs: Sequence[Run], tables: Mapping[int, tuple[Values, Values]], field: Field | None
-) -> float:
-    """The largest distance from a start to its nearest minimum; infinite where no minimum is known."""
-    if field is None or not len(field.minima):
-        return np.inf
-    return max(_distance(tables[id(run)][1][0], field) for run in runs) or np.inf
-
-
-def _distance(w: Values, field: Field) -> float:
-    return float(np.linalg.norm(field.minima - w, axis=1).min())
+def _distance(w: Values, field: Field | None) -> float:
+    """The distance to the nearest minimum; infinite where no minimum is known."""
+    return float(np.linalg.norm(field.minima - w, axis=1).min(initial=np.inf)) if field else np.inf
 
 
 def _path(run: Run, step: Values, w: Values, labels: Labels, field: Field | None, far: float) -> Path:
-    escapes = field is not None and far < np.inf and _distance(w[-1], field) > REACH * far
     return Path(
         run=run,
         label=labels.text(run, seed=True),
         settings=labels.settings(run, seed=True),
         step=step,
         w=w,
-        fits=run.status != "diverged" and not escapes,
+        fits=run.status != "diverged" and _distance(w[-1], field) <= REACH * far,
     )
 
 
@@ -153,11 +143,10 @@ def _check_lengths(panels: Sequence[Panel]) -> None:
 
 
 def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, animated: list[AnimatedArtist]) -> Figure:
-    animated.clear()
     paths = [path for panel in panels for path in panel.paths]
     models = {format_value(path.run.info["config"]["model"]) for path in paths}
     separate = len(panels) > 1 and len(models) > 1  # different functions need different limits
-    limits = [_limits(panel.paths if separate else paths, panel.field, spec) for panel in panels]
+    limits = [_limits(panel.paths if separate else paths, panel.minima, spec) for panel in panels]
     names = [spec.y_title or "w1"] * (len(panels) if separate else 1)
     size = spec.size or _size(len(panels), max(aspect for _, _, aspect in limits))
     figure, axes = make_panels(len(panels), size, spec.x_title or "w0", names)
@@ -180,20 +169,17 @@ def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, animated: lis
 
 def _size(count: int, aspect: float) -> tuple[float, float]:
     """Inches of a figure that panels of this height per width fill."""
-    rows = math.ceil(count / PANELS_A_ROW)
-    columns = math.ceil(count / rows)
+    rows, columns = grid_shape(count)
     width, height = (5.9, 4.6) if count == 1 else (2.6, 2.6)  # at most, of a panel
     width = min(width, height / aspect)
     return columns * (width + 0.8), rows * (width * aspect + 0.85)
 
 
-def _limits(
-    paths: Sequence[Path], field: Field | None, spec: Trajectories
-) -> tuple[tuple[float, float], tuple[float, float], float]:
+def _limits(paths: Sequence[Path], minima: Values, spec: Trajectories) -> tuple[Interval, Interval, float]:
     """Limits around the paths that fit and the minimum nearest to each, and the panel's height per width."""
     ends = [path.w[0] for path in paths]
-    if field is not None and len(field.minima):
-        ends += [_nearest(field.minima, path.w[-1 if path.fits else 0]) for path in paths]
+    if len(minima):
+        ends += [_nearest(minima, path.w[-1 if path.fits else 0]) for path in paths]
     fitting = [path.w for path in paths if path.fits]
     points = np.concatenate([np.array(ends), *fitting])
     low, high = points.min(axis=0), points.max(axis=0)
@@ -209,9 +195,7 @@ def _nearest(minima: Values, w: Values) -> Values:
     return np.asarray(minima[np.linalg.norm(minima - w, axis=1).argmin()])
 
 
-def _proportioned(
-    x: tuple[float, float], y: tuple[float, float], *, fixed: bool
-) -> tuple[tuple[float, float], tuple[float, float]]:
+def _proportioned(x: Interval, y: Interval, *, fixed: bool) -> tuple[Interval, Interval]:
     """Widens the shorter side of limits that are slightly too flat or steep for equal scales."""
     ratio = (y[1] - y[0]) / (x[1] - x[0])
     if fixed or FLATTEST <= ratio <= STEEPEST or not FLATTEST / 3 < ratio < STEEPEST * 3:
@@ -221,7 +205,7 @@ def _proportioned(
     return _widened(x, (y[1] - y[0]) / STEEPEST), y
 
 
-def _widened(ends: tuple[float, float], width: float) -> tuple[float, float]:
+def _widened(ends: Interval, width: float) -> Interval:
     middle = (ends[0] + ends[1]) / 2
     return middle - width / 2, middle + width / 2
 
@@ -241,9 +225,7 @@ def _draw_path(ax: Axes, path: Path, style: LineStyle, animated: list[AnimatedAr
         head.set_linestyle("none")
         animated.append(AnimatedArtist(artist=head, moments=step[at + 1 : at + 2]))
     if leaves:
-        end = cross(style.color, [float(w[-1, 0])], [float(w[-1, 1])])
-        end.set(clip_on=False, zorder=5, transform=ax.transData)
-        ax.add_line(end)
+        end = draw_cross(ax, style.color, *w[-1])
         animated.append(AnimatedArtist(artist=end, moments=step[-1:]))
         return
     end = ax.plot(*w.T, color=style.color, linestyle="none", marker="o", markersize=6, zorder=4)[0]
@@ -282,14 +264,12 @@ def _arrows(ax: Axes, w: Values) -> list[tuple[int, float]]:
 def _draw_ends(ax: Axes, panel: Panel, animated: list[AnimatedArtist], *, lengths: bool) -> None:
     """Marks the starts and the minima; with `lengths`, draws the straight line between them."""
     starts = np.unique(np.array([path.w[0] for path in panel.paths]), axis=0)
-    known = panel.field is not None and len(panel.field.minima) > 0
-    if lengths and known:
+    if lengths and len(panel.minima):
         ends = np.array(_straight(panel)).T
         ax.plot(*ends, color=BLACK.color, linestyle=BLACK.dash, linewidth=1.2, zorder=2)
     marks = ax.plot(*starts.T, linestyle="none", marker="o", markersize=7, zorder=4.5, **_HOLLOW)
-    if panel.field is not None and known:
-        minima = panel.field.minima.T
-        marks += ax.plot(*minima, linestyle="none", marker="*", markersize=13, zorder=4.6, **_SOLID)
+    if len(panel.minima):
+        marks += ax.plot(*panel.minima.T, linestyle="none", marker="*", markersize=13, zorder=4.6, **_SOLID)
     # Visible from the beginning, but above the paths in every frame.
     animated += [AnimatedArtist(artist=mark, moments=np.empty(0)) for mark in marks]
 
@@ -300,9 +280,8 @@ _SOLID: dict[str, Any] = {"markerfacecolor": "black", "markeredgecolor": "white"
 
 def _straight(panel: Panel) -> tuple[Values, Values]:
     """The first path's start and the minimum nearest to its end."""
-    assert panel.field is not None
     first = panel.paths[0].w
-    return first[0], _nearest(panel.field.minima, first[-1])
+    return first[0], _nearest(panel.minima, first[-1])
 
 
 def _entries(panels: Sequence[Panel], styles: Mapping[str, LineStyle], spec: Trajectories) -> list[Entry]:
@@ -314,7 +293,7 @@ def _entries(panels: Sequence[Panel], styles: Mapping[str, LineStyle], spec: Tra
         text = with_notes(path.label, *notes)
         escaped = not path.fits and len(panels) == 1
         entries.setdefault(text, Entry(text=text, style=styles[path.label], cross=escaped))
-    known = [panel for panel in panels if panel.field is not None and len(panel.field.minima)]
+    known = [panel for panel in panels if len(panel.minima)]
     if spec.lengths and known:
         start, end = _straight(known[0])
         text = f"straight line (length {np.linalg.norm(end - start):.4f})"

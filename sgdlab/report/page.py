@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -23,7 +23,6 @@ from sgdlab.records import Run, differing, write_text
 
 MOST_ROWS = 60  # of a table of runs; more are counted below it
 OPEN_ROWS = 12  # a longer table is folded
-VERDICTS = ("PASS", "FAIL", "MISSING")
 # Columns of the table of runs, after the settings in which these differ: title -> key of metrics.
 METRICS = {
     "steps": "step",
@@ -46,19 +45,13 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRow:
-    """A claim: the notes' words, the measured value, the verdict, the expected value, why it may be off.
-
-    verdict: PASS, FAIL or MISSING.
-    """
+    """A claim: the notes' words, the measured value, the verdict, the expected value, why it may be off."""
 
     notes: str
     measured: str
-    verdict: str
+    verdict: Literal["PASS", "FAIL", "MISSING"]
     expected: str = ""
     why: str = ""
-
-    def __post_init__(self) -> None:
-        assert self.verdict in VERDICTS, self.verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +81,6 @@ class Report:
     sections: Sequence[Section]
     command: str = ""
     note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunsTable:
-    """A section's runs as a table, the count of those `omitted`, and the settings that all runs share."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    folded: bool
-    omitted: int
-    shared: dict[str, str]
 
 
 def write(report: Report, path: Path) -> None:
@@ -133,7 +114,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals["runs_table"] = _runs_table
+    environment.globals.update(runs_table=_runs_table, shared_settings=_shared_settings)
     return environment
 
 
@@ -151,8 +132,8 @@ def _totals(report: Report, runs: Sequence[Run]) -> dict[str, str]:
     }
 
 
-def _runs_table(runs: Sequence[Run]) -> RunsTable:
-    """The runs by the settings in which they differ, with their statuses and final metrics."""
+def _runs_table(runs: Sequence[Run]) -> dict[str, Any]:
+    """The arguments of the macro `table`: runs with the settings in which they differ and their metrics."""
     keys = differing(runs)
     metrics = {
         title: key for title, key in METRICS.items() if any(run.metrics.get(key) is not None for run in runs)
@@ -169,14 +150,18 @@ def _runs_table(runs: Sequence[Run]) -> RunsTable:
         ]
         for run in runs[:MOST_ROWS]
     ]
-    return RunsTable(
-        title=f"Runs ({len(runs):,})",
-        head=[*(["case"] if cases else []), *keys, "status", *metrics, "seconds", "run"],
-        rows=rows,
-        folded=len(runs) > OPEN_ROWS,
-        omitted=max(0, len(runs) - MOST_ROWS),
-        shared={key: format_value(value) for key, value in runs[0].settings.items() if key not in keys},
-    )
+    return {
+        "title": f"Runs ({len(runs):,})",
+        "head": [*(["case"] if cases else []), *keys, "status", *metrics, "seconds", "run"],
+        "rows": rows,
+        "folded": len(runs) > OPEN_ROWS,
+        "omitted": max(0, len(runs) - MOST_ROWS),
+    }
+
+
+def _shared_settings(runs: Sequence[Run]) -> dict[str, str]:
+    keys = differing(runs)
+    return {key: format_value(value) for key, value in runs[0].settings.items() if key not in keys}
 
 
 def _number(value: Any) -> str:

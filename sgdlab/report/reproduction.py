@@ -1,11 +1,10 @@
 """The files of `sgdlab reproduce`: figures, tables of claims and curves (CSV, Markdown), the HTML page."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -33,22 +32,14 @@ class Result:
     """The outcome of one experiment.
 
     Attributes:
-        experiment: the experiment.
-        title: of its figure and its section of the page.
-        selection: its runs; None when it left none.
+        section: its section of the page.
         verdicts: on its claims.
         curves: rows of curves.csv.
-        figure: the figure as <svg>; empty when nothing was drawn.
-        note: on runs that are missing, or why nothing was drawn.
     """
 
-    experiment: Experiment
-    title: str
-    selection: Selection | None
+    section: Section
     verdicts: tuple[Verdict, ...]
     curves: tuple[dict[str, str], ...]
-    figure: str
-    note: str
 
 
 def evaluate(experiment: Experiment, selection: Selection | None, output: Path, *, quick: bool) -> Result:
@@ -61,7 +52,7 @@ def evaluate(experiment: Experiment, selection: Selection | None, output: Path, 
         quick: the runs are those of --quick, on which fewer claims hold.
 
     Returns:
-        The figure, the verdicts and the rows of curves.csv.
+        The section with the figure, the verdicts and the rows of curves.csv.
     """
     name = f"notes/{experiment.name}"
     runs = list(selection.runs) if selection else []
@@ -70,15 +61,18 @@ def evaluate(experiment: Experiment, selection: Selection | None, output: Path, 
         title = _title(experiment, selection, quick=quick)
         figure, note = _draw(experiment, selection, title, output)
     claims = [claim for claim in CLAIMS if claim.experiment == name and (claim.quick or not quick)]
-    return Result(
-        experiment=experiment,
+    verdicts = tuple(judge(claim, runs) for claim in claims)
+    section = Section(
+        name=name,
         title=title,
-        selection=selection,
-        verdicts=tuple(judge(claim, runs) for claim in claims),
-        curves=tuple(curves(name, runs)) if name in READ_OFF else (),
-        figure=figure,
+        text=f"{experiment.chapter}. {options.meaning('experiment', name)}",
         note=note,
+        pictures=[Picture(svg=figure)] if figure else [],
+        claims=[_claim_row(verdict) for verdict in verdicts],
+        runs=runs,
     )
+    rows = tuple(curves(name, runs)) if name in READ_OFF else ()
+    return Result(section=section, verdicts=verdicts, curves=rows)
 
 
 def _title(experiment: Experiment, selection: Selection, *, quick: bool) -> str:
@@ -128,7 +122,7 @@ def write_reproduction(
         made=utc_now(),
         command=command,
         note="\n\n".join([*([QUICK] if quick else []), *failures]),
-        sections=[_section(result) for result in results],
+        sections=[result.section for result in results],
     )
     write(report, output / "report.html")
     passed = sum(claim["verdict"] == "PASS" for claim in claims)
@@ -159,19 +153,6 @@ def _markdown(claims: Sequence[Mapping[str, str]], curves: Sequence[Mapping[str,
     return "\n".join(parts)
 
 
-def _section(result: Result) -> Section:
-    name = f"notes/{result.experiment.name}"
-    return Section(
-        name=name,
-        title=result.title,
-        text=f"{result.experiment.chapter}. {options.meaning('experiment', name)}",
-        note=result.note,
-        pictures=[Picture(svg=result.figure)] if result.figure else [],
-        claims=[_claim_row(verdict) for verdict in result.verdicts],
-        runs=result.selection.runs if result.selection else (),
-    )
-
-
 def _claim_row(verdict: Verdict) -> ClaimRow:
     value, tolerance, why = verdict.claim.expected
     expected = f"{value} (tolerance: {tolerance})".strip() if tolerance else value
@@ -182,10 +163,5 @@ def _claim_row(verdict: Verdict) -> ClaimRow:
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    if not rows:
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    if rows:
+        write_text(path, pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))

@@ -5,6 +5,7 @@ Covered: Adam and AMSGrad where Adam fails, Shampoo and Muon, backward different
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -22,13 +23,10 @@ from sgdlab.analysis.claims.claim import (
 from sgdlab.records import Run
 
 
-def _ends_at(expected: Mapping[str, float]) -> Callable[[Runs], Measured]:
-    def measure(runs: Runs) -> Measured:
-        ends = {case: float(runs[case].trajectory().w0.iloc[-1]) for case in expected}
-        text = ", ".join(f"{case} {end:+.4g}" for case, end in ends.items())
-        return Measured(text, within(ends.values(), expected.values(), 5e-4))
-
-    return measure
+def _ends_at(expected: Mapping[str, float], runs: Runs) -> Measured:
+    ends = {case: float(runs[case].trajectory().w0.iloc[-1]) for case in expected}
+    text = ", ".join(f"{case} {end:+.4g}" for case, end in ends.items())
+    return Measured(text, within(ends.values(), expected.values(), 5e-4))
 
 
 def _average_regrets(runs: Runs) -> Measured:
@@ -74,15 +72,11 @@ def _finite_differences(runs: list[Run]) -> Measured:
     return Measured(text, central < 1e-9 and forward < 1e-6)
 
 
-def _final(name: str, holds: Callable[[dict[str, float]], bool]) -> Callable[[Runs], Measured]:
+def _final(name: str, holds: Callable[[dict[str, float]], bool], runs: Runs) -> Measured:
     """A final metric of the four optimizers satisfies `holds`."""
-
-    def measure(runs: Runs) -> Measured:
-        cases = ("SGD", "Momentum", "Nesterov", "Adam")
-        metrics = {case: float(runs[case].metrics[name] or math.nan) for case in cases}
-        return Measured(listed(metrics, ".3f"), holds(metrics))
-
-    return measure
+    cases = ("SGD", "Momentum", "Nesterov", "Adam")
+    metrics = {case: float(runs[case].metrics[name] or math.nan) for case in cases}
+    return Measured(listed(metrics, ".3f"), holds(metrics))
 
 
 def _initial_loss(runs: Runs) -> Measured:
@@ -101,7 +95,7 @@ ADAPTIVE_CLAIMS: tuple[Claim, ...] = (
         "adam_fails",
         Claim(
             "on f_t = 3x, -x, -x Adam ends at +1, the worst point; AMSGrad at -.965",
-            _ends_at({"Adam": 1.0, "AMSGrad": -0.965}),
+            partial(_ends_at, {"Adam": 1.0, "AMSGrad": -0.965}),
             Expected("+1, -.965", "5e-4", _PAPER),
         ),
         Claim(
@@ -115,7 +109,7 @@ ADAPTIVE_CLAIMS: tuple[Claim, ...] = (
         "adam_fails_online",
         Claim(
             "online with 1010x and -10x Adam ends at +.993, AMSGrad at -.984",
-            _ends_at({"Adam": 0.993, "AMSGrad": -0.984}),
+            partial(_ends_at, {"Adam": 0.993, "AMSGrad": -0.984}),
             Expected("+.993, -.984", "5e-4", _PAPER),
             quick=False,  # a tenth of the steps does not bring it there
         ),
@@ -166,12 +160,12 @@ ADAPTIVE_CLAIMS: tuple[Claim, ...] = (
         ),
         Claim(
             "Adam is best by accuracy (.783, against .677, .692, .736)",
-            _final("test_accuracy", lambda metrics: max(metrics, key=metrics.__getitem__) == "Adam"),
+            partial(_final, "test_accuracy", lambda metrics: max(metrics, key=metrics.__getitem__) == "Adam"),
             quick=False,
         ),
         Claim(
             "and not by test loss (.832, against Nesterov's .722)",
-            _final("test_loss", lambda metrics: min(metrics, key=metrics.__getitem__) != "Adam"),
+            partial(_final, "test_loss", lambda metrics: min(metrics, key=metrics.__getitem__) != "Adam"),
             quick=False,
         ),
         by="case",

@@ -5,7 +5,7 @@ The other modules of this folder hold functions that measure and a literal table
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ class Verdict:
     measured: Measured | None
 
     @property
-    def word(self) -> str:
+    def word(self) -> Literal["PASS", "FAIL", "MISSING"]:
         """PASS, FAIL, or MISSING when runs are missing."""
         if self.measured is None:
             return "MISSING"

@@ -5,6 +5,7 @@ cycle on which it fails to converge, Nesterov's method, and the narrow valley.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -21,9 +22,10 @@ from sgdlab.analysis.claims.claim import (
     points_text,
     within,
 )
-from sgdlab.analysis.theory import HEAVY_BALL, METHODS, contraction_factor
+from sgdlab.analysis.theory import METHODS, contraction_factor
 from sgdlab.records import Run
 
+HEAVY_BALL = METHODS["heavy_ball"]
 TINY = 1e-250  # the minimum is at 0, where a float is rounded relatively: there is no floor of rounding
 M, L = 1.0, 100.0  # the quadratic's smallest and largest curvature: condition number 100
 CYCLE_POINTS = np.array([792, -2208, 2592]) / 1225  # Lessard, Recht, Packard 2016, equation (4.11)
@@ -44,26 +46,17 @@ def _spectral_radius(run: Run) -> float:
     return method.rate(run.settings["lr"], run.settings.get("optimizer.momentum", 0.0), M, L)
 
 
-def _iterates(
-    case: str, expected: Mapping[int, tuple[float, ...]], tolerance: float = 5.1e-4
-) -> Callable[[Runs], Measured]:
+def _iterates(case: str, expected: Mapping[int, tuple[float, ...]], tolerance: float, runs: Runs) -> Measured:
     """Weights of one case at some steps (-1: the last)."""
-
-    def measure(runs: Runs) -> Measured:
-        path = path_points(runs[case])
-        points = np.array([path[step] for step in expected])
-        holds = within(points.flat, np.array(list(expected.values())).flat, tolerance)
-        return Measured(points_text(points), holds)
-
-    return measure
+    path = path_points(runs[case])
+    points = np.array([path[step] for step in expected])
+    holds = within(points.flat, np.array(list(expected.values())).flat, tolerance)
+    return Measured(points_text(points), holds)
 
 
-def _final_objective(case: str, expected: float, tolerance: float) -> Callable[[Runs], Measured]:
-    def measure(runs: Runs) -> Measured:
-        value = float(runs[case].trajectory().objective.iloc[-1])
-        return Measured(f"{value:.4g}", within([value], [expected], tolerance))
-
-    return measure
+def _final_objective(case: str, expected: float, tolerance: float, runs: Runs) -> Measured:
+    value = float(runs[case].trajectory().objective.iloc[-1])
+    return Measured(f"{value:.4g}", within([value], [expected], tolerance))
 
 
 def _overflows(runs: Runs) -> Measured:
@@ -104,14 +97,10 @@ def _heavy_ball_optimum(runs: Sequence[Run]) -> Measured:
     return Measured(f"lr {lr:g}, momentum {momentum:g}: {rate:.4f}", near and abs(rate - 9 / 11) < 0.03)
 
 
-def _rates(rate: Callable[[Run], float], tolerance: float) -> Callable[[Runs], Measured]:
+def _rates(rate: Callable[[Run], float], tolerance: float, runs: Runs) -> Measured:
     """The rates of the cases, measured or by theory."""
-
-    def measure(runs: Runs) -> Measured:
-        rates = {case: rate(runs[case]) for case in EXPECTED_RATES}
-        return Measured(listed(rates, ".4f"), within(rates.values(), EXPECTED_RATES.values(), tolerance))
-
-    return measure
+    rates = {case: rate(runs[case]) for case in EXPECTED_RATES}
+    return Measured(listed(rates, ".4f"), within(rates.values(), EXPECTED_RATES.values(), tolerance))
 
 
 def _heavy_ball_cycle(runs: Runs) -> Measured:
@@ -122,33 +111,23 @@ def _heavy_ball_cycle(runs: Runs) -> Measured:
     return Measured(f"from step {start} of {len(path) - 1}", start == 42)
 
 
-def _steps_to_minimum(case: str, expected: int) -> Callable[[Runs], Measured]:
+def _steps_to_minimum(case: str, expected: int, runs: Runs) -> Measured:
     """The first step within 1e-6 of the minimum; -1 if there is none."""
-
-    def measure(runs: Runs) -> Measured:
-        table = runs[case].trajectory()
-        near = table.step[table.distance < 1e-6]
-        step = int(near.iloc[0]) if len(near) else -1
-        return Measured(f"step {step}", step == expected)
-
-    return measure
+    table = runs[case].trajectory()
+    near = table.step[table.distance < 1e-6]
+    step = int(near.iloc[0]) if len(near) else -1
+    return Measured(f"step {step}", step == expected)
 
 
-def _ends(
-    expected: Mapping[str, tuple[tuple[float, float], tuple[float, float]]],
-) -> Callable[[Runs], Measured]:
+def _ends(expected: Mapping[str, tuple[tuple[float, float], tuple[float, float]]], runs: Runs) -> Measured:
     """The last point of each case: case -> (the notes' point, half a unit of its last digits)."""
-
-    def measure(runs: Runs) -> Measured:
-        ends = {case: path_points(runs[case])[-1] for case in expected}
-        holds = all(
-            within([value], [aim], half)
-            for case, (point, halves) in expected.items()
-            for value, aim, half in zip(ends[case], point, halves, strict=True)
-        )
-        return Measured(" · ".join(f"{case}: {points_text(end[None])}" for case, end in ends.items()), holds)
-
-    return measure
+    ends = {case: path_points(runs[case])[-1] for case in expected}
+    holds = all(
+        within([value], [aim], half)
+        for case, (point, halves) in expected.items()
+        for value, aim, half in zip(ends[case], point, halves, strict=True)
+    )
+    return Measured(" · ".join(f"{case}: {points_text(end[None])}" for case, end in ends.items()), holds)
 
 
 _BALL = "momentum 0.74"
@@ -165,18 +144,22 @@ MOMENTUM_CLAIMS: tuple[Claim, ...] = (
         "why_momentum",
         Claim(
             "momentum 0.74: first iterates (-1.515, .459), (-1.391, .498), (-1.138, .686)",
-            _iterates(_BALL, {1: (-1.515, 0.459), 2: (-1.391, 0.498), 3: (-1.138, 0.686)}),
+            partial(_iterates, _BALL, {1: (-1.515, 0.459), 2: (-1.391, 0.498), 3: (-1.138, 0.686)}, 5.1e-4),
             Expected("these points", "5e-4", DIGITS),
         ),
         Claim(
             "it ends at (.905, .2725)",
-            _iterates(_BALL, {-1: (0.905, 0.2725)}),
+            partial(_iterates, _BALL, {-1: (0.905, 0.2725)}, 5.1e-4),
             Expected("(.905, .2725)", "5e-4", DIGITS),
         ),
-        Claim("where f = .0091", _final_objective(_BALL, 0.0091, 5.1e-5), Expected(".0091", "5e-5", DIGITS)),
+        Claim(
+            "where f = .0091",
+            partial(_final_objective, _BALL, 0.0091, 5.1e-5),
+            Expected(".0091", "5e-5", DIGITS),
+        ),
         Claim(
             "without momentum it ends at f = 1.18",
-            _final_objective("without momentum", 1.18, 5.1e-3),
+            partial(_final_objective, "without momentum", 1.18, 5.1e-3),
             Expected("1.18", "5e-3", DIGITS),
         ),
         Claim(
@@ -209,12 +192,12 @@ MOMENTUM_CLAIMS: tuple[Claim, ...] = (
         "condition_number",
         Claim(
             "spectral radii at k = 100: GD .9802, heavy ball .8182, Nesterov .9000, tuned .8847",
-            _rates(_spectral_radius, 6e-5),
+            partial(_rates, _spectral_radius, 6e-5),
             Expected(".9802, .8182, .9000, .8847", "5e-5", DIGITS),
         ),
         Claim(
             "and the runs contract at these rates",
-            _rates(measured_rate, 0.01),
+            partial(_rates, measured_rate, 0.01),
             Expected(".9802, .8182, .9000, .8847", "0.01", _TIE),
         ),
         by="case",
@@ -223,7 +206,7 @@ MOMENTUM_CLAIMS: tuple[Claim, ...] = (
         "heavy_ball_cycle",
         Claim(
             "Polyak from 3.3: 3.3, -3.2, 2.8, .3556, -1.7185, 2.1333",
-            _iterates("Polyak", _CYCLE, 5.1e-5),
+            partial(_iterates, "Polyak", _CYCLE, 5.1e-5),
             Expected("these points", "5e-5", DIGITS),
         ),
         Claim(
@@ -233,11 +216,13 @@ MOMENTUM_CLAIMS: tuple[Claim, ...] = (
         ),
         Claim(
             "GD with 2/(L+m) is within 1e-6 of the minimum in 174 steps",
-            _steps_to_minimum("GD", 174),
+            partial(_steps_to_minimum, "GD", 174),
             Expected("174", "none"),
         ),
         Claim(
-            "Nesterov with 4/(3L+m), .6268 in 52", _steps_to_minimum("Nesterov", 52), Expected("52", "none")
+            "Nesterov with 4/(3L+m), .6268 in 52",
+            partial(_steps_to_minimum, "Nesterov", 52),
+            Expected("52", "none"),
         ),
         by="case",
     ),
@@ -245,21 +230,23 @@ MOMENTUM_CLAIMS: tuple[Claim, ...] = (
         "narrow_valley",
         Claim(
             "lr .4 -> (-.943, -.00007); lr .6 -> (-.388, -1673)",
-            _ends(
+            partial(
+                _ends,
                 {
                     "lr 0.4": ((-0.943, -0.00007), (5.1e-4, 5.1e-6)),
                     "lr 0.6": ((-0.388, -1673.0), (5.1e-4, 0.51)),
-                }
+                },
             ),
             Expected("these points", _HALF_UNIT, DIGITS),
         ),
         Claim(
             "lr .6 with momentum .5 -> (.0072, .0026), with .25 -> (-.126, -.187)",
-            _ends(
+            partial(
+                _ends,
                 {
                     "lr 0.6, momentum 0.5": ((0.0072, 0.0026), (5.1e-5, 5.1e-5)),
                     "lr 0.6, momentum 0.25": ((-0.126, -0.187), (5.1e-4, 5.1e-4)),
-                }
+                },
             ),
             Expected("these points", _HALF_UNIT, DIGITS),
         ),

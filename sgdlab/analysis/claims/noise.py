@@ -1,6 +1,7 @@
 """The claims about mini-batch noise: unbiased, variance 1/B, and the height of SGD's noise floor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -42,23 +43,19 @@ def _unbiased(runs: Sequence[Run]) -> Measured:
     return Measured(text, worst < STANDARD_ERRORS)
 
 
-def _variance(sampling: str) -> Callable[[Sequence[Run]], Measured]:
+def _variance(sampling: str, runs: Sequence[Run]) -> Measured:
     """The variance of a batch's gradient for each batch size, compared with theory in standard errors."""
-
-    def measure(runs: Sequence[Run]) -> Measured:
-        chosen = [run for run in runs if run.settings["sampling"] == sampling]
-        off, texts = 0.0, []
-        for run in sorted(chosen, key=lambda run: int(run.settings["batch_size"])):
-            variance, theory, error = (_single(run, q) for q in ("variance", "theory", "standard_error"))
-            if theory == 0:
-                off = max(off, 0.0 if variance < 1e-24 else np.inf)
-            else:
-                off = max(off, abs(variance - theory) / error)
-            texts.append(f"{run.settings['batch_size']}: {variance:.3g}")
-        text = f"{' · '.join(texts)}; at most {off:.1f} standard errors from the theory"
-        return Measured(text, off < STANDARD_ERRORS)
-
-    return measure
+    chosen = [run for run in runs if run.settings["sampling"] == sampling]
+    off, texts = 0.0, []
+    for run in sorted(chosen, key=lambda run: int(run.settings["batch_size"])):
+        variance, theory, error = (_single(run, q) for q in ("variance", "theory", "standard_error"))
+        if theory == 0:
+            off = max(off, 0.0 if variance < 1e-24 else np.inf)
+        else:
+            off = max(off, abs(variance - theory) / error)
+        texts.append(f"{run.settings['batch_size']}: {variance:.3g}")
+    text = f"{' · '.join(texts)}; at most {off:.1f} standard errors from the theory"
+    return Measured(text, off < STANDARD_ERRORS)
 
 
 def _monotone(runs: Runs) -> Measured:
@@ -86,39 +83,28 @@ def _noise_floors(runs: Sequence[Run], sizes: Sequence[str]) -> dict[str, float]
     return {size: float(np.mean(floors[size])) for size in sizes}
 
 
-def _floors_near(expected: dict[str, float], factor: float) -> Callable[[Sequence[Run]], Measured]:
-    def measure(runs: Sequence[Run]) -> Measured:
-        floors = _noise_floors(runs, list(expected))
-        off = max(abs(np.log(floors[size] / value)) for size, value in expected.items())
-        return Measured(listed(floors, ".2g", ": "), off <= np.log(factor))
-
-    return measure
+def _floors_near(expected: dict[str, float], factor: float, runs: Sequence[Run]) -> Measured:
+    floors = _noise_floors(runs, list(expected))
+    off = max(abs(np.log(floors[size] / value)) for size, value in expected.items())
+    return Measured(listed(floors, ".2g", ": "), off <= np.log(factor))
 
 
-def _no_floor(size: str, limit: float) -> Callable[[Sequence[Run]], Measured]:
+def _no_floor(size: str, limit: float, runs: Sequence[Run]) -> Measured:
     """With all examples in a batch the gap goes on shrinking."""
-
-    def measure(runs: Sequence[Run]) -> Measured:
-        last = [run.trajectory().gap.iloc[-1] for run in runs if str(run.settings["batch_size"]) == size]
-        if not last:
-            raise Missing(size)
-        return Measured(f"gap {max(last):.1e} after the last step", max(last) <= limit)
-
-    return measure
+    last = [run.trajectory().gap.iloc[-1] for run in runs if str(run.settings["batch_size"]) == size]
+    if not last:
+        raise Missing(size)
+    return Measured(f"gap {max(last):.1e} after the last step", max(last) <= limit)
 
 
-def _proportional(examples: int, sizes: tuple[str, ...]) -> Callable[[Sequence[Run]], Measured]:
+def _proportional(examples: int, sizes: tuple[str, ...], runs: Sequence[Run]) -> Measured:
     """floor / ((1/B)(m-B)/(m-1)) is the same for all batch sizes B below the number m of examples."""
-
-    def measure(runs: Sequence[Run]) -> Measured:
-        floors = _noise_floors(runs, sizes)
-        shares = {size: (examples - int(size)) / (examples - 1) / int(size) for size in sizes}
-        ratios = {size: floors[size] / shares[size] for size in sizes}
-        middle = float(np.exp(np.mean(np.log(list(ratios.values())))))
-        off = max(abs(ratio / middle - 1) for ratio in ratios.values())
-        return Measured(f"floor / share: {listed(ratios, '.3g', ': ')}", off <= SPREAD)
-
-    return measure
+    floors = _noise_floors(runs, sizes)
+    shares = {size: (examples - int(size)) / (examples - 1) / int(size) for size in sizes}
+    ratios = {size: floors[size] / shares[size] for size in sizes}
+    middle = float(np.exp(np.mean(np.log(list(ratios.values())))))
+    off = max(abs(ratio / middle - 1) for ratio in ratios.values())
+    return Measured(f"floor / share: {listed(ratios, '.3g', ': ')}", off <= SPREAD)
 
 
 _CHANCE = "4.5 standard errors of 20,000 draws: chance alone exceeds that once in 10,000 such tables"
@@ -134,12 +120,12 @@ NOISE_CLAIMS: tuple[Claim, ...] = (
         ),
         Claim(
             "with replacement E|g_B - grad f|^2 = s^2/B",
-            _variance("replacement"),
+            partial(_variance, "replacement"),
             Expected("s^2/B", "4.5 standard errors", _CHANCE),
         ),
         Claim(
             "without replacement (N-B)/(N-1) times that, and 0 for B = N",
-            _variance("independent"),
+            partial(_variance, "independent"),
             Expected("s^2/B (N-B)/(N-1)", "4.5 standard errors", _CHANCE),
         ),
         count=14,
@@ -158,19 +144,19 @@ NOISE_CLAIMS: tuple[Claim, ...] = (
         "noise_floor",
         Claim(
             "gap floors at B = 1, 2, 10 about .023, .011, .0019",
-            _floors_near({"1": 0.023, "2": 0.011, "10": 0.0019}, 1.5),
+            partial(_floors_near, {"1": 0.023, "2": 0.011, "10": 0.0019}, 1.5),
             Expected(".023, .011, .0019", "a factor of 1.5", _SAMPLE),
         ),
         Claim(
             "B = 100, all examples, has no floor: about 1e-13",
-            _no_floor("100", 1e-10),
+            partial(_no_floor, "100", 1e-10),
             Expected(
                 "1e-13", "at most 1e-10", "(1 - lr m)^600, where m, near 1/12, depends on the examples drawn"
             ),
         ),
         Claim(
             "the floors are proportional to (1/B)(N-B)/(N-1)",
-            _proportional(100, ("1", "2", "10")),
+            partial(_proportional, 100, ("1", "2", "10")),
             Expected(
                 "one ratio",
                 "25 %",
@@ -183,12 +169,16 @@ NOISE_CLAIMS: tuple[Claim, ...] = (
         "logistic_floor",
         Claim(
             "logistic regression: floors proportional to (1/B)(m-B)/(m-1)",
-            _proportional(200, ("1", "10", "50", "100")),
+            partial(_proportional, 200, ("1", "10", "50", "100")),
             Expected(
                 "one ratio", "25 %", "20 seeds leave 5 %; the loss is a quadratic near its minimum only"
             ),
         ),
-        Claim("and GD has none", _no_floor("full", 1e-12), Expected("0", "1e-12", "rounding of the minimum")),
+        Claim(
+            "and GD has none",
+            partial(_no_floor, "full", 1e-12),
+            Expected("0", "1e-12", "rounding of the minimum"),
+        ),
         count=100,
     ),
 )

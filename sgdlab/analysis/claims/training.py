@@ -5,7 +5,8 @@ the notes show those, and about numbers only where the notes print them.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from sgdlab.analysis.claims.claim import Claim, Expected, Measured, Runs, claims_about, within
 from sgdlab.records import Run
@@ -42,88 +43,56 @@ def _show(numbers: Mapping[float, float]) -> str:
     )
 
 
-def _final_losses(*values: float, holds: Callable[..., bool]) -> Callable[[Runs], Measured]:
+def _final_losses(values: Sequence[float], holds: Callable[..., bool], runs: Runs) -> Measured:
     """The mean losses of the last epoch, at these values of the setting, satisfy `holds`."""
-
-    def measure(runs: Runs) -> Measured:
-        means = {value: mean_loss(runs[value], LAST) for value in values}
-        return Measured(_show(means), holds(*means.values()))
-
-    return measure
+    means = {value: mean_loss(runs[value], LAST) for value in values}
+    return Measured(_show(means), holds(*means.values()))
 
 
-def _jumps(*values: float, holds: Callable[..., bool]) -> Callable[[Runs], Measured]:
+def _jumps(values: Sequence[float], holds: Callable[..., bool], runs: Runs) -> Measured:
     """The jaggedness at these values of the setting satisfies `holds`."""
-
-    def measure(runs: Runs) -> Measured:
-        jumps = {value: jaggedness(runs[value]) for value in values}
-        return Measured(f"mean jump {_show(jumps)}", holds(*jumps.values()))
-
-    return measure
+    jumps = {value: jaggedness(runs[value]) for value in values}
+    return Measured(f"mean jump {_show(jumps)}", holds(*jumps.values()))
 
 
-def _spread_below(limit: float, *values: float) -> Callable[[Runs], Measured]:
-    def measure(runs: Runs) -> Measured:
-        means = {value: mean_loss(runs[value], LAST) for value in values}
-        spread = max(means.values()) - min(means.values())
-        return Measured(f"spread {spread:.3f} ({_show(means)})", spread < limit)
-
-    return measure
+def _spread_below(limit: float, values: Sequence[float], runs: Runs) -> Measured:
+    means = {value: mean_loss(runs[value], LAST) for value in values}
+    spread = max(means.values()) - min(means.values())
+    return Measured(f"spread {spread:.3f} ({_show(means)})", spread < limit)
 
 
-def _stays_above(value: float, floor: float) -> Callable[[Runs], Measured]:
+def _stays_above(value: float, floor: float, runs: Runs) -> Measured:
     """Every logged loss of one run is above `floor`; a run that diverged did not come down either."""
-
-    def measure(runs: Runs) -> Measured:
-        run = runs[value]
-        if run.status == "diverged":
-            return Measured(f"diverged: {run.reason}", True)
-        lowest = float(run.train().loss.min())
-        return Measured(f"lowest logged loss {lowest:.3f}", lowest >= floor)
-
-    return measure
+    run = runs[value]
+    if run.status == "diverged":
+        return Measured(f"diverged: {run.reason}", True)
+    lowest = float(run.train().loss.min())
+    return Measured(f"lowest logged loss {lowest:.3f}", lowest >= floor)
 
 
-def _ends_above(value: float, floor: float) -> Callable[[Runs], Measured]:
-    def measure(runs: Runs) -> Measured:
-        mean = mean_loss(runs[value], LAST)
-        return Measured(f"{mean:.3f}", mean > floor)
-
-    return measure
+def _ends_above(value: float, floor: float, runs: Runs) -> Measured:
+    mean = mean_loss(runs[value], LAST)
+    return Measured(f"{mean:.3f}", mean > floor)
 
 
-def _final_metric(
-    name: str, expected: float, tolerance: float, scale: float = 1.0
-) -> Callable[[Runs], Measured]:
+def _final_metric(name: str, expected: float, tolerance: float, scale: float, runs: Runs) -> Measured:
     """A final metric of the only run, times `scale`."""
-
-    def measure(runs: Runs) -> Measured:
-        value = scale * float(runs.only().metrics[name] or math.nan)
-        return Measured(f"{value:.4g}", within([value], [expected], tolerance))
-
-    return measure
+    value = scale * float(runs.only().metrics[name] or math.nan)
+    return Measured(f"{value:.4g}", within([value], [expected], tolerance))
 
 
-def _mean_losses(expected: Mapping[int, float], tolerance: float) -> Callable[[Runs], Measured]:
+def _mean_losses(expected: Mapping[int, float], tolerance: float, runs: Runs) -> Measured:
     """The only run's mean logged losses in some epochs."""
-
-    def measure(runs: Runs) -> Measured:
-        means = {float(epoch): mean_loss(runs.only(), epoch) for epoch in expected}
-        return Measured(_show(means), within(means.values(), expected.values(), tolerance))
-
-    return measure
+    means = {float(epoch): mean_loss(runs.only(), epoch) for epoch in expected}
+    return Measured(_show(means), within(means.values(), expected.values(), tolerance))
 
 
-def _accuracies(expected: tuple[float, ...], tolerance: float) -> Callable[[Runs], Measured]:
+def _accuracies(expected: tuple[float, ...], tolerance: float, runs: Runs) -> Measured:
     """The only run's test accuracy after each epoch, in percent."""
-
-    def measure(runs: Runs) -> Measured:
-        table = runs.only().eval()
-        values = [100 * float(value) for value in table.test_accuracy[table.epoch > 0]]
-        holds = len(values) == len(expected) and within(values, expected, tolerance)
-        return Measured(" ".join(f"{value:.1f}" for value in values), holds)
-
-    return measure
+    table = runs.only().eval()
+    values = [100 * float(value) for value in table.test_accuracy[table.epoch > 0]]
+    holds = len(values) == len(expected) and within(values, expected, tolerance)
+    return Measured(" ".join(f"{value:.1f}" for value in values), holds)
 
 
 _BATCH, _LR, _MOMENTUM = "batch_size", "lr", "optimizer.momentum"
@@ -135,16 +104,16 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
         "sgd_batch_size",
         Claim(
             "loss in epoch 10 rises with the batch size, 16 < 64 < 256 (.47, .81, 1.72)",
-            _final_losses(16, 64, 256, holds=lambda small, middle, large: small < middle < large),
+            partial(_final_losses, (16, 64, 256), lambda small, middle, large: small < middle < large),
         ),
         Claim(
             "256 is still above 1.5 in epoch 10 (1.72)",
-            _ends_above(256, 1.5),
+            partial(_ends_above, 256, 1.5),
             quick=False,  # with a tenth of the updates it stays there whatever the optimizer does
         ),
         Claim(
             "256 is smooth, 16 is jagged",
-            _jumps(16, 256, holds=lambda small, large: small >= 2 * large),
+            partial(_jumps, (16, 256), lambda small, large: small >= 2 * large),
             Expected(
                 "",
                 "at least twice the jump",
@@ -157,16 +126,16 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
         "sgd_learning_rate",
         Claim(
             "loss in epoch 10: 0.1 < 0.001 < 10 (.26, .81, 2.34-2.47)",
-            _final_losses(0.1, 0.001, 10, holds=lambda good, slow, fast: good < slow < fast),
+            partial(_final_losses, (0.1, 0.001, 10), lambda good, slow, fast: good < slow < fast),
         ),
-        Claim("lr 10 is never below 2.30, or not finite", _stays_above(10, 2.30)),
+        Claim("lr 10 is never below 2.30, or not finite", partial(_stays_above, 10, 2.30)),
         by=_LR,
     ),
     *claims_about(
         "sgd_momentum",
         Claim(
             "0.9 is worst in epoch 10 (.255, .22, .35)",
-            _final_losses(0, 0.5, 0.9, holds=lambda none, half, most: most >= max(none, half)),
+            partial(_final_losses, (0, 0.5, 0.9), lambda none, half, most: most >= max(none, half)),
             quick=False,
         ),
         by=_MOMENTUM,
@@ -175,12 +144,12 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
         "adam_batch_size",
         Claim(
             "unlike with SGD, losses in epoch 10 differ by less than 0.05 (.24, .23, .23)",
-            _spread_below(0.05, 16, 64, 256),
+            partial(_spread_below, 0.05, (16, 64, 256)),
             quick=False,  # on the small images 4 of 10 seeds are above (.016 to .062)
         ),
         Claim(
             "16 is the noisiest",
-            _jumps(16, 64, 256, holds=lambda small, middle, large: small >= max(middle, large)),
+            partial(_jumps, (16, 64, 256), lambda small, middle, large: small >= max(middle, large)),
         ),
         by=_BATCH,
     ),
@@ -188,14 +157,15 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
         "adam_learning_rate",
         Claim(
             "loss in epoch 10: 0.001 <= 0.01 < 1e-5 (.23, .29, .54)",
-            _final_losses(0.001, 0.01, 1e-5, holds=lambda good, fast, slow: good <= fast < slow),
+            partial(_final_losses, (0.001, 0.01, 1e-5), lambda good, fast, slow: good <= fast < slow),
             quick=False,
         ),
         Claim(
             "0.1 is above 1e-5 and far above 0.01 and 0.001 in epoch 10 (2.31)",
-            _final_losses(
-                *(0.1, 1e-5, 0.01, 0.001),
-                holds=lambda worst, slow, fast, good: worst > 3 * max(fast, good) and worst > slow,
+            partial(
+                _final_losses,
+                (0.1, 1e-5, 0.01, 0.001),
+                lambda worst, slow, fast, good: worst > 3 * max(fast, good) and worst > slow,
             ),
             Expected("", "far: more than three times the loss", "the value itself depends on the seed"),
         ),
@@ -205,25 +175,25 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
         "script",
         Claim(
             "test accuracy 83.6 % after epoch 10",
-            _final_metric("test_accuracy", 83.6, 0.7, 100),
+            partial(_final_metric, "test_accuracy", 83.6, 0.7, 100),
             Expected("83.6 %", "0.7 %", _SEEDS),
             quick=False,
         ),
         Claim(
             "test loss .4565 after epoch 10",
-            _final_metric("test_loss", 0.4565, 0.015),
+            partial(_final_metric, "test_loss", 0.4565, 0.015, 1),
             Expected("0.4565", "0.015", _SEEDS),
             quick=False,
         ),
         Claim(
             "mean logged loss 1.416 in epoch 1, .400 in epoch 10",
-            _mean_losses({1: 1.416, LAST: 0.400}, 0.03),
+            partial(_mean_losses, {1: 1.416, LAST: 0.400}, 0.03),
             Expected("1.416, 0.400", "0.03", "as for the curves read off"),
             quick=False,
         ),
         Claim(
             "test accuracy by epoch 67.0 75.8 79.3 81.0 81.9 82.5 82.9 83.2 83.4 83.6 %",
-            _accuracies(_ACCURACIES, 2.0),
+            partial(_accuracies, _ACCURACIES, 2.0),
             Expected("the ten numbers", "2 %", "early epochs differ more between seeds than the last"),
             quick=False,
         ),
