@@ -20,10 +20,9 @@ from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.cli.arguments import command_parser, default_runs_dir
 from sgdlab.cli.commands import COMMANDS
 from sgdlab.config import options
+from sgdlab.execution.outcome import STYLES
 
 SHELLS = ("bash", "fish", "zsh")
-
-_STATUSES = ("done", "diverged", "failed", "interrupted", "running")
 
 _HOW_TO = """\
 Tab completion of commands, groups, options, settings and runs. Put this line into your shell's startup file:
@@ -107,7 +106,7 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
         case "plot":
             return _by_level(_run_names(), word)
         case "runs":
-            return [*_by_level(_run_names(), word), *(f"status={status}" for status in _STATUSES)]
+            return [*_by_level(_run_names(), word), *(f"status={status}" for status in STYLES)]
         case "optimizers":
             return options.groups()["optimizer"]
         case "completion":

@@ -1,7 +1,7 @@
 """`sgdlab reproduce notes`: every experiment, figure and claim of the lecture notes."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from sgdlab.base.errors import UserError
 from sgdlab.cli.arguments import add_runs_dir, command_parser
 
 if TYPE_CHECKING:
-    from sgdlab.execution.sweep.sweep import Sweep
     from sgdlab.records import Selection
 
 
@@ -71,10 +70,18 @@ def _overrides(experiment: Experiment, quick: bool) -> list[str]:
 def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path) -> list[str]:
     """Run the experiments as one queue of jobs; returns the failures in words. None stops the others."""
     from sgdlab.execution.display.summary import summary
+    from sgdlab.execution.hydra.launcher import plan_sweep
     from sgdlab.execution.sweep.run_sweeps import run_sweeps
 
-    failures: list[str] = []
-    sweeps = {name: each for name, each in _sweeps(chosen, options, runs_dir, failures)}
+    places = [f"runs_dir={_quoted(runs_dir)}"]
+    places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
+    places += ["quiet=true"] if options.quiet else []
+    failures, sweeps = [], {}
+    for experiment in chosen:
+        try:
+            sweeps[experiment.name] = plan_sweep([*_overrides(experiment, options.quick), *places])
+        except UserError as err:
+            failures.append(f"{experiment.name}: {err}")
     if sweeps:
         run_sweeps(list(sweeps.values()))
     for name, sweep in sweeps.items():
@@ -84,22 +91,6 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
         if failed:
             failures.append(f"{name}: {failed} of {len(sweep.jobs)} runs failed")
     return failures
-
-
-def _sweeps(
-    chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path, failures: list[str]
-) -> "Iterator[tuple[str, Sweep]]":
-    """The sweep of each experiment, composed and checked; errors are appended to `failures`."""
-    from sgdlab.execution.hydra.launcher import plan_sweep
-
-    places = [f"runs_dir={_quoted(runs_dir)}"]
-    places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
-    places += ["quiet=true"] if options.quiet else []
-    for experiment in chosen:
-        try:
-            yield experiment.name, plan_sweep([*_overrides(experiment, options.quick), *places])
-        except UserError as err:
-            failures.append(f"{experiment.name}: {err}")
 
 
 def _quoted(path: object) -> str:

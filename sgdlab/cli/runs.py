@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted, format_duration, format_number, format_percent, format_value
 from sgdlab.cli.arguments import add_runs_dir, command_parser
+from sgdlab.execution.outcome import STYLES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +21,6 @@ REASONS = 5  # reasons printed below the table; more are counted
 UNBOUNDED = 100_000
 NARROWEST = 80  # columns: a terminal with fewer gets long lines rather than cut ones
 SETTINGS_WIDTH = 24  # characters, at least, of settings that share a column
-STYLES = {"done": "green", "diverged": "magenta", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 _DESCRIPTION = """\
 List runs: status, the settings that differ, last training loss, test accuracy, training time.

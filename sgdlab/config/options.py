@@ -51,11 +51,6 @@ def groups() -> dict[str, list[str]]:
     return names
 
 
-def experiments() -> list[str]:
-    """The names that `experiment=` takes."""
-    return groups()["experiment"]
-
-
 def option_text(group: str, option: str) -> str:
     """The YAML text of a group's option; the group "" has one, "config".
 

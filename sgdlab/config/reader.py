@@ -7,6 +7,7 @@
 What settings have to do with each other is checked by `sgdlab.execution.validate`.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
@@ -32,7 +33,7 @@ def read(settings: Mapping[str, Any]) -> Config:
     rest = {key: value for key, value in settings.items() if key not in values}
     for key in rest:
         refuse_renamed(key, rest[key])
-    config: Config = _read_section(Config, rest, "", values)
+    config: Config = read_section(Config, rest, "", values)
     return config
 
 
@@ -70,7 +71,7 @@ def _read_group(group: str, raw: Any) -> Any:
     name = section["name"]
     if name not in kinds:
         raise UsageError(f"{group}={name}: no such {group}; {did_you_mean(str(name), kinds)}")
-    return _read_section(kinds[name], section, f"{group}.", {})
+    return read_section(kinds[name], section, f"{group}.")
 
 
 def _section(group: str, raw: Any) -> Mapping[str, Any]:
@@ -79,10 +80,25 @@ def _section(group: str, raw: Any) -> Mapping[str, Any]:
     return raw
 
 
-def _read_section(kind: type, raw: Mapping[str, Any], prefix: str, known: Mapping[str, Any]) -> Any:
-    """Read the fields of a settings class; those in `known` are read already."""
+def read_section(
+    kind: type, raw: Mapping[str, Any], prefix: str, known: Mapping[str, Any] | None = None
+) -> Any:
+    """Read the fields of a settings class.
+
+    Args:
+        kind: a dataclass, whose fields are annotated with their checks.
+        raw: the values as given.
+        prefix: what stands before a field's name in its dotted key, such as `model.`.
+        known: fields that are read already.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        UsageError: names the first setting that is unknown, missing or not legal.
+    """
     fields = _fields(kind)
-    values = dict(known)
+    values = dict(known or {})
     for key in raw:
         if key not in fields:
             raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(str(key), fields)}")
@@ -91,12 +107,12 @@ def _read_section(kind: type, raw: Mapping[str, Any], prefix: str, known: Mappin
         if not isinstance(field, type):
             values[key] = _checked(field, prefix + key, value)
         elif isinstance(value, Mapping):
-            values[key] = _read_section(field, value, f"{prefix}{key}.", {})
+            values[key] = read_section(field, value, f"{prefix}{key}.")
         else:
             raise UsageError(f"{prefix}{key}={value}: set {prefix}{key}.{next(iter(_fields(field)))}")
-    for key in fields:
-        if key not in values:
-            raise UsageError(f"{prefix}{key} is not set; give it a value")
+    for each in dataclasses.fields(kind):
+        if each.name not in values and each.default is dataclasses.MISSING:
+            raise UsageError(f"{prefix}{each.name} is not set; give it a value")
     return kind(**values)
 
 

@@ -1,6 +1,6 @@
 """The progress of one run: a live line on a terminal, plain lines elsewhere, or only messages.
 
-A job of a sweep has the same display. It prints nothing of its own there: `sweep_display` draws its progress
+A job of a sweep has the same display. It prints nothing of its own there: `SweepDisplay` draws its progress
 as a row of the sweep's table.
 """
 

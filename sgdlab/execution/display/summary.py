@@ -11,13 +11,11 @@ from rich.text import Text
 
 from sgdlab.base.formatting import counted, format_duration
 from sgdlab.execution.display.run_display import metric_line, metric_texts
-from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.outcome import STYLES, Outcome
 from sgdlab.records import Run
 
 MAX_ROWS = 30  # a sweep of more jobs gets a digest
 DIGEST_ROWS = 3  # of each kind
-
-STYLES = {"done": "green", "diverged": "yellow", "failed": "red", "interrupted": "red"}
 
 TitledOutcome = tuple[str, Outcome]  # the title distinguishes a job from the others of its sweep
 
@@ -81,8 +79,3 @@ def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
 
 def _print(console: Console, *lines: str) -> None:
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-
-
-def count_of(runs: int) -> str:
-    """Return `1 run`, `1,200 runs`."""
-    return counted(runs, "run")

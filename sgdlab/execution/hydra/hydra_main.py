@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sgdlab.base.mappings import changed
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -37,16 +39,13 @@ def _hydra_process(words: Sequence[str]) -> Iterator[None]:
     checks the jobs of a sweep writes a file, which goes to a scratch folder."""
     from hydra.core.global_hydra import GlobalHydra
 
+    argv = sys.argv
     with tempfile.TemporaryDirectory(prefix="sgdlab-") as scratch:
-        lent = {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}
-        argv, variables = sys.argv, {name: os.environ[name] for name in lent if name in os.environ}
-        sys.argv = ["sgdlab train", *words]
-        os.environ.update(lent)
+        variables = {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}
         try:
-            yield
+            sys.argv = ["sgdlab train", *words]
+            with changed(os.environ, variables):
+                yield
         finally:
             sys.argv = argv
-            for name in lent:
-                del os.environ[name]
-            os.environ.update(variables)
             GlobalHydra.instance().clear()

@@ -279,10 +279,8 @@ class _Pool:
     def _outcome_of_death(self, worker: _Worker) -> Outcome:
         """Return the outcome of a job whose process died without one."""
         code = worker.process.exitcode
-        if code == SERVER_DIED:
-            _kill(
-                worker.process, signal.SIGKILL
-            )  # it may be alive, but this process cannot learn when it ends
+        if code == SERVER_DIED:  # the process may be alive, but this one cannot learn when it ends
+            _kill(worker.process, signal.SIGKILL)
             return Outcome(status="failed", reason="the fork server of its process was killed")
         if self._signals_sent:
             return Outcome(status="interrupted", reason="killed after Ctrl-C")

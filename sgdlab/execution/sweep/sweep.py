@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from sgdlab.base.checks import Bool, Choice, Int, Optional
 from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import utc_now
 from sgdlab.config.run_hash import HASH_EXCLUDED
@@ -19,6 +20,7 @@ from sgdlab.execution.run import run_cache
 from sgdlab.records import SweepWriter
 
 SAVE_SECONDS = 1.0  # at least, between writes of sweep.json, each of which writes all jobs
+_COUNT = Int(low=1, high=10_000)  # more than any machine has room for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +34,10 @@ class SweepSettings:
     jobs_per_gpu: how many run in parallel on each GPU.
     """
 
-    parallel: bool
-    batch: str = "never"
-    jobs: int | None = None
-    jobs_per_gpu: int = 1
+    parallel: Annotated[bool, Bool()]
+    batch: Annotated[str, Choice(("auto", "never", "always"))] = "never"
+    jobs: Annotated[int | None, Optional(_COUNT)] = None
+    jobs_per_gpu: Annotated[int, _COUNT] = 1
 
 
 @dataclass(kw_only=True, eq=False)
