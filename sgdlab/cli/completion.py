@@ -151,12 +151,8 @@ def _run_names() -> list[str]:
 
 def _by_level(names: Iterable[str], word: str, separator: str = "/") -> list[str]:
     """The names that begin with `word`, up to their next separator: TAB goes down a tree level by level."""
-    candidates = []
-    for name in names:
-        if name.startswith(word):
-            head, cut, _ = name[len(word) :].partition(separator)
-            candidates.append(word + head + cut)
-    return candidates
+    rests = [name[len(word) :].partition(separator) for name in names if name.startswith(word)]
+    return [word + head + cut for head, cut, _ in rests]
 
 
 def _overrides(words: Sequence[str], word: str) -> Iterable[str]:

@@ -40,7 +40,9 @@ def main(argv: list[str]) -> int:
 
     runs_dir: Path = options.runs_dir
     chosen = [BY_NAME[name] for name in options.only] if options.only else list(EXPERIMENTS)
-    output = options.output or runs_dir / "reproduce" / _folder(options)
+    # A selection of experiments has a folder of its own.
+    folder = "-".join([_name(options.quick), *(options.only or ())])[:100]
+    output = options.output or runs_dir / "reproduce" / folder
     failures = _train(chosen, options, runs_dir)
     results = [
         evaluate(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
@@ -54,11 +56,6 @@ def main(argv: list[str]) -> int:
 
 def _name(quick: bool) -> str:
     return "notes-quick" if quick else "notes"
-
-
-def _folder(options: argparse.Namespace) -> str:
-    """Folder of figures and tables below `reproduce`; a selection of experiments has its own."""
-    return "-".join([_name(options.quick), *(options.only or ())])[:100]
 
 
 def _overrides(experiment: Experiment, quick: bool) -> list[str]:

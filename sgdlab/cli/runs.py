@@ -93,24 +93,18 @@ def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> list["R
 
 def _write_csv(runs: Sequence["Run"], target: str) -> None:
     """Write a row for each run; a cell is empty where a run does not have the setting or number."""
-    import csv
-    import io
+    import pandas as pd
 
     from sgdlab.records import fields, write_text
 
-    rows = [fields(run) for run in runs]
-    names = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: format_value(value) for key, value in row.items() if value is not None})
+    rows = ({key: v if v is None else format_value(v) for key, v in fields(run).items()} for run in runs)
+    text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
     if target == "-":
-        print(text.getvalue(), end="")
+        print(text, end="")
         return
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        write_text(Path(target), text.getvalue())
+        write_text(Path(target), text)
     except OSError as err:
         raise UserError(f"{target} cannot be written: {err.strerror}; choose another file") from None
     print(f"{target} ({counted(len(runs), 'run')})")

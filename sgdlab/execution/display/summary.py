@@ -27,8 +27,11 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
         jobs: title and outcome of each job. Of more than 30 jobs, only the best and the worst are listed.
         folder: the folder of the sweep.
     """
+    console = Console()
     if len(jobs) > MAX_ROWS:
-        _print_counts([outcome for _, outcome in jobs])
+        counts = Counter(outcome.status for _, outcome in jobs).most_common()
+        text = ", ".join(f"{count:,} {status}" for status, count in counts)
+        console.print(f"{counted(len(jobs), 'run')}: {text}; the best and the worst:", highlight=False)
         jobs = _extremes(jobs)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("run", "status", *metric_texts({}), "time"):
@@ -37,7 +40,6 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
         status = f"[{STYLES.get(outcome.status, 'default')}]{outcome.status}[/]"
         seconds = format_duration(outcome.seconds or None)  # 0: answered from disk
         table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
-    console = Console()
     console.print(table)
     reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
     _print(console, *reasons, f"sgdlab plot {folder}")
@@ -61,12 +63,6 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     if not quiet:
         lines += [str(run.folder), *([] if measured else [f"sgdlab plot {run.folder}"])]
     _print(Console(), *lines)
-
-
-def _print_counts(outcomes: Sequence[Outcome]) -> None:
-    counts = Counter(outcome.status for outcome in outcomes)
-    text = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-    Console().print(f"{counted(len(outcomes), 'run')}: {text}; the best and the worst:", highlight=False)
 
 
 def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:

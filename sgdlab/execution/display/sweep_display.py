@@ -112,11 +112,7 @@ class SweepDisplay:
         rows = max(1, self._screen.console.height - OTHER_LINES)
         for run in runs[:rows]:
             texts = run.texts()
-            cells = [
-                run.job_title,
-                format_percent(run.fraction_done(), decimals=0),
-                *(texts[key] for key in columns),
-            ]
-            table.add_row(*map(Text, cells))
+            done = format_percent(run.fraction_done(), decimals=0)
+            table.add_row(*map(Text, [run.job_title, done, *(texts[key] for key in columns)]))
         more = [Text(f"and {len(runs) - rows} more")] if len(runs) > rows else []
         return Group(table, *more, Text(self.progress(), no_wrap=True, overflow="ellipsis"))

@@ -3,8 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sgdlab.base.mappings import changed
@@ -25,27 +24,22 @@ def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]"
         Exception: Hydra's and OmegaConf's errors.
     """
     import hydra
+    from hydra.core.global_hydra import GlobalHydra
 
     from sgdlab.config.options import conf_dir
     from sgdlab.execution.hydra.compose import version_base
 
-    with _hydra_process(words):
-        hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(job)()
-
-
-@contextmanager
-def _hydra_process(words: Sequence[str]) -> Iterator[None]:
-    """Lend Hydra the process: it reads sys.argv, prints errors unless HYDRA_FULL_ERROR is set, and before it
-    checks the jobs of a sweep writes a file, which goes to a scratch folder."""
-    from hydra.core.global_hydra import GlobalHydra
-
+    main = hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(job)
     argv = sys.argv
-    with tempfile.TemporaryDirectory(prefix="sgdlab-") as scratch:
-        variables = {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}
+    with (
+        tempfile.TemporaryDirectory(prefix="sgdlab-") as scratch,
+        # Hydra prints errors itself unless HYDRA_FULL_ERROR is set. Before it checks the jobs of a sweep, it
+        # writes a file, which conf/ puts into SGDLAB_HYDRA_DIR.
+        changed(os.environ, {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}),
+    ):
         try:
             sys.argv = ["sgdlab train", *words]
-            with changed(os.environ, variables):
-                yield
+            main()
         finally:
             sys.argv = argv
             GlobalHydra.instance().clear()

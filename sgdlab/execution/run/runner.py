@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -275,8 +275,6 @@ def _locked(folder: Path) -> Iterator[None]:
 def _remove_empty(folder: Path) -> None:
     """Remove a run folder without a record, and its parents where they are empty."""
     shutil.rmtree(folder, ignore_errors=True)
-    for parent in list(folder.parents)[:2]:
-        try:
+    with suppress(OSError):
+        for parent in list(folder.parents)[:2]:
             parent.rmdir()
-        except OSError:
-            return

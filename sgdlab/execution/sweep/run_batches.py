@@ -78,8 +78,9 @@ def _end(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
 def _say_plan(groups: Sequence[planning.Group], begun: int, display: Display) -> None:
     batches = [group for group in groups if group.batched]
     if batches:
+        runs = sum(len(group.members) for group in batches)
         count = f"{len(batches)} batch" + "es" * (len(batches) > 1)
-        display.say(f"batched: {counted(sum(len(group.members) for group in batches), 'run')} in {count}")
+        display.say(f"batched: {counted(runs, 'run')} in {count}")
     for group in groups:
         if not group.batched:
             display.say(f"not in a batch: {counted(len(group.members), 'run')}: {group.reason}")
