@@ -179,27 +179,17 @@ def _settings(chosen: Mapping[str, str]) -> list[options.Setting]:
 
 def _values(key: str, value: str, chosen: Mapping[str, str]) -> list[str]:
     """The values of a group or setting where they are names, else the value that the setting has now."""
+    from sgdlab.config.reader import setting_checks
+
     groups = options.groups()
     if key in groups:
         return _by_level(groups[key], value)
-    names = ["auto", "cpu", "cuda"] if key == "device" else _names(_check_of(key, chosen))
+    check = setting_checks(chosen["optimizer"]).get(key)
+    names = ["auto", "cpu", "cuda"] if key == "device" else _names(check)
     # Brackets and ${...} would need quotes that differ between shells.
     return names or [
         each.value for each in _settings(chosen) if each.key == key and re.fullmatch(r"[\w.+-]+", each.value)
     ]
-
-
-def _check_of(key: str, chosen: Mapping[str, str]) -> Check | None:
-    from sgdlab.config.reader import setting_checks
-    from sgdlab.optim.settings import IMPL
-    from sgdlab.optim.table import OPTIMIZERS
-
-    if key == "optimizer.impl":
-        return IMPL
-    if key.startswith("optimizer."):
-        entry = OPTIMIZERS.get(chosen["optimizer"])
-        return entry.hypers.get(key.removeprefix("optimizer.")) if entry else None
-    return setting_checks().get(key)
 
 
 def _names(check: Check | None) -> list[str]:

@@ -72,8 +72,7 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None
     from sgdlab.records import read_run
 
     config = validate.prepare(validate.validate(settings))
-    for line in validate.without_effect(config).values():
-        print(f"sgdlab: {line}", file=sys.stderr)
+    validate.print_without_effect([config])
     run = run_cache.lookup(config)
     cached = run is not None
     if run is None:

@@ -17,6 +17,7 @@ from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import GROUPS, Config
 from sgdlab.optim.settings import IMPL, LIBRARY, ZOO, Optimizer
+from sgdlab.optim.table import OPTIMIZERS
 
 # Former names of settings -> present names. Add a line when you rename a setting.
 RENAMED = {"lean": "fast_path", "products": "matmul_backend"}
@@ -123,13 +124,19 @@ def _fields(kind: type) -> dict[str, Check | type]:
     return {key: getattr(hint, "__metadata__", (hint,))[0] for key, hint in hints.items()}
 
 
-def setting_checks() -> dict[str, Check]:
-    """What each setting may hold, by its dotted key; an optimizer's own are in `sgdlab.optim`.
+def setting_checks(optimizer: str | None = None) -> dict[str, Check]:
+    """What each setting may hold, by its dotted key.
 
     Settings of one name in several options of a group, such as model.outputs, have the same check.
+
+    optimizer: the option of that group whose own settings are included; None: of no optimizer.
     """
     sections = [(Config, ""), *((kind, f"{group}.") for group in GROUPS for kind in GROUPS[group].values())]
-    return {key: check for kind, prefix in sections for key, check in _nested_checks(kind, prefix)}
+    checks = {key: check for kind, prefix in sections for key, check in _nested_checks(kind, prefix)}
+    if optimizer is not None:
+        own = OPTIMIZERS[optimizer].hypers if optimizer in OPTIMIZERS else {}
+        checks |= {"optimizer.impl": IMPL, **{f"optimizer.{key}": check for key, check in own.items()}}
+    return checks
 
 
 def _nested_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:

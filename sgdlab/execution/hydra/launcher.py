@@ -40,7 +40,6 @@ from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
 from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
-    from sgdlab.config.schema import Config
     from sgdlab.execution.sweep.sweep import Job, Sweep
 
 # Hydra instantiates only classes whose module is in this package, so `register` puts them there.
@@ -113,7 +112,7 @@ class SweepLauncher(Launcher):
                 expanded, label = expand(job, cases)
                 configs.append(validate.validate(composer.compose(expanded)))
                 labels.append(label)
-        _print_without_effect(configs)
+        validate.print_without_effect(configs)
         from sgdlab.execution.sweep.sweep import Job
 
         jobs = []
@@ -211,14 +210,6 @@ def plan_sweep(texts: Sequence[str]) -> "Sweep":
         assert isinstance(sweeper, GridSweeper) and isinstance(sweeper.launcher, SweepLauncher)
         (jobs,) = sweeper.jobs(config.hydra.overrides.task)
         return sweeper.launcher.plan(jobs)
-
-
-def _print_without_effect(configs: "Sequence[Config]") -> None:
-    """Name the settings that change nothing in any of the jobs."""
-    lines = [validate.without_effect(config) for config in configs]
-    for key, line in lines[0].items():
-        if all(key in other for other in lines):
-            print(f"sgdlab: {line}", file=sys.stderr)
 
 
 def _own(job: Sequence[str]) -> list[str]:
