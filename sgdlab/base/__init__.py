@@ -1,1 +1,1 @@
-"""What every other folder builds on: errors, checks, formatting, files, signals. Nothing here imports torch."""
+"""What every other folder builds on: errors, checks, formatting, files, signals. None of it imports torch."""
