@@ -25,9 +25,7 @@ from sgdlab.engine.batched.trainer import NullCallback
 from sgdlab.execution import validate
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.execution.hydra.compose import compose_run
-from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
-from sgdlab.execution.hydra.launcher import register
-from sgdlab.execution.hydra.overrides import check
+from sgdlab.execution.hydra.launcher import hydra_ready
 
 
 def configure(*overrides: str) -> Config:
@@ -39,12 +37,8 @@ def configure(*overrides: str) -> Config:
     Raises:
         UsageError: an override is refused; says what is legal.
     """
-    check(overrides)
-    register()
-    try:
+    with hydra_ready(overrides):
         return validate.prepare(validate.validate(compose_run(overrides)))
-    except HYDRA_ERRORS as err:
-        raise reword(err) from None
 
 
 def train_together(configs: Sequence[Config]) -> list[RunCurves]:

@@ -20,10 +20,9 @@ from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.cli.arguments import command_parser, default_runs_dir
 from sgdlab.cli.commands import COMMANDS
 from sgdlab.config import options
+from sgdlab.execution.outcome import STYLES
 
 SHELLS = ("bash", "fish", "zsh")
-
-_STATUSES = ("done", "diverged", "failed", "interrupted", "running")
 
 _HOW_TO = """\
 Tab completion of commands, groups, options, settings and runs. Put this line into your shell's startup file:
@@ -107,7 +106,7 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
         case "plot":
             return _by_level(_run_names(), word)
         case "runs":
-            return [*_by_level(_run_names(), word), *(f"status={status}" for status in _STATUSES)]
+            return [*_by_level(_run_names(), word), *(f"status={status}" for status in STYLES)]
         case "optimizers":
             return options.groups()["optimizer"]
         case "completion":
@@ -152,12 +151,8 @@ def _run_names() -> list[str]:
 
 def _by_level(names: Iterable[str], word: str, separator: str = "/") -> list[str]:
     """The names that begin with `word`, up to their next separator: TAB goes down a tree level by level."""
-    candidates = []
-    for name in names:
-        if name.startswith(word):
-            head, cut, _ = name[len(word) :].partition(separator)
-            candidates.append(word + head + cut)
-    return candidates
+    rests = [name[len(word) :].partition(separator) for name in names if name.startswith(word)]
+    return [word + head + cut for head, cut, _ in rests]
 
 
 def _overrides(words: Sequence[str], word: str) -> Iterable[str]:
@@ -184,27 +179,17 @@ def _settings(chosen: Mapping[str, str]) -> list[options.Setting]:
 
 def _values(key: str, value: str, chosen: Mapping[str, str]) -> list[str]:
     """The values of a group or setting where they are names, else the value that the setting has now."""
+    from sgdlab.config.reader import setting_checks
+
     groups = options.groups()
     if key in groups:
         return _by_level(groups[key], value)
-    names = ["auto", "cpu", "cuda"] if key == "device" else _names(_check_of(key, chosen))
+    check = setting_checks(chosen["optimizer"]).get(key)
+    names = ["auto", "cpu", "cuda"] if key == "device" else _names(check)
     # Brackets and ${...} would need quotes that differ between shells.
     return names or [
         each.value for each in _settings(chosen) if each.key == key and re.fullmatch(r"[\w.+-]+", each.value)
     ]
-
-
-def _check_of(key: str, chosen: Mapping[str, str]) -> Check | None:
-    from sgdlab.config.reader import setting_checks
-    from sgdlab.optim.settings import IMPL
-    from sgdlab.optim.table import OPTIMIZERS
-
-    if key == "optimizer.impl":
-        return IMPL
-    if key.startswith("optimizer."):
-        entry = OPTIMIZERS.get(chosen["optimizer"])
-        return entry.hypers.get(key.removeprefix("optimizer.")) if entry else None
-    return setting_checks().get(key)
 
 
 def _names(check: Check | None) -> list[str]:

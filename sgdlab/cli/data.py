@@ -16,14 +16,11 @@ def parser() -> argparse.ArgumentParser:
         "`sgdlab data fetch NAME` gets one from the first source that has it, and verifies it.",
         usage="sgdlab data [-h] [--data-dir DIR]\n       sgdlab data fetch [-h] [--data-dir DIR] NAME",
     )
-    parser.add_argument(
-        "action", nargs="?", choices=["fetch"], help="fetch a data set; without it, list them"
-    )
-    parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="such as fashion_mnist; `sgdlab data` lists them"
-    )
+    add = parser.add_argument
+    add("action", nargs="?", choices=["fetch"], help="fetch a data set; without it, list them")
+    add("name", nargs="?", metavar="NAME", help="such as fashion_mnist; `sgdlab data` lists them")
     folder = "where data sets are kept (default: the variable SGDLAB_DATA, else the user's cache folder)"
-    parser.add_argument("--data-dir", metavar="DIR", type=Path, help=folder)
+    add("--data-dir", metavar="DIR", type=Path, help=folder)
     return parser
 
 

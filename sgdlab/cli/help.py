@@ -33,8 +33,9 @@ Examples
 
 def manual(overrides: Iterable[str]) -> str:
     """The help page, with the settings of the options that overrides such as optimizer=adam choose."""
-    chosen = options.chosen(overrides)
-    return "\n\n".join([_HEAD, _options(), _top(), *(_group(*choice) for choice in chosen.items()), _TAIL])
+    top = _settings("Settings: change with KEY=VALUE", options.top_settings())
+    groups = (_group(*choice) for choice in options.chosen(overrides).items())
+    return "\n\n".join([_HEAD, _options(), top, *groups, _TAIL])
 
 
 def _options() -> str:
@@ -49,17 +50,13 @@ def _options() -> str:
     return "\n".join(lines)
 
 
-def _top() -> str:
-    rows = [(f"{each.key}={each.value}", each.meaning) for each in options.top_settings()]
-    return "Settings: change with KEY=VALUE\n" + two_columns(rows, WIDTH, indent=4)
-
-
 def _group(group: str, option: str) -> str:
-    rows = [
-        (f"{each.key}={each.value.replace(' ', '')}", each.meaning)
-        for each in options.settings(group, option)
-        if each.key != f"{group}.name"
-    ]
-    if not rows:
+    settings = [each for each in options.settings(group, option) if each.key != f"{group}.name"]
+    if not settings:
         return f"{group}={option} has no settings of its own"
-    return f"Settings of {group}={option}\n" + two_columns(rows, WIDTH, indent=4)
+    return _settings(f"Settings of {group}={option}", settings)
+
+
+def _settings(title: str, settings: Iterable[options.Setting]) -> str:
+    rows = [(f"{each.key}={each.value.replace(' ', '')}", each.meaning) for each in settings]
+    return f"{title}\n" + two_columns(rows, WIDTH, indent=4)

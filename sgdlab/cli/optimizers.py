@@ -94,14 +94,9 @@ def _table(width: int) -> Iterator[str]:
     left = len(columns.format("", "", "", "", ""))
     yield columns.format("name", "state", "batched", "implementation", "formula")
     for name, entry in OPTIMIZERS.items():
-        cells = (
-            name,
-            f"{entry.state['']:g}",
-            "no" if entry.serial else "yes",
-            ", ".join(entry.implementations),
-        )
+        batched, implementations = "no" if entry.serial else "yes", ", ".join(entry.implementations)
         formula, *rest = wrap_items(entry.formula.split(";  "), width - left, separator=";  ")
-        yield columns.format(*cells, formula)
+        yield columns.format(name, f"{entry.state['']:g}", batched, implementations, formula)
         yield from (" " * left + line for line in rest)
         items = [
             f"{each.key.removeprefix('optimizer.')}={each.default}{each.range_unless_in('')}"

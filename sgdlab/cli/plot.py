@@ -64,11 +64,7 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--x-title", "TEXT", "label of the x axis"),
     ("--y-title", "TEXT", "label of the y axis"),
     ("--size", "WxH", "inches, such as 7x4; a legend outside is added to it"),
-    (
-        "--rates",
-        "LABEL=NUMBER",
-        "curves of gap or distance: factor a step of line LABEL in theory, dashed",
-    ),
+    ("--rates", "LABEL=NUMBER", "curves of gap or distance: the theory's factor per step, dashed"),
     ("--levels", "LABEL=NUMBER", "a dotted line at this y, in the colour of the line LABEL"),
     ("--fps", "N", "of a .gif: frames a second, 1 to 50 (default 15)"),
     ("--frames", "N", "of a .gif: largest number of frames, 2 to 200 (default 80)"),
@@ -76,10 +72,6 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
 
 # Readers of an option's text: they take the option's name, for messages, and the text.
 Reader = Callable[[str, str], Any]
-
-
-def _text(option: str, text: str) -> str:
-    return text
 
 
 def _name(option: str, text: str) -> str | None:
@@ -131,7 +123,7 @@ def _speed(option: str, text: str) -> Any:
         raise UsageError(f"{option}={text}: {err}") from None
 
 
-# The reader of each option that takes more than a text.
+# The readers of options; the others take their text as it is.
 _READERS: dict[str, Reader] = {
     **dict.fromkeys(("--smooth", "--band", "--from-epoch", "--baseline", "--contours", "--tail"), _number),
     **dict.fromkeys(("--panels", "--lines", "--theory", "--best"), _name),
@@ -155,12 +147,12 @@ def parser() -> argparse.ArgumentParser:
     formats = "file ending in .png, .svg, .pdf, or .gif (an animation)"
     add("-o", "--output", metavar="FILE", type=Path, default=None, help=formats)
     for name, metavar, meaning in _OPTIONS:
-        read = _READERS.get(name, _text)
+        read = _READERS.get(name)
         if metavar is None:
             add(name, action=argparse.BooleanOptionalAction, help=meaning)
         else:
             action = "append" if read is _labelled else "store"
-            add(name, metavar=metavar, type=partial(read, name), action=action, help=meaning)
+            add(name, metavar=metavar, type=partial(read, name) if read else str, action=action, help=meaning)
     add_runs_dir(parser)
     return parser
 
@@ -188,7 +180,8 @@ def main(argv: list[str]) -> int:
 
     selection = select(targets, runs_dir)
     spec = read_spec(keys, base=read_spec(selection.figure), name=_option)
-    path = path or runs_dir / "figures" / f"{_file_name(selection.name)}.png"
+    name = re.sub(r"[^\w.+=,-]+", "-", selection.name).strip(".-")  # notes-sgd_momentum
+    path = path or runs_dir / "figures" / f"{name or 'runs'}.png"
     if animated:
         check_moving(spec, path)
     drawing = draw(selection.runs, spec)
@@ -202,11 +195,6 @@ def main(argv: list[str]) -> int:
 
 def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
-
-
-def _file_name(name: str) -> str:
-    """A file name for a target: notes-sgd_momentum for `notes/sgd_momentum`."""
-    return re.sub(r"[^\w.+=,-]+", "-", name).strip(".-") or "runs"
 
 
 def _report(path: Path, drawing: "Drawing", selection: "Selection") -> None:

@@ -1,7 +1,7 @@
 """`sgdlab reproduce notes`: every experiment, figure and claim of the lecture notes."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from sgdlab.base.errors import UserError
 from sgdlab.cli.arguments import add_runs_dir, command_parser
 
 if TYPE_CHECKING:
-    from sgdlab.execution.sweep.sweep import Sweep
     from sgdlab.records import Selection
 
 
@@ -41,7 +40,9 @@ def main(argv: list[str]) -> int:
 
     runs_dir: Path = options.runs_dir
     chosen = [BY_NAME[name] for name in options.only] if options.only else list(EXPERIMENTS)
-    output = options.output or runs_dir / "reproduce" / _folder(options)
+    # A selection of experiments has a folder of its own.
+    folder = "-".join([_name(options.quick), *(options.only or ())])[:100]
+    output = options.output or runs_dir / "reproduce" / folder
     failures = _train(chosen, options, runs_dir)
     results = [
         evaluate(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
@@ -57,11 +58,6 @@ def _name(quick: bool) -> str:
     return "notes-quick" if quick else "notes"
 
 
-def _folder(options: argparse.Namespace) -> str:
-    """Folder of figures and tables below `reproduce`; a selection of experiments has its own."""
-    return "-".join([_name(options.quick), *(options.only or ())])[:100]
-
-
 def _overrides(experiment: Experiment, quick: bool) -> list[str]:
     """The overrides of `sgdlab train` that run an experiment; those that name folders are left out."""
     changed = [*experiment.quick, f"name={_name(quick)}"] if quick else []
@@ -71,10 +67,18 @@ def _overrides(experiment: Experiment, quick: bool) -> list[str]:
 def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path) -> list[str]:
     """Run the experiments as one queue of jobs; returns the failures in words. None stops the others."""
     from sgdlab.execution.display.summary import summary
+    from sgdlab.execution.hydra.launcher import plan_sweep
     from sgdlab.execution.sweep.run_sweeps import run_sweeps
 
-    failures: list[str] = []
-    sweeps = {name: each for name, each in _sweeps(chosen, options, runs_dir, failures)}
+    places = [f"runs_dir={_quoted(runs_dir)}"]
+    places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
+    places += ["quiet=true"] if options.quiet else []
+    failures, sweeps = [], {}
+    for experiment in chosen:
+        try:
+            sweeps[experiment.name] = plan_sweep([*_overrides(experiment, options.quick), *places])
+        except UserError as err:
+            failures.append(f"{experiment.name}: {err}")
     if sweeps:
         run_sweeps(list(sweeps.values()))
     for name, sweep in sweeps.items():
@@ -84,22 +88,6 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
         if failed:
             failures.append(f"{name}: {failed} of {len(sweep.jobs)} runs failed")
     return failures
-
-
-def _sweeps(
-    chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: Path, failures: list[str]
-) -> "Iterator[tuple[str, Sweep]]":
-    """The sweep of each experiment, composed and checked; errors are appended to `failures`."""
-    from sgdlab.execution.hydra.launcher import plan_sweep
-
-    places = [f"runs_dir={_quoted(runs_dir)}"]
-    places += [f"data_dir={_quoted(options.data_dir)}"] if options.data_dir else []
-    places += ["quiet=true"] if options.quiet else []
-    for experiment in chosen:
-        try:
-            yield experiment.name, plan_sweep([*_overrides(experiment, options.quick), *places])
-        except UserError as err:
-            failures.append(f"{experiment.name}: {err}")
 
 
 def _quoted(path: object) -> str:

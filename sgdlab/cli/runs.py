@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted, format_duration, format_number, format_percent, format_value
 from sgdlab.cli.arguments import add_runs_dir, command_parser
+from sgdlab.execution.outcome import STYLES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +21,6 @@ REASONS = 5  # reasons printed below the table; more are counted
 UNBOUNDED = 100_000
 NARROWEST = 80  # columns: a terminal with fewer gets long lines rather than cut ones
 SETTINGS_WIDTH = 24  # characters, at least, of settings that share a column
-STYLES = {"done": "green", "diverged": "magenta", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 _DESCRIPTION = """\
 List runs: status, the settings that differ, last training loss, test accuracy, training time.
@@ -93,24 +93,18 @@ def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> list["R
 
 def _write_csv(runs: Sequence["Run"], target: str) -> None:
     """Write a row for each run; a cell is empty where a run does not have the setting or number."""
-    import csv
-    import io
+    import pandas as pd
 
     from sgdlab.records import fields, write_text
 
-    rows = [fields(run) for run in runs]
-    names = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: format_value(value) for key, value in row.items() if value is not None})
+    rows = ({key: v if v is None else format_value(v) for key, v in fields(run).items()} for run in runs)
+    text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
     if target == "-":
-        print(text.getvalue(), end="")
+        print(text, end="")
         return
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        write_text(Path(target), text.getvalue())
+        write_text(Path(target), text)
     except OSError as err:
         raise UserError(f"{target} cannot be written: {err.strerror}; choose another file") from None
     print(f"{target} ({counted(len(runs), 'run')})")

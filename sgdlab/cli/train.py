@@ -22,22 +22,17 @@ def main(argv: list[str]) -> int:
         print(manual(line.overrides))
         return 0
     with without_gc():
-        from sgdlab.execution.hydra import overrides
-        from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
-        from sgdlab.execution.hydra.launcher import register
+        from sgdlab.execution.hydra.compose import compose_run
+        from sgdlab.execution.hydra.launcher import hydra_ready
+        from sgdlab.execution.hydra.overrides import for_hydra
 
-    overrides.check(line.overrides)
-    register()
     try:
-        words = overrides.for_hydra(line.overrides, multirun="--multirun" in line.hydra)
-        if line.hydra or any(word.lstrip("+~").startswith(("hydra", "experiment")) for word in words):
-            _by_hydra([*line.hydra, *words])
-        else:
-            from sgdlab.execution.hydra.compose import compose_run
-
-            _job(compose_run(words), experiment=None)
-    except HYDRA_ERRORS as err:
-        raise reword(err) from None
+        with hydra_ready(line.overrides):
+            words = for_hydra(line.overrides, multirun="--multirun" in line.hydra)
+            if line.hydra or any(word.lstrip("+~").startswith(("hydra", "experiment")) for word in words):
+                _by_hydra([*line.hydra, *words])
+            else:
+                _job(compose_run(words), experiment=None)
     except KeyboardInterrupt as err:
         print("sgdlab: interrupted; give the same command again to go on from there", file=sys.stderr)
         return getattr(err, "exit_code", 130)
@@ -77,8 +72,7 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None
     from sgdlab.records import read_run
 
     config = validate.prepare(validate.validate(settings))
-    for line in validate.without_effect(config).values():
-        print(f"sgdlab: {line}", file=sys.stderr)
+    validate.print_without_effect([config])
     run = run_cache.lookup(config)
     cached = run is not None
     if run is None:

@@ -6,7 +6,7 @@ have the same settings, so `option_text` writes them from the table `SURFACES`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +51,6 @@ def groups() -> dict[str, list[str]]:
     return names
 
 
-def experiments() -> list[str]:
-    """The names that `experiment=` takes."""
-    return groups()["experiment"]
-
-
 def option_text(group: str, option: str) -> str:
     """The YAML text of a group's option; the group "" has one, "config".
 
@@ -87,7 +82,18 @@ def settings(group: str, option: str) -> list[Setting]:
     Returns:
         The settings in the order of the text, with keys as on the command line: `model.init.std`.
     """
-    return list(_settings(option_text(group, option), group))
+    found = []
+    path: list[tuple[int, str]] = []  # indentation and key, of the line and of the mappings around it
+    for line in option_text(group, option).splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            continue
+        indent = len(match["indent"])
+        path = [*(above for above in path if above[0] < indent), (indent, match["key"])]
+        if match["value"] is not None and path[0][1] not in ("defaults", "hydra"):  # which are not settings
+            key = ".".join([group] * bool(group) + [name for _, name in path])
+            found.append(Setting(key=key, value=match["value"], meaning=match["meaning"] or ""))
+    return found
 
 
 def top_settings() -> list[Setting]:
@@ -132,15 +138,6 @@ def meaning(group: str, option: str) -> str:
     return str(comments[0])
 
 
-def _settings(text: str, prefix: str) -> Iterator[Setting]:
-    """The leaves of a YAML text nested by indentation; `defaults` and `hydra` are not settings."""
-    path: list[tuple[int, str]] = []  # indentation and key, of the line and of the mappings around it
-    for line in text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None:
-            continue
-        indent = len(match["indent"])
-        path = [*(above for above in path if above[0] < indent), (indent, match["key"])]
-        if match["value"] is not None and path[0][1] not in ("defaults", "hydra"):
-            key = ".".join([prefix] * bool(prefix) + [name for _, name in path])
-            yield Setting(key=key, value=match["value"], meaning=match["meaning"] or "")
+def key_of(override: str) -> str:
+    """The setting or group that an override of the command line changes."""
+    return override.lstrip("+~").partition("=")[0]

@@ -7,6 +7,7 @@
 What settings have to do with each other is checked by `sgdlab.execution.validate`.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
@@ -16,6 +17,7 @@ from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import GROUPS, Config
 from sgdlab.optim.settings import IMPL, LIBRARY, ZOO, Optimizer
+from sgdlab.optim.table import OPTIMIZERS
 
 # Former names of settings -> present names. Add a line when you rename a setting.
 RENAMED = {"lean": "fast_path", "products": "matmul_backend"}
@@ -32,7 +34,7 @@ def read(settings: Mapping[str, Any]) -> Config:
     rest = {key: value for key, value in settings.items() if key not in values}
     for key in rest:
         refuse_renamed(key, rest[key])
-    config: Config = _read_section(Config, rest, "", values)
+    config: Config = read_section(Config, rest, "", values)
     return config
 
 
@@ -70,7 +72,7 @@ def _read_group(group: str, raw: Any) -> Any:
     name = section["name"]
     if name not in kinds:
         raise UsageError(f"{group}={name}: no such {group}; {did_you_mean(str(name), kinds)}")
-    return _read_section(kinds[name], section, f"{group}.", {})
+    return read_section(kinds[name], section, f"{group}.")
 
 
 def _section(group: str, raw: Any) -> Mapping[str, Any]:
@@ -79,10 +81,25 @@ def _section(group: str, raw: Any) -> Mapping[str, Any]:
     return raw
 
 
-def _read_section(kind: type, raw: Mapping[str, Any], prefix: str, known: Mapping[str, Any]) -> Any:
-    """Read the fields of a settings class; those in `known` are read already."""
+def read_section(
+    kind: type, raw: Mapping[str, Any], prefix: str, known: Mapping[str, Any] | None = None
+) -> Any:
+    """Read the fields of a settings class.
+
+    Args:
+        kind: a dataclass, whose fields are annotated with their checks.
+        raw: the values as given.
+        prefix: what stands before a field's name in its dotted key, such as `model.`.
+        known: fields that are read already.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        UsageError: names the first setting that is unknown, missing or not legal.
+    """
     fields = _fields(kind)
-    values = dict(known)
+    values = dict(known or {})
     for key in raw:
         if key not in fields:
             raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(str(key), fields)}")
@@ -91,12 +108,12 @@ def _read_section(kind: type, raw: Mapping[str, Any], prefix: str, known: Mappin
         if not isinstance(field, type):
             values[key] = _checked(field, prefix + key, value)
         elif isinstance(value, Mapping):
-            values[key] = _read_section(field, value, f"{prefix}{key}.", {})
+            values[key] = read_section(field, value, f"{prefix}{key}.")
         else:
             raise UsageError(f"{prefix}{key}={value}: set {prefix}{key}.{next(iter(_fields(field)))}")
-    for key in fields:
-        if key not in values:
-            raise UsageError(f"{prefix}{key} is not set; give it a value")
+    for each in dataclasses.fields(kind):
+        if each.name not in values and each.default is dataclasses.MISSING:
+            raise UsageError(f"{prefix}{each.name} is not set; give it a value")
     return kind(**values)
 
 
@@ -107,13 +124,19 @@ def _fields(kind: type) -> dict[str, Check | type]:
     return {key: getattr(hint, "__metadata__", (hint,))[0] for key, hint in hints.items()}
 
 
-def setting_checks() -> dict[str, Check]:
-    """What each setting may hold, by its dotted key; an optimizer's own are in `sgdlab.optim`.
+def setting_checks(optimizer: str | None = None) -> dict[str, Check]:
+    """What each setting may hold, by its dotted key.
 
     Settings of one name in several options of a group, such as model.outputs, have the same check.
+
+    optimizer: the option of that group whose own settings are included; None: of no optimizer.
     """
     sections = [(Config, ""), *((kind, f"{group}.") for group in GROUPS for kind in GROUPS[group].values())]
-    return {key: check for kind, prefix in sections for key, check in _nested_checks(kind, prefix)}
+    checks = {key: check for kind, prefix in sections for key, check in _nested_checks(kind, prefix)}
+    if optimizer is not None:
+        own = OPTIMIZERS[optimizer].hypers if optimizer in OPTIMIZERS else {}
+        checks |= {"optimizer.impl": IMPL, **{f"optimizer.{key}": check for key, check in own.items()}}
+    return checks
 
 
 def _nested_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:

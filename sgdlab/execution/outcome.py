@@ -9,6 +9,9 @@ from sgdlab.base.errors import UserError
 if TYPE_CHECKING:
     from sgdlab.records import Run
 
+# The status of a recorded run -> its style in tables.
+STYLES = {"done": "green", "diverged": "magenta", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:

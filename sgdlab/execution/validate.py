@@ -2,7 +2,7 @@
 
 validate        settings -> Config, every check made
 prepare         the device, and an external optimizer's class, on this machine
-without_effect  settings that were given but change nothing
+without_effect  settings that were given but change nothing; print_without_effect prints them
 """
 
 import ctypes
@@ -10,7 +10,7 @@ import functools
 import importlib.util
 import runpy
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,14 @@ def without_effect(config: Config) -> dict[str, str]:
         key: f"{key}={format_value(value)}: {why}; it changes nothing here"
         for key, (value, why) in reasons.items()
     }
+
+
+def print_without_effect(configs: Sequence[Config]) -> None:
+    """Print on standard error which settings change nothing in any of the runs."""
+    lines = [without_effect(config) for config in configs]
+    for key, line in lines[0].items():
+        if all(key in other for other in lines):
+            print(f"sgdlab: {line}", file=sys.stderr)
 
 
 @functools.cache

@@ -105,7 +105,7 @@ def swept(key: str, text: str, cases: Any) -> Iterator[list[str]]:
         yield cases[value]["with"] if key == "case" else [f"{key}={value}"]
 
 
-@pytest.mark.parametrize("name", options.experiments())
+@pytest.mark.parametrize("name", options.groups()["experiment"])
 def test_experiment_is_accepted_for_every_job(name: str):
     raw = load("experiment", name)
     sweep = raw["hydra"].get("sweeper", {}).get("params", {})

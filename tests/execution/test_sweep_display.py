@@ -11,7 +11,7 @@ from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.display import run_display
 from sgdlab.execution.display import sweep_display as sweep_module
 from sgdlab.execution.display.run_display import RunLength
-from sgdlab.execution.display.sweep_display import sweep_display
+from sgdlab.execution.display.sweep_display import SweepDisplay
 from sgdlab.execution.outcome import Outcome
 
 RESULT = Evaluation(train_loss=0.5, train_accuracy=0.9, test_loss=0.456, test_accuracy=0.836)
@@ -42,7 +42,7 @@ def lines(made):
 
 def test_a_plain_line_a_job_and_news_when_none_ends(clock):
     out = console()
-    show = sweep_display(quiet=False, costs=[10.0, 10.0], console=out)
+    show = SweepDisplay(quiet=False, costs=[10.0, 10.0], console=out)
     first, second = show.started(0, "lr=0.1"), show.started(1, "lr=10")
     first.start("a title", RunLength(steps=100, epochs=10))
     second.start("a title", RunLength(steps=100, epochs=10))
@@ -66,7 +66,7 @@ def test_a_plain_line_a_job_and_news_when_none_ends(clock):
 
 def test_quiet_says_what_failed_only():
     out = console()
-    show = sweep_display(quiet=True, costs=[1.0, 1.0], console=out)
+    show = SweepDisplay(quiet=True, costs=[1.0, 1.0], console=out)
     for job in (0, 1):
         show.started(job, f"seed={job}").start("a title", RunLength(steps=1, epochs=1))
     show.ended(0, ended("failed", "no memory"))
@@ -76,7 +76,7 @@ def test_quiet_says_what_failed_only():
 
 def test_time_left_is_by_the_work_that_was_done(clock):
     """Of 30 units, 5 were in the second job's checkpoint; then 10 are done in 20 s; 15 are left."""
-    view = sweep_display(quiet=True, costs=[10.0, 10.0, 10.0], console=console())
+    view = SweepDisplay(quiet=True, costs=[10.0, 10.0, 10.0], console=console())
     assert view.seconds_left() is None
     row = view.started(0, "a")
     row.start("", RunLength(steps=100, epochs=1))
@@ -95,7 +95,7 @@ def test_time_left_is_by_the_work_that_was_done(clock):
 
 
 def test_it_is_never_less_than_a_jobs_own(clock):
-    view = sweep_display(quiet=True, costs=[10.0, 1000.0], console=console())
+    view = SweepDisplay(quiet=True, costs=[10.0, 1000.0], console=console())
     row = view.started(0, "a")
     row.start("", RunLength(steps=100, epochs=1))
     quick = view.started(1, "b")
@@ -111,7 +111,7 @@ def test_it_is_never_less_than_a_jobs_own(clock):
 @pytest.mark.parametrize("jobs", [1, 3, 200])
 def test_the_table_fits_a_terminal(clock, jobs):
     out = console(height=24, force_terminal=True)
-    show = sweep_display(quiet=False, costs=[1.0] * 300, console=out)
+    show = SweepDisplay(quiet=False, costs=[1.0] * 300, console=out)
     for job in range(jobs):
         row = show.started(
             job, f"optimizer=adam optimizer.betas=[0.9,0.999] model.hidden=[512,512] seed={job}"

@@ -26,7 +26,6 @@ from sgdlab.execution.batch.batch_writer import BatchWriter
 from sgdlab.execution.display.run_display import Display, RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run import run_cache, runner
-from sgdlab.execution.run.provenance import facts
 from sgdlab.optim import batched_rule
 from sgdlab.problem import models
 from sgdlab.problem.settings import SurfaceModel
@@ -114,7 +113,7 @@ def run(
     with settings, disk_errors(folders[0].parent), device.memory_errors():
         product = matmul.choose(first.matmul_backend, first.device, first.precision)
         built, trainer = prepare(configs, display.say)
-        common = runner.run_info(first, built, experiment, facts(first.device))
+        common = runner.run_info(first, built, experiment)
         common["implementation"] = {"matmul": product, "update": "batched"}
         progress = _Progress(display, signals, trainer)
         title = f"{counted(len(configs), 'run')}: {first.dataset.name}, {first.model.name}"

@@ -1,6 +1,6 @@
 """The progress of one run: a live line on a terminal, plain lines elsewhere, or only messages.
 
-A job of a sweep has the same display. It prints nothing of its own there: `sweep_display` draws its progress
+A job of a sweep has the same display. It prints nothing of its own there: `SweepDisplay` draws its progress
 as a row of the sweep's table.
 """
 
@@ -154,13 +154,16 @@ class Screen:
 class RunDisplay:
     """The `Display` of a single run, or of a job in a sweep: a job has a title and prints only messages."""
 
-    throughput: Throughput
-    _printed: float  # when the last plain line was printed, by time.monotonic()
-
     def __init__(self, screen: Screen, job_title: str = "") -> None:
         self.job_title = job_title
         self._screen = screen
         self._reset(RunLength(steps=0, epochs=0))
+
+    def _reset(self, length: RunLength) -> None:
+        self._length, self._step, self._epoch = length, length.done, 0
+        self._metrics: dict[str, float | None] = {}
+        self._printed = -PLAIN_SECONDS  # when the last plain line was printed, by time.monotonic()
+        self.throughput = Throughput(length)
 
     def say(self, text: str) -> None:
         self._screen.say(f"{self.job_title}: {text}" if self.job_title else text)
@@ -227,12 +230,6 @@ class RunDisplay:
             if title in titles and text
         ]
         return "  ".join(texts)
-
-    def _reset(self, length: RunLength) -> None:
-        self._length, self._step, self._epoch = length, length.done, 0
-        self._metrics: dict[str, float | None] = {}
-        self._printed = -PLAIN_SECONDS
-        self.throughput = Throughput(length)
 
 
 def left_text(seconds: float | None) -> str:

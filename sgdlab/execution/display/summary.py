@@ -11,13 +11,11 @@ from rich.text import Text
 
 from sgdlab.base.formatting import counted, format_duration
 from sgdlab.execution.display.run_display import metric_line, metric_texts
-from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.outcome import STYLES, Outcome
 from sgdlab.records import Run
 
 MAX_ROWS = 30  # a sweep of more jobs gets a digest
 DIGEST_ROWS = 3  # of each kind
-
-STYLES = {"done": "green", "diverged": "yellow", "failed": "red", "interrupted": "red"}
 
 TitledOutcome = tuple[str, Outcome]  # the title distinguishes a job from the others of its sweep
 
@@ -29,8 +27,11 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
         jobs: title and outcome of each job. Of more than 30 jobs, only the best and the worst are listed.
         folder: the folder of the sweep.
     """
+    console = Console()
     if len(jobs) > MAX_ROWS:
-        _print_counts([outcome for _, outcome in jobs])
+        counts = Counter(outcome.status for _, outcome in jobs).most_common()
+        text = ", ".join(f"{count:,} {status}" for status, count in counts)
+        console.print(f"{counted(len(jobs), 'run')}: {text}; the best and the worst:", highlight=False)
         jobs = _extremes(jobs)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("run", "status", *metric_texts({}), "time"):
@@ -39,7 +40,6 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
         status = f"[{STYLES.get(outcome.status, 'default')}]{outcome.status}[/]"
         seconds = format_duration(outcome.seconds or None)  # 0: answered from disk
         table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
-    console = Console()
     console.print(table)
     reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
     _print(console, *reasons, f"sgdlab plot {folder}")
@@ -65,12 +65,6 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     _print(Console(), *lines)
 
 
-def _print_counts(outcomes: Sequence[Outcome]) -> None:
-    counts = Counter(outcome.status for outcome in outcomes)
-    text = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-    Console().print(f"{counted(len(outcomes), 'run')}: {text}; the best and the worst:", highlight=False)
-
-
 def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
     """Some of the jobs that did not end well, then those of the lowest and the highest test loss."""
     failed = [job for job in jobs if job[1].status not in ("done", "diverged")]
@@ -81,8 +75,3 @@ def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
 
 def _print(console: Console, *lines: str) -> None:
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-
-
-def count_of(runs: int) -> str:
-    """Return `1 run`, `1,200 runs`."""
-    return counted(runs, "run")

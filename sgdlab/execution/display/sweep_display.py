@@ -19,13 +19,21 @@ OTHER_LINES = 6  # lines of a terminal that the rows of the table leave free
 class SweepDisplay:
     """Shows the progress of the jobs of a sweep, which are numbered from 0."""
 
-    def __init__(self, screen: Screen, costs: Sequence[float]) -> None:
-        self._screen, self._costs = screen, costs
+    def __init__(self, *, quiet: bool, costs: Sequence[float], console: Console | None = None) -> None:
+        """Show the table on a terminal.
+
+        Args:
+            quiet: print only messages and failures.
+            costs: the estimated cost of each job, in any common unit; used to estimate the time left.
+            console: where to print; standard output by default.
+        """
+        self._screen = Screen(console or Console(), quiet=quiet)
+        self._costs = costs
         self._running: dict[int, RunDisplay] = {}
         self._counts: Counter[str] = Counter()
         self._began = time.monotonic()
         self._ended_cost = self._inherited_cost = 0.0  # of ended jobs; the part that checkpoints held before
-        screen.open(self.draw)
+        self._screen.open(self.draw)
 
     def say(self, text: str) -> None:
         """Print a message, also when the display is quiet."""
@@ -104,25 +112,7 @@ class SweepDisplay:
         rows = max(1, self._screen.console.height - OTHER_LINES)
         for run in runs[:rows]:
             texts = run.texts()
-            cells = [
-                run.job_title,
-                format_percent(run.fraction_done(), decimals=0),
-                *(texts[key] for key in columns),
-            ]
-            table.add_row(*map(Text, cells))
+            done = format_percent(run.fraction_done(), decimals=0)
+            table.add_row(*map(Text, [run.job_title, done, *(texts[key] for key in columns)]))
         more = [Text(f"and {len(runs) - rows} more")] if len(runs) > rows else []
         return Group(table, *more, Text(self.progress(), no_wrap=True, overflow="ellipsis"))
-
-
-def sweep_display(*, quiet: bool, costs: Sequence[float], console: Console | None = None) -> SweepDisplay:
-    """Make the display of a sweep.
-
-    Args:
-        quiet: print only messages and failures.
-        costs: the estimated cost of each job, in any common unit; used to estimate the time left.
-        console: where to print; standard output by default.
-
-    Returns:
-        The display.
-    """
-    return SweepDisplay(Screen(console or Console(), quiet=quiet), costs)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sgdlab.base.errors import UsageError, did_you_mean
+from sgdlab.config.options import key_of
 from sgdlab.execution.hydra import overrides
 from sgdlab.execution.hydra.overrides import parse
 
@@ -29,11 +30,6 @@ class Case:
 
     label: str
     overrides: tuple[str, ...]
-
-
-def key_of(override: str) -> str:
-    """The setting or group that an override changes."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def read_cases(raw: Any) -> dict[str, Case]:

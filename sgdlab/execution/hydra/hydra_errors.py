@@ -15,69 +15,69 @@ HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
 
 def reword(err: Exception) -> UsageError:
     """Turn an error of HYDRA_ERRORS into one that names the setting, its value and what to type."""
+    return UsageError(_message(err))
+
+
+def _message(err: Exception) -> str:
     if isinstance(err, MissingConfigException):
         return _missing_config(err)
     if "Ambiguous value for argument" in str(err):
         override = str(err).split("'")[1]
-        return UsageError(
-            f"{override}: several values are a sweep, which needs -m; one list is written [a,b]"
-        )
+        return f"{override}: several values are a sweep, which needs -m; one list is written [a,b]"
     repeated = re.match(r"Multiple values for (\w+)", str(err))
     if repeated:
-        return UsageError(f"{repeated[1]}: chosen more than once; give it one value")
+        return f"{repeated[1]}: chosen more than once; give it one value"
     if "INTERVAL_SWEEP" in str(err):
-        return UsageError(
-            "interval(...): needs a sweeper that searches; give values or range(start,stop,step)"
-        )
+        return "interval(...): needs a sweeper that searches; give values or range(start,stop,step)"
     cause = _omegaconf_cause(err)
     if isinstance(cause, MissingMandatoryValue):
-        return UsageError(f"{cause.full_key} is not set; give it with {cause.full_key}=VALUE")
+        return f"{cause.full_key} is not set; give it with {cause.full_key}=VALUE"
     if isinstance(cause, InterpolationResolutionError):
         # "KeyError raised while resolving interpolation: ..." when a resolver such as oc.env failed
         why = _first_line(cause).rpartition("resolving interpolation: ")[2].strip('"')
-        return UsageError(f"{cause.full_key}: {why}")
+        return f"{cause.full_key}: {why}"
     if cause is not None and re.search("is not in struct|^Key '.*' not in '", str(cause)):
         return _unknown_key(cause)
     if cause is not None and err is not cause:
-        return UsageError(f"{_first_line(err)}: {_first_line(cause)}")
-    return UsageError(_first_line(err))
+        return f"{_first_line(err)}: {_first_line(cause)}"
+    return _first_line(err)
 
 
-def _missing_config(err: MissingConfigException) -> UsageError:
+def _missing_config(err: MissingConfigException) -> str:
     group, _, name = (err.missing_cfg_file or "").rpartition("/")
     if group.partition("/")[0] == "experiment":
         # `experiment=notes/sgd` asks for the option `sgd` of the group `experiment/notes`
         group, _, folder = group.partition("/")
         name = f"{folder}/{name}" if folder else name
-        return UsageError(f"{group}={name}: no such {group}; {did_you_mean(name, options.experiments())}")
+        return f"{group}={name}: no such {group}; {did_you_mean(name, options.groups()['experiment'])}"
     if not group:
-        return UsageError(f"{name}: no such configuration")
+        return f"{name}: no such configuration"
     choice = f"{group}={name}"
     if choice in RENAMED:
-        return UsageError(f"{choice} is now {RENAMED[choice]}")
-    return UsageError(f"{choice}: no such {group}; {did_you_mean(name, err.options or [])}")
+        return f"{choice} is now {RENAMED[choice]}"
+    return f"{choice}: no such {group}; {did_you_mean(name, err.options or [])}"
 
 
-def _unknown_key(cause: OmegaConfBaseException) -> UsageError:
+def _unknown_key(cause: OmegaConfBaseException) -> str:
     key, parent = str(cause.full_key), cause.parent_node
     prefix, _, last = key.rpartition(".")
     hidden = ("hydra", "_target_")
     names = [str(name) for name in parent if name not in hidden] if isinstance(parent, DictConfig) else []
     if not names:  # the parent holds a number, a text or null
         add = f"; write +{key}=VALUE" if prefix == "figure" else ""
-        return UsageError(f"{key}: {prefix} is one value and holds no settings{add}")
+        return f"{key}: {prefix} is one value and holds no settings{add}"
     if prefix == "optimizer" and "target" in names:
-        return UsageError(f"{key}: to pass it on to the class optimizer.target, write +{key}=VALUE")
+        return f"{key}: to pass it on to the class optimizer.target, write +{key}=VALUE"
     if prefix == "optimizer" and "library" in names:
-        return UsageError(f"{key}: to pass it on to the optimizer of that name, write +{key}=VALUE")
+        return f"{key}: to pass it on to the optimizer of that name, write +{key}=VALUE"
     match = nearest(last, names)
     if match is not None:
-        return UsageError(f"{key}: no such setting; did you mean {f'{prefix}.{match}' if prefix else match}?")
+        return f"{key}: no such setting; did you mean {f'{prefix}.{match}' if prefix else match}?"
     here = ", ".join(sorted(set(names) - {"name"}))
     elsewhere = _elsewhere(key)
     if elsewhere.startswith("it is one of") and isinstance(parent, DictConfig):
         elsewhere += f"; {prefix}={parent.get('name')} has {here}"
-    return UsageError(f"{key}: no such setting; {elsewhere or did_you_mean(last, names)}")
+    return f"{key}: no such setting; {elsewhere or did_you_mean(last, names)}"
 
 
 def _elsewhere(key: str) -> str:

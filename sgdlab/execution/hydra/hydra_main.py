@@ -3,9 +3,10 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from sgdlab.base.mappings import changed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,30 +24,22 @@ def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]"
         Exception: Hydra's and OmegaConf's errors.
     """
     import hydra
+    from hydra.core.global_hydra import GlobalHydra
 
     from sgdlab.config.options import conf_dir
     from sgdlab.execution.hydra.compose import version_base
 
-    with _hydra_process(words):
-        hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(job)()
-
-
-@contextmanager
-def _hydra_process(words: Sequence[str]) -> Iterator[None]:
-    """Lend Hydra the process: it reads sys.argv, prints errors unless HYDRA_FULL_ERROR is set, and before it
-    checks the jobs of a sweep writes a file, which goes to a scratch folder."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    with tempfile.TemporaryDirectory(prefix="sgdlab-") as scratch:
-        lent = {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}
-        argv, variables = sys.argv, {name: os.environ[name] for name in lent if name in os.environ}
-        sys.argv = ["sgdlab train", *words]
-        os.environ.update(lent)
+    main = hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(job)
+    argv = sys.argv
+    with (
+        tempfile.TemporaryDirectory(prefix="sgdlab-") as scratch,
+        # Hydra prints errors itself unless HYDRA_FULL_ERROR is set. Before it checks the jobs of a sweep, it
+        # writes a file, which conf/ puts into SGDLAB_HYDRA_DIR.
+        changed(os.environ, {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}),
+    ):
         try:
-            yield
+            sys.argv = ["sgdlab train", *words]
+            main()
         finally:
             sys.argv = argv
-            for name in lent:
-                del os.environ[name]
-            os.environ.update(variables)
             GlobalHydra.instance().clear()

@@ -3,6 +3,7 @@
     GridSweeper    overrides -> those of each job: every combination of the swept values
     SweepLauncher  those -> checked jobs, which it runs
     plan_sweep     overrides -> the sweep, not run
+    hydra_ready    what must surround each use of Hydra
     LAUNCHERS      what hydra/launcher= chooses, with their settings
     register       makes all of them known to Hydra, and the models that are surfaces
 
@@ -12,7 +13,7 @@ Hydra calls the first two; the launchers differ in settings only.
 import importlib
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from sgdlab.base.checks import Bool, Check, Choice, Int, Optional
 from sgdlab.base.errors import UsageError
-from sgdlab.base.formatting import format_value
 from sgdlab.config.options import conf_dir, option_text
+from sgdlab.config.reader import read_section
 from sgdlab.execution import validate
 from sgdlab.execution.hydra import overrides
 from sgdlab.execution.hydra.cases import expand, read_cases
@@ -40,19 +40,10 @@ from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
 from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
-    from sgdlab.config.schema import Config
     from sgdlab.execution.sweep.sweep import Job, Sweep
 
 # Hydra instantiates only classes whose module is in this package, so `register` puts them there.
 PLUGINS = "hydra_plugins.sgdlab"
-
-_COUNT = Int(low=1, high=10_000)  # more than any machine has room for
-_CHECKS: dict[str, Check] = {
-    "parallel": Bool(),
-    "batch": Choice(("auto", "never", "always")),
-    "jobs": Optional(_COUNT),
-    "jobs_per_gpu": _COUNT,
-}
 
 
 class SweepLauncher(Launcher):
@@ -103,15 +94,10 @@ class SweepLauncher(Launcher):
     def plan(self, job_overrides: Sequence[Sequence[str]]) -> "Sweep":
         """Compose and check the jobs. Raises UsageError."""
         assert self._config is not None
-        for key, value in self._settings.items():
-            try:
-                _CHECKS[key](value)
-            except ValueError as err:
-                raise UsageError(f"hydra.launcher.{key}={format_value(value)}: {err}") from None
-        jobs = self._jobs(job_overrides)
         from sgdlab.execution.sweep.sweep import Sweep, SweepSettings
 
-        settings = SweepSettings(**self._settings)
+        settings: SweepSettings = read_section(SweepSettings, self._settings, "hydra.launcher.")
+        jobs = self._jobs(job_overrides)
         command = [overrides.as_typed(str(text)) for text in self._config.hydra.overrides.task]
         return Sweep(jobs, command, self._config.hydra.runtime.choices.get("experiment"), settings)
 
@@ -126,7 +112,7 @@ class SweepLauncher(Launcher):
                 expanded, label = expand(job, cases)
                 configs.append(validate.validate(composer.compose(expanded)))
                 labels.append(label)
-        _print_without_effect(configs)
+        validate.print_without_effect(configs)
         from sgdlab.execution.sweep.sweep import Job
 
         jobs = []
@@ -182,6 +168,27 @@ class GridSweeper(Sweeper):
         return BasicSweeper.split_arguments(parsed, self._max_batch_size)
 
 
+@contextmanager
+def hydra_ready(texts: Iterable[str]) -> Iterator[None]:
+    """Check overrides, and inside, let Hydra compose them: it knows our plugins, and its errors are reworded.
+
+    Args:
+        texts: the overrides.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UsageError: an override is refused, by `overrides.check` or by Hydra.
+    """
+    overrides.check(texts)
+    register()
+    try:
+        yield
+    except HYDRA_ERRORS as err:
+        raise reword(err) from None
+
+
 def plan_sweep(texts: Sequence[str]) -> "Sweep":
     """Compose and check the sweep of `sgdlab train TEXTS`, without running it.
 
@@ -191,31 +198,18 @@ def plan_sweep(texts: Sequence[str]) -> "Sweep":
     Raises:
         UsageError: an override, or the configuration of a job, is refused.
     """
-    overrides.check(texts)
-    register()
-    try:
-        with hydra.initialize_config_dir(str(conf_dir()), **version_base()):
-            loader = GlobalHydra.instance().config_loader()
-            for_hydra = overrides.for_hydra(texts, multirun=True)
-            config = loader.load_configuration("config", for_hydra, run_mode=RunMode.MULTIRUN)
-            sweeper = Plugins.instance().instantiate_sweeper(
-                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
-                task_function=lambda config: None,
-                config=config,
-            )
-            assert isinstance(sweeper, GridSweeper) and isinstance(sweeper.launcher, SweepLauncher)
-            (jobs,) = sweeper.jobs(config.hydra.overrides.task)
-            return sweeper.launcher.plan(jobs)
-    except HYDRA_ERRORS as err:
-        raise reword(err) from None
-
-
-def _print_without_effect(configs: "Sequence[Config]") -> None:
-    """Name the settings that change nothing in any of the jobs."""
-    lines = [validate.without_effect(config) for config in configs]
-    for key, line in lines[0].items():
-        if all(key in other for other in lines):
-            print(f"sgdlab: {line}", file=sys.stderr)
+    with hydra_ready(texts), hydra.initialize_config_dir(str(conf_dir()), **version_base()):
+        loader = GlobalHydra.instance().config_loader()
+        for_hydra = overrides.for_hydra(texts, multirun=True)
+        config = loader.load_configuration("config", for_hydra, run_mode=RunMode.MULTIRUN)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+            task_function=lambda config: None,
+            config=config,
+        )
+        assert isinstance(sweeper, GridSweeper) and isinstance(sweeper.launcher, SweepLauncher)
+        (jobs,) = sweeper.jobs(config.hydra.overrides.task)
+        return sweeper.launcher.plan(jobs)
 
 
 def _own(job: Sequence[str]) -> list[str]:

@@ -35,6 +35,8 @@ RENAMED = {
     "hydra/launcher=auto": "hydra.launcher.batch=auto",
 }
 
+_PARSER = OverridesParser.create()
+
 _BRACKETS = ("[]", "{}", "()")
 
 # A setting with a plain number, or with the plain numbers of a sweep.
@@ -51,12 +53,7 @@ def parse(text: str) -> Override:
 
     Hydra's parser takes .3 ms for a number, and a sweep may have thousands of them.
     """
-    return _parse_numbers(text) or _parser().parse_override(text)
-
-
-@cache
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
+    return _parse_numbers(text) or _PARSER.parse_override(text)
 
 
 def parse_with_globs(texts: Iterable[str], loader: ConfigLoader) -> list[Override]:

@@ -9,20 +9,19 @@ import signal
 import sys
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 
+from sgdlab.base.mappings import changed
 from sgdlab.base.signals import STOP_SIGNALS
 
 _preloaded = ["sgdlab.execution.processes.preload"]  # imported by the server when it starts
 
 
-def context() -> ForkServerContext | SpawnContext:
-    """Return the context that workers are started from: the fork server's, where the system has one."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
+def context() -> ForkServerContext:
+    """Return the context that workers are started from. Raises ValueError on Windows, which has no fork."""
     fork_context = multiprocessing.get_context("forkserver")
     fork_context.set_forkserver_preload(_preloaded)
     return fork_context
@@ -36,12 +35,16 @@ def preload(module: str) -> None:
 
 def warm_up() -> None:
     """Start the fork server without waiting for it: its imports take seconds."""
-    if isinstance(context(), ForkServerContext):
-        resource_tracker.ensure_running()
-        # Stop signals are blocked in the server, and so in each worker until it can handle them (`worker`).
-        # The terminal sends Ctrl-C to all of them: it must end neither the server nor a half-started worker.
-        with _without_main(), _server_environment(), _stop_signals_blocked():
-            forkserver.ensure_running()
+    context()
+    resource_tracker.ensure_running()
+    # Before Python 3.13, the server knows of sys.path only what PYTHONPATH says.
+    path = os.pathsep.join(part or os.getcwd() for part in sys.path)
+    # One thread, as numpy's threads would not survive a fork.
+    environment = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+    # Stop signals are blocked in the server, and so in each worker until it can handle them (`worker`).
+    # The terminal sends Ctrl-C to all of them: it must end neither the server nor a half-started worker.
+    with _without_main(), changed(os.environ, environment), _stop_signals_blocked():
+        forkserver.ensure_running()
 
 
 def start(process: BaseProcess) -> None:
@@ -51,35 +54,9 @@ def start(process: BaseProcess) -> None:
         process.start()
 
 
-@contextmanager
-def _without_main() -> Iterator[None]:
+def _without_main() -> AbstractContextManager[None]:
     """Hide the script that this process runs: multiprocessing would import it in every child."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextmanager
-def _server_environment() -> Iterator[None]:
-    """Give a process started inside our sys.path and a numpy without threads, which would not survive a fork.
-
-    Before Python 3.13, the server knows of sys.path only what PYTHONPATH says.
-    """
-    path = os.pathsep.join(part or os.getcwd() for part in sys.path)
-    changed = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return changed(sys.modules, {"__main__": types.ModuleType("__main__")})
 
 
 @contextmanager

@@ -90,13 +90,12 @@ class _Worker:
     partial_line: bytes = b""
     outcome: Outcome | None = None
     dismissed: bool = False
-    closed: set[Connection] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
 
     def waitables(self) -> Iterator[int | Connection]:
         """Yield what becomes ready when the process says something or ends."""
         yield self.process.sentinel
-        yield from {self.messages, self.output} - self.closed
+        yield from (each for each in (self.messages, self.output) if not each.closed)
 
     def may_reuse_for(self, task: Task) -> bool:
         """Return whether the process may run a task: after our own code only, and on the same cores."""
@@ -239,20 +238,20 @@ class _Pool:
 
     def _read_messages(self, worker: _Worker) -> None:
         try:
-            while worker.messages not in worker.closed and worker.messages.poll():
+            while not worker.messages.closed and worker.messages.poll():
                 name, arguments = worker.messages.recv()
                 if name == "ended":
                     self._end_job(worker, *arguments)
                 else:
                     getattr(worker.display, name)(*arguments)
         except (EOFError, OSError):  # it has died, perhaps in the middle of a message
-            worker.closed.add(worker.messages)
+            worker.messages.close()
 
     def _read_output(self, worker: _Worker) -> None:
-        while worker.output not in worker.closed and worker.output.poll():
+        while not worker.output.closed and worker.output.poll():
             text = os.read(worker.output.fileno(), 65536)
             if not text:
-                worker.closed.add(worker.output)
+                worker.output.close()
             *lines, worker.partial_line = (worker.partial_line + text).split(b"\n")
             for line in lines:
                 self._callback.on_job_output(worker.task.number, _text(line))
@@ -279,10 +278,8 @@ class _Pool:
     def _outcome_of_death(self, worker: _Worker) -> Outcome:
         """Return the outcome of a job whose process died without one."""
         code = worker.process.exitcode
-        if code == SERVER_DIED:
-            _kill(
-                worker.process, signal.SIGKILL
-            )  # it may be alive, but this process cannot learn when it ends
+        if code == SERVER_DIED:  # the process may be alive, but this one cannot learn when it ends
+            _kill(worker.process, signal.SIGKILL)
             return Outcome(status="failed", reason="the fork server of its process was killed")
         if self._signals_sent:
             return Outcome(status="interrupted", reason="killed after Ctrl-C")

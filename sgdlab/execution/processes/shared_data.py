@@ -101,16 +101,13 @@ def share(configs: Iterable[Config], say: Callable[[str], None]) -> tuple[Shared
     Returns:
         The data sets, and by `key` the reasons why others cannot be had.
     """
-    shared, missing, seen = SharedData(), dict[str, str](), {""}
-    for config in configs:
-        if key(config) in seen:
-            continue
-        seen.add(key(config))
+    shared, missing = SharedData(), dict[str, str]()
+    for data, config in {key(config): config for config in configs if key(config)}.items():
         data_dir = Path(config.data_dir).expanduser() if config.data_dir else None
         try:
             shared.add(config.dataset.name, data_dir, say)
         except UserError as err:
-            missing[key(config)] = str(err)
+            missing[data] = str(err)
     return shared, missing
 
 

@@ -100,7 +100,7 @@ def _run(task: Task, display: RemoteDisplay) -> Outcome:
 def _init_process(environment: Mapping[str, str], output: Connection) -> None:
     """Make a copy of the fork server a worker of the parent."""
     os.setsid()  # the terminal's Ctrl-C does not reach it; the parent sends it on
-    # Blocked already in a fork server's child (`fork_server`), but not in a spawned process.
+    # Blocked already (`fork_server`), unless the server died and multiprocessing restarted it by itself.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     for number in STOP_SIGNALS:
         signal.signal(number, _stop)

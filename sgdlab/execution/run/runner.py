@@ -2,8 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def _train(
     with matmul.using(implementation["matmul"]):
         trainer = setup.trainer(config, built, batches, implementation["update"])
         _create_or_resume(config, writer, trainer, state)
-        info = run_info(config, built, experiment, facts(config.device))
+        info = run_info(config, built, experiment)
         if implementation["update"] == "fast":
             info["optimizer"] = {"impl": "fast"}
         writer.update(**info, implementation=implementation, metrics=state.get("metrics", {}))
@@ -91,14 +91,11 @@ def _train(
         with SignalLog(second_interrupts=True) as signals:
             recorder = Recorder(writer, display, signals, config.checkpoint_every, state, implementation)
             display.start(f"{title}, {config.device}{resumed}", length)
-            _record_end(lambda: _train_to_end(trainer, recorder), recorder, writer, display)
+            with _record_end(recorder, writer, display):
+                trainer.run(recorder)
+                recorder.on_checkpoint(trainer.state(), last=True)
             if signals.first is not None:  # too late to stop this run, but the sweep must stop
                 raise Interrupted(signals.first)
-
-
-def _train_to_end(trainer: Trainer, recorder: Recorder) -> None:
-    trainer.run(recorder)
-    recorder.on_checkpoint(trainer.state(), last=True)
 
 
 def _measure(
@@ -108,24 +105,22 @@ def _measure(
     writer = RunWriter(folder, digits=device.DIGITS[config.precision])
     _clear(config, writer)
     write_text(folder / "config.yaml", config_yaml.text(as_mapping(config)))
-    writer.update(**run_info(config, built, experiment, facts(config.device)), metrics={})
+    writer.update(**run_info(config, built, experiment), metrics={})
     recorder = Recorder(writer, display, SignalLog(), config.checkpoint_every, {})
-
-    def measure() -> None:
+    with _record_end(recorder, writer, display):
         if config.measure == "autodiff":
             writer.write_measurements(diagnostics.autodiff(built))
         else:
             batches = setup.batches(config, built.spec.train_size)
             writer.write_measurements(diagnostics.gradient_noise(built, batches, config.measure_draws))
 
-    _record_end(measure, recorder, writer, display)
 
-
-def _record_end(work: Callable[[], None], recorder: Recorder, writer: RunWriter, display: Display) -> None:
-    """Train or measure, and record in run.json how that ended."""
+@contextmanager
+def _record_end(recorder: Recorder, writer: RunWriter, display: Display) -> Iterator[None]:
+    """Record in run.json how the body ended, which trains or measures. Divergence is an end, not an error."""
     status, reason = "failed", ""
     try:
-        work()
+        yield
         status = "done"
     except Diverged as end:
         recorder.flush()
@@ -134,7 +129,7 @@ def _record_end(work: Callable[[], None], recorder: Recorder, writer: RunWriter,
         # with a checkpoint.
         (writer.folder / "checkpoint.pt").unlink(missing_ok=True)
         status, reason = "diverged", end.reason
-    except (KeyboardInterrupt, Interrupted) as end:
+    except KeyboardInterrupt as end:
         status, reason = "interrupted", str(end) or "Ctrl-C"
         raise
     except SystemExit:  # rich raises it at a broken pipe, as in `sgdlab train | head`
@@ -195,16 +190,13 @@ def _clear(config: Config, writer: RunWriter) -> None:
             (writer.folder / name).unlink(missing_ok=True)
 
 
-def run_info(
-    config: Config, built: problem.Problem, experiment: str | None, machine: Mapping[str, Any]
-) -> dict[str, Any]:
+def run_info(config: Config, built: problem.Problem, experiment: str | None) -> dict[str, Any]:
     """Return the fields of run.json at the start of a run.
 
     Args:
         config: a prepared configuration.
         built: its problem.
         experiment: the experiment that the run belongs to.
-        machine: `provenance.facts` of the run's device.
 
     Returns:
         The fields, with status `running`; JSON can hold them.
@@ -222,7 +214,7 @@ def run_info(
         "finished": None,
         "seconds": None,
         "engine": "serial",
-        **machine,
+        **facts(config.device),
         "threads": config.threads,
         "optimizer": {"impl": optim.resolve_impl(config.optimizer)},
         "data": {"name": config.dataset.name, "sha256": built.data.sha256, "source": built.data.source},
@@ -283,8 +275,6 @@ def _locked(folder: Path) -> Iterator[None]:
 def _remove_empty(folder: Path) -> None:
     """Remove a run folder without a record, and its parents where they are empty."""
     shutil.rmtree(folder, ignore_errors=True)
-    for parent in list(folder.parents)[:2]:
-        try:
+    with suppress(OSError):
+        for parent in list(folder.parents)[:2]:
             parent.rmdir()
-        except OSError:
-            return

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from sgdlab.base.errors import UserError
+from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.execution.display.run_display import Display
-from sgdlab.execution.display.summary import count_of
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes.slots import parallel_jobs
 from sgdlab.execution.run import runner
@@ -78,10 +78,13 @@ def _end(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
 def _say_plan(groups: Sequence[planning.Group], begun: int, display: Display) -> None:
     batches = [group for group in groups if group.batched]
     if batches:
+        runs = sum(len(group.members) for group in batches)
         count = f"{len(batches)} batch" + "es" * (len(batches) > 1)
-        display.say(f"batched: {count_of(sum(len(group.members) for group in batches))} in {count}")
+        display.say(f"batched: {counted(runs, 'run')} in {count}")
     for group in groups:
         if not group.batched:
-            display.say(f"not in a batch: {count_of(len(group.members))}: {group.reason}")
+            display.say(f"not in a batch: {counted(len(group.members), 'run')}: {group.reason}")
     if begun:
-        display.say(f"not in a batch: {count_of(begun)}: begun before, and to go on from the checkpoint")
+        display.say(
+            f"not in a batch: {counted(begun, 'run')}: begun before, and to go on from the checkpoint"
+        )

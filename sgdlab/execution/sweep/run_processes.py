@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from sgdlab.base.formatting import counted
 from sgdlab.execution.display.run_display import Display
-from sgdlab.execution.display.summary import count_of
-from sgdlab.execution.display.sweep_display import SweepDisplay, sweep_display
+from sgdlab.execution.display.sweep_display import SweepDisplay
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server, pool, shared_data
 from sgdlab.execution.processes.pool import Task
@@ -42,8 +42,8 @@ def run_processes(jobs: Sequence[Job], display: Display) -> None:
     slots = Slots(cores=cores(), jobs=settings.jobs, gpus=gpus, per_gpu=settings.jobs_per_gpu)
     if not first.quiet:
         parallel = min(len(jobs), parallel_jobs(settings.jobs, first.threads))
-        display.say(f"{count_of(len(jobs))}, {parallel} in parallel")
-    progress = sweep_display(quiet=first.quiet, costs=[estimated_cost(job.config) for job in jobs])
+        display.say(f"{counted(len(jobs), 'run')}, {parallel} in parallel")
+    progress = SweepDisplay(quiet=first.quiet, costs=[estimated_cost(job.config) for job in jobs])
     tasks = [
         Task(number=number, config=job.config, experiment=job.sweep.experiment)
         for number, job in enumerate(jobs)

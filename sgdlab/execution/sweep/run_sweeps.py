@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sgdlab.base.errors import UserError
+from sgdlab.base.formatting import counted
 from sgdlab.engine.fast.eligibility import fast_path_applies
 from sgdlab.execution.display.run_display import Display
 from sgdlab.execution.display.run_display import display as create_display
-from sgdlab.execution.display.summary import count_of, summary
+from sgdlab.execution.display.summary import summary
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.run import run_cache
@@ -40,14 +41,10 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
             stack.enter_context(sweep)
         for sweep in sweeps:
             if not sweep.settings.parallel:
-                _run_serially(sweep.jobs, display)
+                for number, job in enumerate(sweep.jobs, start=1):
+                    display.say(f"[{number}/{len(sweep.jobs)}] {job.label_text}")
+                    _run_job(job, display)
         _run_in_parallel([sweep for sweep in sweeps if sweep.settings.parallel], display)
-
-
-def _run_serially(jobs: Sequence[Job], display: Display) -> None:
-    for number, job in enumerate(jobs, start=1):
-        display.say(f"[{number}/{len(jobs)}] {job.label_text}")
-        _run_job(job, display)
 
 
 def _run_job(job: Job, display: Display) -> None:
@@ -109,7 +106,7 @@ def _pending(jobs: Sequence[Job], display: Display) -> list[Job]:
             answered += 1 + len(job.duplicates)
     if answered:
         them = "it" if answered == 1 else "them"
-        display.say(f"{count_of(answered)} already done; force=true runs {them} again")
+        display.say(f"{counted(answered, 'run')} already done; force=true runs {them} again")
     return [job for job in firsts.values() if job.waiting]
 
 

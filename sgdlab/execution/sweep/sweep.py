@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from sgdlab.base.checks import Bool, Choice, Int, Optional
 from sgdlab.base.files import disk_errors
 from sgdlab.base.formatting import utc_now
+from sgdlab.config.options import key_of
 from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.config.schema import Config
 from sgdlab.execution.outcome import WAITING, Outcome
@@ -19,6 +21,7 @@ from sgdlab.execution.run import run_cache
 from sgdlab.records import SweepWriter
 
 SAVE_SECONDS = 1.0  # at least, between writes of sweep.json, each of which writes all jobs
+_COUNT = Int(low=1, high=10_000)  # more than any machine has room for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +35,10 @@ class SweepSettings:
     jobs_per_gpu: how many run in parallel on each GPU.
     """
 
-    parallel: bool
-    batch: str = "never"
-    jobs: int | None = None
-    jobs_per_gpu: int = 1
+    parallel: Annotated[bool, Bool()]
+    batch: Annotated[str, Choice(("auto", "never", "always"))] = "never"
+    jobs: Annotated[int | None, Optional(_COUNT)] = None
+    jobs_per_gpu: Annotated[int, _COUNT] = 1
 
 
 @dataclass(kw_only=True, eq=False)
@@ -178,14 +181,9 @@ def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
     return f"{experiment}--{clean}" if clean else experiment
 
 
-def _key(override: str) -> str:
-    """Return the setting that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
-
-
 def _hashed(overrides: Sequence[str]) -> list[str]:
     """Return the overrides that can change a run's numbers: not where it is kept, nor how it is shown."""
-    return [override for override in overrides if _key(override) not in HASH_EXCLUDED]
+    return [override for override in overrides if key_of(override) not in HASH_EXCLUDED]
 
 
 def _label(jobs: Sequence[Job]) -> None:
@@ -194,6 +192,6 @@ def _label(jobs: Sequence[Job]) -> None:
     for job in jobs:
         overrides = [override for override in _hashed(job.overrides) if override not in common]
         if job.label is not None:
-            overrides = [job.label if _key(override) == "case" else override for override in overrides]
+            overrides = [job.label if key_of(override) == "case" else override for override in overrides]
         # Hydra escapes the special characters of a value by backslashes.
         job.label_text = re.sub(r"\\(.)", r"\1", " ".join(overrides)) or "(defaults)"
