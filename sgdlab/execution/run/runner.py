@@ -224,7 +224,7 @@ def run_info(
         "engine": "serial",
         **machine,
         "threads": config.threads,
-        "optimizer": {"impl": optim.implementation(config.optimizer)},
+        "optimizer": {"impl": optim.resolve_impl(config.optimizer)},
         "data": {"name": config.dataset.name, "sha256": built.data.sha256, "source": built.data.source},
         "parameters": built.spec.weights,
         "train_size": built.spec.train_size,
