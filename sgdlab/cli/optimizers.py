@@ -97,7 +97,7 @@ def _table(width: int) -> Iterator[str]:
         cells = (
             name,
             f"{entry.state['']:g}",
-            "no" if entry.serial else "yes",
+            "no" if entry.not_batched_reason else "yes",
             ", ".join(entry.implementations),
         )
         formula, *rest = wrap_items(entry.formula.split(";  "), width - left, separator=";  ")
@@ -108,8 +108,8 @@ def _table(width: int) -> Iterator[str]:
             for each in settings_of(name)
         ]
         yield from wrap_items(items, width, indent=4)
-        if entry.serial:
-            yield f"    not batched: {entry.serial}"
+        if entry.not_batched_reason:
+            yield f"    not batched: {entry.not_batched_reason}"
         yield ""
     more = "sgdlab optimizers NAME says more; optimizer=custom takes any class of torch.optim.Optimizer"
     yield from wrap(more, width)
@@ -169,7 +169,12 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
     state = f"{entry.state['']:g}" + (f" ({states})" if states else "")
     rows = [
         ("state", f"numbers stored per weight of a 64 x 64 matrix: {state}"),
-        ("engines", f"serial; not batched: {entry.serial}" if entry.serial else "serial, batched"),
+        (
+            "engines",
+            f"serial; not batched: {entry.not_batched_reason}"
+            if entry.not_batched_reason
+            else "serial, batched",
+        ),
         ("implementation", _implementation(entry)),
     ]
     if entry.rule is not None:

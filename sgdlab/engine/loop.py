@@ -7,7 +7,7 @@
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -22,8 +22,7 @@ from sgdlab.problem import Problem
 BLOCK, FETCH_SECONDS = 100, 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """One update: its number from 1, and the batch loss before it."""
 
     step: int
@@ -163,11 +162,10 @@ class Trainer:
         self._weights = list(problem.model.parameters())
 
     def state(self) -> dict[str, Any]:
-        """Return all that the rest of the run depends on: tensors, numbers and plain containers."""
-        last = self._last
+        """Return all that the rest of the run depends on: tensors, numbers, lists and dicts."""
         return {
             "step": self.step,
-            "last": None if last is None else [last.step, last.epoch, last.samples, last.lr, last.loss],
+            "last": None if self._last is None else list(self._last),
             # Copies of views: torch.save would store the whole memory behind each view.
             "model": {name: value.contiguous() for name, value in self._problem.model.state_dict().items()},
             **self._updates.state(),
@@ -188,8 +186,7 @@ class Trainer:
             torch.cuda.set_rng_state(state["random_cuda"].cpu(), self._gpu)
         self.step = int(state["step"])
         if state["last"] is not None:
-            step, epoch, samples, lr, loss = state["last"]
-            self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
+            self._last = Row(*state["last"])
 
     def run(self, callback: Callback) -> None:
         """Train to the end.

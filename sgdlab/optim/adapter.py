@@ -229,21 +229,18 @@ def _check_group(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
         if key not in legal:
             raise ValueError(f"{key}: {name} has no such hyperparameter; {did_you_mean(key, legal)}")
         try:
-            legal[key](_number(value))
+            legal[key](_hashable(value))
         except ValueError as err:
-            raise ValueError(f"{key}={format_value(_number(value))}: {err}") from None
+            raise ValueError(f"{key}={format_value(_hashable(value))}: {err}") from None
     refused = entry.refuse({key: group[key] for key in entry.hypers})
     if refused:
         raise ValueError(refused.replace("optimizer.", ""))
 
 
-def _number(value: Any) -> Any:
-    """A tensor of one element as a number, as torch's own optimizers allow; anything else unchanged."""
-    return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-
-
 def _hashable(value: Any) -> Any:
-    value = _number(value)
+    """A tensor of one element as a number, as torch's own optimizers allow; a list as a tuple."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value.item()
     return tuple(value) if isinstance(value, list) else value
 
 

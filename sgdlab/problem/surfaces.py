@@ -46,8 +46,8 @@ class Surface:
     text: str
     domain: tuple[tuple[float, float], ...]
     start: Point
-    minima: tuple[Point, ...]
-    least: float | None
+    minima: tuple[Point, ...] = ()
+    least: float | None = None
     hessian: tuple[Point, ...] | None = None
     source: str
 
@@ -95,17 +95,11 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
         The surface.
     """
     size = len(eigenvalues)
-    columns = [[float(row == column) for row in range(size)] for column in range(size)]
-    rotated = [
-        _to_eigenvectors(column, rotation) for column in columns
-    ]  # rotated[i][k]: z_k of the i-th axis
-    hessian = tuple(
-        tuple(
-            math.fsum(value * (a * b) for value, a, b in zip(eigenvalues, left, right, strict=True))
-            for right in rotated
-        )
-        for left in rotated
-    )
+    axes = [[float(row == column) for row in range(size)] for column in range(size)]
+    rotated = [_to_eigenvectors(axis, rotation) for axis in axes]  # rotated[i][k]: z_k of the i-th axis
+
+    def second_derivative(left: Sequence[float], right: Sequence[float]) -> float:
+        return math.fsum(value * (a * b) for value, a, b in zip(eigenvalues, left, right, strict=True))
 
     def formula(xp: Any, *w: Any) -> Any:
         z = _to_eigenvectors(w, rotation)
@@ -124,7 +118,7 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
         start=(1.0,) * size,
         minima=((0.0,) * size,),
         least=0.0,
-        hessian=hessian,
+        hessian=tuple(tuple(second_derivative(left, right) for right in rotated) for left in rotated),
         source="the model problem of convergence theory: Nesterov 2018, Lectures on Convex Optimization",
     )
 
@@ -298,8 +292,6 @@ SURFACES: dict[str, Surface] = {
         text="0, for the data to tilt",
         domain=((-1.0, 1.0),),
         start=(0.0,),
-        minima=(),
-        least=None,
         source="Reddi, Kale, Kumar 2018, On the convergence of Adam and beyond, section 3",
     ),
     "ad_example": Surface(
@@ -308,8 +300,6 @@ SURFACES: dict[str, Surface] = {
         text="xy + sin x",
         domain=((-3.0, 3.0), (-6.0, 6.0)),
         start=(0.5, 4.2),
-        minima=(),
-        least=None,
         source="the usual example of a computational graph for automatic differentiation",
     ),
 }

@@ -42,7 +42,7 @@ def checked(name, variant):
 
 def able():
     """The optimizers that the batched engine computes."""
-    return [name for name, entry in OPTIMIZERS.items() if entry.rule and not entry.serial]
+    return [name for name, entry in OPTIMIZERS.items() if entry.rule and not entry.not_batched_reason]
 
 
 def assert_equal_to_serial(configs, rel=EXACT):

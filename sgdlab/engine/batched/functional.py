@@ -94,15 +94,16 @@ class VectorizedProblem:
     def _vmapped(self, function: Callable[..., Any], axis: int | None) -> Callable[..., Any]:
         """`function(*tensors)` of the model as a function (weights, *tensors), vmapped over runs.
 
-        axis: 0 where the tensors have an axis of runs, None where all runs share them.
+        axis: 0 where the tensors have an axis of runs, None where all runs share them. The function also
+        takes `together`, the most runs that one pass computes; None: all.
         """
 
         def one_run(weights: Weights, *args: Tensor) -> Any:
             inner = {f"model.{name}": weight for name, weight in weights.items()}
             return functional_call(self._bound, inner, (function, *args))
 
-        def all_runs(weights: Weights, *args: Tensor) -> Any:
-            return vmap(one_run, in_dims=(0, *[axis] * len(args)))(weights, *args)
+        def all_runs(weights: Weights, *args: Tensor, together: int | None = None) -> Any:
+            return vmap(one_run, in_dims=(0, *[axis] * len(args)), chunk_size=together)(weights, *args)
 
         return all_runs
 
@@ -126,20 +127,16 @@ class VectorizedProblem:
     def _means(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy of each run, summed in float64 over chunks of examples."""
         runs = len(next(iter(weights.values())))
-        group_size = max(1, MAX_ELEMENTS // (min(CHUNK, len(y)) * self._width))
-        losses, corrects = [], []
+        most = max(1, MAX_ELEMENTS // (min(CHUNK, len(y)) * self._width))
+        together = most if most < runs else None
+        loss = torch.zeros(runs, dtype=torch.float64, device=x.device)
+        correct = torch.zeros_like(loss)
         with torch.no_grad():
-            for first in range(0, runs, group_size):
-                group = {name: weight[first : first + group_size] for name, weight in weights.items()}
-                count = min(group_size, runs - first)
-                loss = torch.zeros(count, dtype=torch.float64, device=x.device)
-                correct = torch.zeros_like(loss)
-                for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
-                    mean, hits = self._tested(group, self._problem.data.prepare(inputs), targets)
-                    loss, correct = loss + mean.double() * len(targets), correct + hits
-                losses.append(loss)
-                corrects.append(correct)
-        return torch.cat(losses) / len(y), torch.cat(corrects) / len(y)
+            for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
+                examples = self._problem.data.prepare(inputs), targets
+                mean, hits = self._tested(weights, *examples, together=together)
+                loss, correct = loss + mean.double() * len(targets), correct + hits
+        return loss / len(y), correct / len(y)
 
 
 def example_size(problem: Problem) -> int:

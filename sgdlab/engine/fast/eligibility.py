@@ -35,7 +35,7 @@ def fast_path_applies(config: "TrainingSettings", batch_size: int) -> bool:
         batch_size: examples in a batch.
 
     Returns:
-        True for MLPs with relu, linear models with bias (both with plain cross entropy) and surfaces, on the
+        True for MLPs with relu, linear models with bias (both with cross entropy and nothing added) and surfaces, on the
         CPU, with an optimizer that has a fused step.
     """
     model, loss = config.model, config.loss

@@ -150,16 +150,7 @@ def _moved(
             new["exp_avg_sq"] = ema(state["exp_avg_sq"], g.square(), b2)
             square = corrected(new["exp_avg_sq"], b2, new["step"])
             size = corrected(new["exp_avg"], b1, new["step"]) / divisor(square, rule.graft_eps, inside=False)
-        step = step * _ratio(_norm(size, axes), _norm(step, axes))
+        wanted, found = (torch.linalg.vector_norm(x, dim=axes, keepdim=True) for x in (size, step))
+        step = step * torch.where(found == 0, 0.0, wanted / found)  # a step of length 0 has no direction
     new["momentum_buffer"] = like(rule.momentum, w) * state["momentum_buffer"] + step
     return w - like(rule.lr, w) * new["momentum_buffer"], new
-
-
-def _norm(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(x, dim=axes, keepdim=True)
-    return norm
-
-
-def _ratio(wanted: Tensor, found: Tensor) -> Tensor:
-    """wanted / found, and 0 where found is 0: a step of no length has no direction."""
-    return torch.where(found == 0, 0.0, wanted / found)

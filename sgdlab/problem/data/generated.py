@@ -49,8 +49,7 @@ def _gaussian(data: GeneratedData) -> Split:
 
     n, d = data.samples + data.test_samples, data.features
     rotation, _ = torch.linalg.qr(normal(d, d))
-    exponents = torch.linspace(0, 1, d, dtype=torch.float64) if d > 1 else torch.zeros(1, dtype=torch.float64)
-    scale = data.condition ** (-exponents / 2)
+    scale = data.condition ** (-torch.linspace(0, 1, d, dtype=torch.float64) / 2)
     x = normal(n, d) * scale @ rotation.T
     clean = x @ normal(d)
     if data.name == "linear_regression":
