@@ -167,14 +167,10 @@ def _wrap_paragraph(text: str, width: int) -> str:
 def _facts(entry: Entry) -> list[tuple[str, str]]:
     states = ", ".join(f"{number:g} with {setting}" for setting, number in entry.state.items() if setting)
     state = f"{entry.state['']:g}" + (f" ({states})" if states else "")
+    reason = entry.not_batched_reason
     rows = [
         ("state", f"numbers stored per weight of a 64 x 64 matrix: {state}"),
-        (
-            "engines",
-            f"serial; not batched: {entry.not_batched_reason}"
-            if entry.not_batched_reason
-            else "serial, batched",
-        ),
+        ("engines", f"serial; not batched: {reason}" if reason else "serial, batched"),
         ("implementation", _implementation(entry)),
     ]
     if entry.rule is not None:

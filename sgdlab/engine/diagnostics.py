@@ -13,10 +13,9 @@ from torch import Tensor
 
 from sgdlab.engine.loop import Diverged
 from sgdlab.engine.sampling import Batches
-from sgdlab.problem import Problem
+from sgdlab.problem import CHUNK, Problem
 from sgdlab.problem.minimum import objective_function
 
-CHUNK = 1000  # examples whose gradients are computed together
 STEPS = tuple(10.0**-k for k in range(1, 13))  # h of the finite differences
 
 

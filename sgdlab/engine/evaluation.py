@@ -1,6 +1,6 @@
 """Evaluation: mean loss and accuracy over many examples, without gradients, in large chunks."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,8 +8,7 @@ from torch import Tensor
 from sgdlab.problem import CHUNK, Problem
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """Mean losses, of the training set with the ridge term, and fractions of correct classifications.
 
     The accuracies are None for regression.
@@ -32,18 +31,11 @@ def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
         Losses and accuracies, summed in float64 so that they do not depend on the chunk size.
     """
     data = problem.data
-    problem.model.eval()
     with torch.no_grad():
         train_loss, train_accuracy = _mean(problem, data.train_x[:train_limit], data.train_y[:train_limit])
         train_loss = problem.regularized(train_loss)
         test_loss, test_accuracy = _mean(problem, data.test_x, data.test_y)
-    problem.model.train()
-    return Evaluation(
-        train_loss=float(train_loss),
-        train_accuracy=train_accuracy,
-        test_loss=float(test_loss),
-        test_accuracy=test_accuracy,
-    )
+    return Evaluation(float(train_loss), train_accuracy, float(test_loss), test_accuracy)
 
 
 def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, float | None]:

@@ -32,8 +32,7 @@ class Row(NamedTuple):
     loss: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrajectoryPoint:
+class TrajectoryPoint(NamedTuple):
     """The weights (flattened, in the model's order) after `step` updates, and the objective f there.
 
     gap: f(w) - f*; distance: |w - w*| to the nearest minimum; None where f* or w* is unknown.
@@ -255,11 +254,7 @@ class Trainer:
             distance = min((math.dist(weights, minimum) for minimum in facts.minima or ()), default=None)
             finite = all(map(math.isfinite, (objective, gap or 0, distance or 0, *weights)))
             if point.step < before and finite:
-                callback.on_trajectory_point(
-                    TrajectoryPoint(
-                        step=point.step, objective=objective, gap=gap, distance=distance, weights=weights
-                    )
-                )
+                callback.on_trajectory_point(TrajectoryPoint(point.step, objective, gap, distance, weights))
 
     def _fetch(self, callback: Callback) -> None:
         """Bring the pending losses and trajectory points from the device and report them."""
@@ -272,7 +267,8 @@ class Trainer:
             if not math.isfinite(loss):
                 self._report_points(callback, before=step)
                 self._diverge(callback, rows, f"the training loss is {loss} at step {step}")
-            self._last = self._row(step, lr, loss)
+            epoch, samples = (step - 1) // self._plan.per_epoch + 1, self._batches.samples(step)
+            self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
             if self._plan.logs(step):
                 rows.append(self._last)
         self._losses, self._lrs = [], []
@@ -288,10 +284,6 @@ class Trainer:
                 rows.append(self._last)
             callback.on_losses(rows, self._last)
         raise Diverged(reason)
-
-    def _row(self, step: int, lr: float, loss: float) -> Row:
-        epoch = (step - 1) // self._plan.per_epoch + 1
-        return Row(step=step, epoch=epoch, samples=self._batches.samples(step), lr=lr, loss=loss)
 
     def _evaluate(self, callback: Callback) -> None:
         result = evaluate(self._problem, train_limit=self._plan.eval_train)

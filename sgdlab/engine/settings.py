@@ -48,7 +48,7 @@ def check(config: TrainingSettings, spec: Spec) -> None:
     Raises:
         UsageError: settings cannot work together; names them and says what to use.
     """
-    _check_few_weights(config, spec)
+    _check_measurements(config, spec)
     if config.batch_size != "full" and int(config.batch_size) > spec.train_size:
         raise UsageError(
             f"batch_size={config.batch_size}: must be <= {spec.train_size}, the number of training "
@@ -71,10 +71,8 @@ def check(config: TrainingSettings, spec: Spec) -> None:
         )
 
 
-def _check_few_weights(config: TrainingSettings, spec: Spec) -> None:
+def _check_measurements(config: TrainingSettings, spec: Spec) -> None:
     """Trajectories and measurements need a small problem."""
-    if not config.trajectory_every and config.measure is None:
-        return
     if config.measure == "gradient_noise":
         _check_gradient_noise(config, spec)
     weights = spec.weights

@@ -14,8 +14,8 @@
 """
 
 import functools
-import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -255,8 +255,7 @@ def _build_parameter(
 def rule_class(entry: Entry) -> type[Any]:
     """Return the class of an entry's rule. Imports torch."""
     assert entry.rule is not None
-    module, _, name = entry.rule.partition(":")
-    rule: type[Any] = getattr(importlib.import_module(module), name)
+    rule: type[Any] = pkgutil.resolve_name(entry.rule)
     return rule
 
 

@@ -32,7 +32,9 @@ _REFUSED_NAMES = {
         "schedulefreeadamw schedulefreeradam schedulefreesgd splus"
     ),
     "it needs the model instead of its parameters": "adalomo adammini lomo",
-    "its state cannot be read back from a checkpoint safely": "adashift conda scalableshampoo scion scionlight",
+    "its state cannot be read back from a checkpoint safely": (
+        "adashift conda scalableshampoo scion scionlight"
+    ),
     "it needs several processes": "demo distributedmuon",
     "it has no learning rate, which the engine schedules and records": "a2grad alig",
     "it needs gradients before its first update": "bsam",

@@ -15,7 +15,8 @@ _NONNEGATIVE = Number(low=0)
 _FRACTION = Number(low=0, high=1, high_open=True)
 _BETAS = ListOf(_FRACTION, 2)
 _EPS: dict[str, Check] = {"eps": _NONNEGATIVE, "eps_inside_root": Bool()}
-_DECAY: dict[str, Check] = {"weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Bool()}
+_COUPLED_DECAY: dict[str, Check] = {"weight_decay": _NONNEGATIVE}
+_DECAY: dict[str, Check] = {**_COUPLED_DECAY, "decoupled_weight_decay": Bool()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Entry:
         return names[::-1] if self.torch_inexact else names
 
 
-_MOMENTS: dict[str, Check] = {"betas": _BETAS, **_EPS, "weight_decay": _NONNEGATIVE}
+_MOMENTS: dict[str, Check] = {"betas": _BETAS, **_EPS, **_COUPLED_DECAY}
 _ADAM: dict[str, Check] = {**_MOMENTS, "amsgrad": Bool(), "bias_correction": Bool()}
 _ADAM_STATE = {"": 2, "amsgrad=true": 3}
 _TORCHS_ADAM = {"eps_inside_root": False, "bias_correction": True}
@@ -136,7 +137,7 @@ OPTIMIZERS: dict[str, Entry] = {
             "lr_decay": _NONNEGATIVE,
             "initial_accumulator_value": _NONNEGATIVE,
             **_EPS,
-            "weight_decay": _NONNEGATIVE,
+            **_COUPLED_DECAY,
         },
     ),
     "rmsprop": Entry(
@@ -144,20 +145,14 @@ OPTIMIZERS: dict[str, Entry] = {
         rule="sgdlab.optim.rules.rmsprop:RMSProp",
         torch="torch.optim:RMSprop",
         torch_only_when={"eps_inside_root": False},
-        hypers={
-            "alpha": _FRACTION,
-            **_EPS,
-            "momentum": _FRACTION,
-            "centered": Bool(),
-            "weight_decay": _NONNEGATIVE,
-        },
+        hypers={"alpha": _FRACTION, **_EPS, "momentum": _FRACTION, "centered": Bool(), **_COUPLED_DECAY},
         state={"": 2, "centered=true": 3},
     ),
     "adadelta": Entry(
         formula="s = sqrt(d + eps) / sqrt(v + eps) g;  w <- w - lr s;  d, v averages of s^2, g^2",
         rule="sgdlab.optim.rules.adadelta:Adadelta",
         torch="torch.optim:Adadelta",
-        hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, "weight_decay": _NONNEGATIVE},
+        hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, **_COUPLED_DECAY},
         state={"": 2},
     ),
     "adam": Entry(
@@ -204,7 +199,7 @@ OPTIMIZERS: dict[str, Entry] = {
     "lion": Entry(
         formula="c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  m <- b2 m + (1 - b2) g",
         rule="sgdlab.optim.rules.lion:Lion",
-        hypers={"betas": _BETAS, "weight_decay": _NONNEGATIVE},
+        hypers={"betas": _BETAS, **_COUPLED_DECAY},
     ),
     "shampoo": Entry(
         formula="L, R <- averages of G G^T, G^T G;  W <- W - lr L^(-1/4) G R^(-1/4)",

@@ -108,7 +108,8 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
 
     def gradient(xp: Any, *w: Any) -> list[Any]:
         z = _to_eigenvectors(w, rotation)
-        return _from_eigenvectors([value * z_i for value, z_i in zip(eigenvalues, z, strict=True)], rotation)
+        scaled = [value * z_i for value, z_i in zip(eigenvalues, z, strict=True)]
+        return _rotated(scaled, -rotation, range(size - 1))  # the inverse of `_to_eigenvectors`
 
     return Surface(
         formula=formula,
@@ -126,11 +127,6 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
 def _to_eigenvectors(w: Sequence[Any], degrees: float) -> list[Any]:
     """The coordinates of w in axes rotated in the planes (0, 1), (1, 2), ... in that order."""
     return _rotated(w, degrees, reversed(range(len(w) - 1)))
-
-
-def _from_eigenvectors(z: Sequence[Any], degrees: float) -> list[Any]:
-    """The inverse of `_to_eigenvectors`."""
-    return _rotated(z, -degrees, range(len(z) - 1))
 
 
 def _rotated(w: Sequence[Any], degrees: float, axes: Iterable[int]) -> list[Any]:

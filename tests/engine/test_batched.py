@@ -276,7 +276,7 @@ class Whitening(MatrixRule):
 
     lr: Hyper = 0.1
 
-    def for_role(self, role, shape):
+    def for_role(self, role):
         return self
 
     def init(self, w):

@@ -53,12 +53,14 @@ class VectorizedProblem:
         Returns:
             Losses (R,), and gradients shaped as the points.
         """
+        data = self._problem.data
         leaves = {name: point.detach().requires_grad_() for name, point in points.items()}
         runs = len(next(iter(points.values())))
         losses: Tensor | None = None
         with torch.enable_grad():
             for part, share in split(index, max(1, MAX_ELEMENTS // (runs * self._width))):
-                loss = self._losses[0 if _per_run(part) else None](leaves, *self._examples(part)) * share
+                x, y = data.prepare(data.train_x[part]), data.train_y[part]
+                loss = self._losses[0 if _per_run(part) else None](leaves, x, y) * share
                 # The gradient of the sum is a gradient a run, as each loss depends on its own run's weights
                 # alone. Passing grad_outputs instead of a sum makes torch import sympy, which takes .6 s.
                 part_grads = torch.autograd.grad(loss.sum(), list(leaves.values()), materialize_grads=True)
@@ -116,14 +118,6 @@ class VectorizedProblem:
             return self._problem.loss(out, y), torch.full((), math.nan, device=out.device)
         return self._problem.loss(out, y), (self._problem.predicted(out) == y).sum()
 
-    def _examples(self, index: Index) -> tuple[Tensor, Tensor]:
-        data = self._problem.data
-        x, y = data.train_x[index], data.train_y[index]
-        if _per_run(index):
-            inputs = data.prepare(x.flatten(0, 1))
-            return inputs.view(*x.shape[:2], *inputs.shape[1:]), y
-        return data.prepare(x), y
-
     def _means(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy of each run, summed in float64 over chunks of examples."""
         runs = len(next(iter(weights.values())))
@@ -141,19 +135,18 @@ class VectorizedProblem:
 
 def example_size(problem: Problem) -> int:
     """Count the numbers of one example in a forward pass: its inputs and all layers' outputs."""
-    count = 0
-
-    def add(module: nn.Module, inputs: Any, out: Tensor) -> None:
-        nonlocal count
-        count += out.numel()
-
-    hooks = [module.register_forward_hook(add) for module in problem.model.modules()]
     example = problem.data.prepare(problem.data.train_x[:1])
+    sizes = [example.numel()]
+
+    def add_size(module: nn.Module, inputs: Any, out: Tensor) -> None:
+        sizes.append(out.numel())
+
+    hooks = [module.register_forward_hook(add_size) for module in problem.model.modules()]
     with torch.no_grad():
         problem.model(example)
     for hook in hooks:
         hook.remove()
-    return count + example.numel()
+    return sum(sizes)
 
 
 def flat(weights: Mapping[str, Tensor]) -> Tensor:

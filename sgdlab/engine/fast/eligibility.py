@@ -35,8 +35,8 @@ def fast_path_applies(config: "TrainingSettings", batch_size: int) -> bool:
         batch_size: examples in a batch.
 
     Returns:
-        True for MLPs with relu, linear models with bias (both with cross entropy and nothing added) and surfaces, on the
-        CPU, with an optimizer that has a fused step.
+        True for surfaces, MLPs with relu and linear models with bias (networks: with cross entropy, without
+        smoothing and ridge), on the CPU, with an optimizer that has a fused step.
     """
     model, loss = config.model, config.loss
     if isinstance(model, Mlp | Linear):

@@ -61,7 +61,7 @@ class Muon(MatrixRule):
     adamw_eps: Hyper = 1e-10
     adamw_weight_decay: Hyper = 0.0
 
-    def for_role(self, role: str, shape: tuple[int, ...]) -> Rule:
+    def for_role(self, role: str) -> Rule:
         if role in self.roles:
             return self
         return AdamW(

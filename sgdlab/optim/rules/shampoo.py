@@ -66,7 +66,7 @@ class Shampoo(_Settings, MatrixRule):
     grafting, Agarwal et al. 2020, "Disentangling adaptive gradient methods from learning rates".
     """
 
-    def for_role(self, role: str, shape: tuple[int, ...]) -> Rule:
+    def for_role(self, role: str) -> Rule:
         if role in ("vector", "point"):
             return _ShampooVector(**{field.name: getattr(self, field.name) for field in fields(self)})
         return self
