@@ -75,15 +75,14 @@ def _check_measurements(config: TrainingSettings, spec: Spec) -> None:
     """Trajectories and measurements need a small problem."""
     if config.measure == "gradient_noise":
         _check_gradient_noise(config, spec)
-    weights = spec.weights
-    if config.measure == "autodiff" and weights > MAX_TRAJECTORY_WEIGHTS:
+    if config.measure == "autodiff" and spec.weights > MAX_TRAJECTORY_WEIGHTS:
         raise UsageError(
-            f"measure=autodiff: this model has {weights:,} weights; it is for at most "
+            f"measure=autodiff: this model has {spec.weights:,} weights; it is for at most "
             f"{MAX_TRAJECTORY_WEIGHTS}; choose a smaller model"
         )
-    if config.trajectory_every and weights > MAX_TRAJECTORY_WEIGHTS:
+    if config.trajectory_every and spec.weights > MAX_TRAJECTORY_WEIGHTS:
         raise UsageError(
-            f"trajectory_every={config.trajectory_every}: this model has {weights:,} weights; "
+            f"trajectory_every={config.trajectory_every}: this model has {spec.weights:,} weights; "
             f"trajectories are for at most {MAX_TRAJECTORY_WEIGHTS}; set trajectory_every=0"
         )
 
