@@ -1,6 +1,6 @@
 """Evaluation: mean loss and accuracy over many examples, without gradients, in large chunks."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,7 +8,8 @@ from torch import Tensor
 from sgdlab.problem import CHUNK, Problem
 
 
-class Evaluation(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
     """Mean losses, of the training set with the ridge term, and fractions of correct classifications.
 
     The accuracies are None for regression.
@@ -33,9 +34,13 @@ def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
     data = problem.data
     with torch.no_grad():
         train_loss, train_accuracy = _mean(problem, data.train_x[:train_limit], data.train_y[:train_limit])
-        train_loss = problem.regularized(train_loss)
         test_loss, test_accuracy = _mean(problem, data.test_x, data.test_y)
-    return Evaluation(float(train_loss), train_accuracy, float(test_loss), test_accuracy)
+        return Evaluation(
+            train_loss=float(problem.regularized(train_loss)),
+            train_accuracy=train_accuracy,
+            test_loss=float(test_loss),
+            test_accuracy=test_accuracy,
+        )
 
 
 def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, float | None]:
