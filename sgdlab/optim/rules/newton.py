@@ -14,8 +14,8 @@ class Newton(HessianRule):
     """Newton's method: the step to the point where the gradient of the local quadratic vanishes.
 
     The Hessian H rescales the gradient so that directions of any curvature need one step: near a minimum,
-    each step squares the error. The method may also converge to a saddle or a maximum, where the gradient vanishes
-    as well; `damping` larger than the most negative eigenvalue's size turns it downhill.
+    each step squares the error. The method may also converge to a saddle or a maximum, where the gradient
+    vanishes as well; `damping` larger than the most negative eigenvalue's size turns it downhill.
 
         symbols   a: lr, delta: damping, g: gradient, H: Hessian of all weights as one vector
         state     none
