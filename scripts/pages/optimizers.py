@@ -72,7 +72,8 @@ def _section(name: str, entry: Entry) -> Iterator[str]:
             meaning = setting.meaning.replace("lr unless it is given", "learning rate")
             rows.append((code(shown), code(setting.value), legal(checks[key]), meaning))
     yield table(("setting", "default", "legal", "meaning"), rows)
-    engines = f"serial only: it {entry.serial}" if entry.serial else "serial and batched"
+    reason = entry.not_batched_reason
+    engines = f"serial only: it {reason}" if reason else "serial and batched"
     rule = code(entry.rule.replace(":", ".")) if entry.rule else "none"
     yield f"Rule: {rule}. Torch's class: {_torch(entry)}. Engines: {engines}."
 

@@ -94,7 +94,10 @@ def _table(width: int) -> Iterator[str]:
     left = len(columns.format("", "", "", "", ""))
     yield columns.format("name", "state", "batched", "implementation", "formula")
     for name, entry in OPTIMIZERS.items():
-        batched, implementations = "no" if entry.serial else "yes", ", ".join(entry.implementations)
+        batched, implementations = (
+            "no" if entry.not_batched_reason else "yes",
+            ", ".join(entry.implementations),
+        )
         formula, *rest = wrap_items(entry.formula.split(";  "), width - left, separator=";  ")
         yield columns.format(name, f"{entry.state['']:g}", batched, implementations, formula)
         yield from (" " * left + line for line in rest)
@@ -103,8 +106,8 @@ def _table(width: int) -> Iterator[str]:
             for each in settings_of(name)
         ]
         yield from wrap_items(items, width, indent=4)
-        if entry.serial:
-            yield f"    not batched: {entry.serial}"
+        if entry.not_batched_reason:
+            yield f"    not batched: {entry.not_batched_reason}"
         yield ""
     more = "sgdlab optimizers NAME says more; optimizer=custom takes any class of torch.optim.Optimizer"
     yield from wrap(more, width)
@@ -162,9 +165,10 @@ def _wrap_paragraph(text: str, width: int) -> str:
 def _facts(entry: Entry) -> list[tuple[str, str]]:
     states = ", ".join(f"{number:g} with {setting}" for setting, number in entry.state.items() if setting)
     state = f"{entry.state['']:g}" + (f" ({states})" if states else "")
+    reason = entry.not_batched_reason
     rows = [
         ("state", f"numbers stored per weight of a 64 x 64 matrix: {state}"),
-        ("engines", f"serial; not batched: {entry.serial}" if entry.serial else "serial, batched"),
+        ("engines", f"serial; not batched: {reason}" if reason else "serial, batched"),
         ("implementation", _implementation(entry)),
     ]
     if entry.rule is not None:

@@ -40,7 +40,7 @@ def memory_errors() -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError) as err:
         message = str(err)
-        # torch's CPU allocator raises plain RuntimeErrors, which only their text tells apart.
+        # torch's CPU allocator raises RuntimeError, so only the text says that memory ran out.
         marks = ("allocate memory", "calculation overflowed", "out of memory")
         if not (isinstance(err, MemoryError) or any(mark in message for mark in marks)):
             raise

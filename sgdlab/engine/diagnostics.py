@@ -13,10 +13,9 @@ from torch import Tensor
 
 from sgdlab.engine.loop import Diverged
 from sgdlab.engine.sampling import Batches
-from sgdlab.problem import Problem
+from sgdlab.problem import CHUNK, Problem
 from sgdlab.problem.minimum import objective_function
 
-CHUNK = 1000  # examples whose gradients are computed together
 STEPS = tuple(10.0**-k for k in range(1, 13))  # h of the finite differences
 
 
@@ -131,20 +130,16 @@ def autodiff(problem: Problem) -> list[Quantity]:
         raise Diverged("the objective or its gradient is not finite at the start")
     quantities = [Quantity("value", None, value.item())]
     quantities += [Quantity("backward", i, float(slope)) for i, slope in enumerate(gradient)]
+    differences: dict[str, Callable[[Tensor], Tensor]] = {
+        "forward_error": lambda step: f(w + step) - f(w),
+        "central_error": lambda step: (f(w + step) - f(w - step)) / 2,
+    }
     with torch.no_grad():
-        for name, difference in (("forward_error", _forward), ("central_error", _central)):
+        for name, difference in differences.items():
             for h in STEPS:
-                slopes = torch.stack([difference(f, w, h * unit) / h for unit in torch.eye(len(w)).double()])
+                slopes = torch.stack([difference(h * unit) / h for unit in torch.eye(len(w)).double()])
                 error = float((slopes - gradient).abs().max() / (gradient.norm() or 1.0))
                 if not math.isfinite(error):
                     raise Diverged(f"the objective is not finite within {h:g} of the start")
                 quantities.append(Quantity(name, h, error))
     return quantities
-
-
-def _forward(f: Callable[[Tensor], Tensor], w: Tensor, step: Tensor) -> Tensor:
-    return f(w + step) - f(w)
-
-
-def _central(f: Callable[[Tensor], Tensor], w: Tensor, step: Tensor) -> Tensor:
-    return (f(w + step) - f(w - step)) / 2

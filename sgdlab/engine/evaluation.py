@@ -32,18 +32,15 @@ def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
         Losses and accuracies, summed in float64 so that they do not depend on the chunk size.
     """
     data = problem.data
-    problem.model.eval()
     with torch.no_grad():
         train_loss, train_accuracy = _mean(problem, data.train_x[:train_limit], data.train_y[:train_limit])
-        train_loss = problem.regularized(train_loss)
         test_loss, test_accuracy = _mean(problem, data.test_x, data.test_y)
-    problem.model.train()
-    return Evaluation(
-        train_loss=float(train_loss),
-        train_accuracy=train_accuracy,
-        test_loss=float(test_loss),
-        test_accuracy=test_accuracy,
-    )
+        return Evaluation(
+            train_loss=float(problem.regularized(train_loss)),
+            train_accuracy=train_accuracy,
+            test_loss=float(test_loss),
+            test_accuracy=test_accuracy,
+        )
 
 
 def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, float | None]:

@@ -7,7 +7,7 @@
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -22,8 +22,7 @@ from sgdlab.problem import Problem
 BLOCK, FETCH_SECONDS = 100, 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """One update: its number from 1, and the batch loss before it."""
 
     step: int
@@ -33,8 +32,7 @@ class Row:
     loss: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrajectoryPoint:
+class TrajectoryPoint(NamedTuple):
     """The weights (flattened, in the model's order) after `step` updates, and the objective f there.
 
     gap: f(w) - f*; distance: |w - w*| to the nearest minimum; None where f* or w* is unknown.
@@ -163,11 +161,10 @@ class Trainer:
         self._weights = list(problem.model.parameters())
 
     def state(self) -> dict[str, Any]:
-        """Return all that the rest of the run depends on: tensors, numbers and plain containers."""
-        last = self._last
+        """Return all that the rest of the run depends on: tensors, numbers, lists and dicts."""
         return {
             "step": self.step,
-            "last": None if last is None else [last.step, last.epoch, last.samples, last.lr, last.loss],
+            "last": None if self._last is None else list(self._last),
             # Copies of views: torch.save would store the whole memory behind each view.
             "model": {name: value.contiguous() for name, value in self._problem.model.state_dict().items()},
             **self._updates.state(),
@@ -188,8 +185,7 @@ class Trainer:
             torch.cuda.set_rng_state(state["random_cuda"].cpu(), self._gpu)
         self.step = int(state["step"])
         if state["last"] is not None:
-            step, epoch, samples, lr, loss = state["last"]
-            self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
+            self._last = Row(*state["last"])
 
     def run(self, callback: Callback) -> None:
         """Train to the end.
@@ -258,11 +254,7 @@ class Trainer:
             distance = min((math.dist(weights, minimum) for minimum in facts.minima or ()), default=None)
             finite = all(map(math.isfinite, (objective, gap or 0, distance or 0, *weights)))
             if point.step < before and finite:
-                callback.on_trajectory_point(
-                    TrajectoryPoint(
-                        step=point.step, objective=objective, gap=gap, distance=distance, weights=weights
-                    )
-                )
+                callback.on_trajectory_point(TrajectoryPoint(point.step, objective, gap, distance, weights))
 
     def _fetch(self, callback: Callback) -> None:
         """Bring the pending losses and trajectory points from the device and report them."""
@@ -275,7 +267,8 @@ class Trainer:
             if not math.isfinite(loss):
                 self._report_points(callback, before=step)
                 self._diverge(callback, rows, f"the training loss is {loss} at step {step}")
-            self._last = self._row(step, lr, loss)
+            epoch, samples = (step - 1) // self._plan.per_epoch + 1, self._batches.samples(step)
+            self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
             if self._plan.logs(step):
                 rows.append(self._last)
         self._losses, self._lrs = [], []
@@ -291,10 +284,6 @@ class Trainer:
                 rows.append(self._last)
             callback.on_losses(rows, self._last)
         raise Diverged(reason)
-
-    def _row(self, step: int, lr: float, loss: float) -> Row:
-        epoch = (step - 1) // self._plan.per_epoch + 1
-        return Row(step=step, epoch=epoch, samples=self._batches.samples(step), lr=lr, loss=loss)
 
     def _evaluate(self, callback: Callback) -> None:
         result = evaluate(self._problem, train_limit=self._plan.eval_train)

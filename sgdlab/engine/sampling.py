@@ -99,7 +99,7 @@ def split(index: Index, size: int) -> Iterator[tuple[Index, float]]:
 def _first_seed(seed: int) -> int:
     """The seed of epoch 0's sampling; each later epoch has the next one.
 
-    The plain seed draws the weights, so sampling must not start from it too. The generator's own mixing
+    The seed itself draws the weights, so sampling must not start from it too. The generator's own mixing
     makes a 62-bit seed, so that no two pairs (seed, epoch) share one in practice.
     """
     mix = torch.Generator().manual_seed(seed)

@@ -48,7 +48,7 @@ def check(config: TrainingSettings, spec: Spec) -> None:
     Raises:
         UsageError: settings cannot work together; names them and says what to use.
     """
-    _check_few_weights(config, spec)
+    _check_measurements(config, spec)
     if config.batch_size != "full" and int(config.batch_size) > spec.train_size:
         raise UsageError(
             f"batch_size={config.batch_size}: must be <= {spec.train_size}, the number of training "
@@ -71,21 +71,18 @@ def check(config: TrainingSettings, spec: Spec) -> None:
         )
 
 
-def _check_few_weights(config: TrainingSettings, spec: Spec) -> None:
+def _check_measurements(config: TrainingSettings, spec: Spec) -> None:
     """Trajectories and measurements need a small problem."""
-    if not config.trajectory_every and config.measure is None:
-        return
     if config.measure == "gradient_noise":
         _check_gradient_noise(config, spec)
-    weights = spec.weights
-    if config.measure == "autodiff" and weights > MAX_TRAJECTORY_WEIGHTS:
+    if config.measure == "autodiff" and spec.weights > MAX_TRAJECTORY_WEIGHTS:
         raise UsageError(
-            f"measure=autodiff: this model has {weights:,} weights; it is for at most "
+            f"measure=autodiff: this model has {spec.weights:,} weights; it is for at most "
             f"{MAX_TRAJECTORY_WEIGHTS}; choose a smaller model"
         )
-    if config.trajectory_every and weights > MAX_TRAJECTORY_WEIGHTS:
+    if config.trajectory_every and spec.weights > MAX_TRAJECTORY_WEIGHTS:
         raise UsageError(
-            f"trajectory_every={config.trajectory_every}: this model has {weights:,} weights; "
+            f"trajectory_every={config.trajectory_every}: this model has {spec.weights:,} weights; "
             f"trajectories are for at most {MAX_TRAJECTORY_WEIGHTS}; set trajectory_every=0"
         )
 

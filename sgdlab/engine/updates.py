@@ -36,7 +36,7 @@ class Updates(Protocol):
         """Advance the learning-rate schedule by one unit, an update or an epoch."""
 
     def state(self) -> dict[str, Any]:
-        """Return all that later updates depend on, except the weights: tensors, numbers, plain containers."""
+        """Return all that later updates depend on, except the weights: tensors, numbers, lists and dicts."""
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned.

@@ -14,8 +14,8 @@
 """
 
 import functools
-import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -229,21 +229,18 @@ def _check_group(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
         if key not in legal:
             raise ValueError(f"{key}: {name} has no such hyperparameter; {did_you_mean(key, legal)}")
         try:
-            legal[key](_number(value))
+            legal[key](_hashable(value))
         except ValueError as err:
-            raise ValueError(f"{key}={format_value(_number(value))}: {err}") from None
+            raise ValueError(f"{key}={format_value(_hashable(value))}: {err}") from None
     refused = entry.refuse({key: group[key] for key in entry.hypers})
     if refused:
         raise ValueError(refused.replace("optimizer.", ""))
 
 
-def _number(value: Any) -> Any:
-    """A tensor of one element as a number, as torch's own optimizers allow; anything else unchanged."""
-    return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-
-
 def _hashable(value: Any) -> Any:
-    value = _number(value)
+    """A tensor of one element as a number, as torch's own optimizers allow; a list as a tuple."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value.item()
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -258,8 +255,7 @@ def _build_parameter(
 def rule_class(entry: Entry) -> type[Any]:
     """Return the class of an entry's rule. Imports torch."""
     assert entry.rule is not None
-    module, _, name = entry.rule.partition(":")
-    rule: type[Any] = getattr(importlib.import_module(module), name)
+    rule: type[Any] = pkgutil.resolve_name(entry.rule)
     return rule
 
 

@@ -16,8 +16,8 @@ def not_batched_reason(optimizer: Optimizer) -> str:
     if optimizer.name in EXTERNAL:
         return f"optimizer={optimizer.name}: a custom or library class updates one run at a time"
     entry = OPTIMIZERS[optimizer.name]
-    if entry.serial:
-        return f"optimizer={optimizer.name}: {entry.serial}"
+    if entry.not_batched_reason:
+        return f"optimizer={optimizer.name}: {entry.not_batched_reason}"
     if optimizer.impl == "torch":
         return "optimizer.impl=torch: the batched engine computes the rule"
     return ""

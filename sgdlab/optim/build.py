@@ -1,6 +1,6 @@
 """From an optimizer's settings to a torch.optim.Optimizer."""
 
-import importlib
+import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -143,8 +143,7 @@ def build(
     if entry.fused:
         hypers["fused"] = fused
     assert entry.torch is not None
-    module, name = external.split(entry.torch)
-    built: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(params, lr=lr, **hypers)
+    built: torch.optim.Optimizer = pkgutil.resolve_name(entry.torch)(params, lr=lr, **hypers)
     return built
 
 

@@ -86,16 +86,8 @@ class MatrixRule(Rule):
     """
 
     @abstractmethod
-    def for_role(self, role: str, shape: tuple[int, ...]) -> Rule:
-        """Return the rule for a parameter, this one or another.
-
-        Args:
-            role: one of ROLES.
-            shape: of the parameter, without runs.
-
-        Returns:
-            The rule.
-        """
+    def for_role(self, role: str) -> Rule:
+        """Return the rule for a parameter of this role (one of ROLES): this rule or another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +262,6 @@ class Parameter:
         Raises:
             ValueError: the rule needs a role and has none, or the role does not fit the shape.
         """
-        seen = (shape[0], -1) if role == "kernel" else shape
         if isinstance(rule, MatrixRule):
             if role not in ROLES:
                 raise ValueError(
@@ -279,9 +270,8 @@ class Parameter:
                 )
             if role in _TWO_AXES and len(shape) != 2:
                 raise ValueError(f"{type(rule).__name__}: role={role}: is for 2 axes, not for shape {shape}")
-            rule = rule.for_role(role, shape)
-        if not isinstance(rule, MatrixRule):
-            seen = shape
+            rule = rule.for_role(role)
+        seen = (shape[0], -1) if role == "kernel" and isinstance(rule, MatrixRule) else shape
         return cls(rule=shaped(rule, len(seen)), shape=shape, seen=seen)
 
     def init(self, w: Tensor) -> State:

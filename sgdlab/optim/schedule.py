@@ -23,13 +23,7 @@ def factor(scheduler: Constant, total: int) -> Callable[[int], float]:
     """
     main = _main(scheduler, total - scheduler.warmup)
     warmup, start = scheduler.warmup, scheduler.warmup_start
-
-    def at(t: int) -> float:
-        if t < warmup:
-            return start + (1 - start) * t / warmup
-        return main(t - warmup)
-
-    return at
+    return lambda t: start + (1 - start) * t / warmup if t < warmup else main(t - warmup)
 
 
 def _main(scheduler: Constant, rest: int) -> Callable[[int], float]:

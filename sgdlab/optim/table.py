@@ -14,6 +14,9 @@ from sgdlab.base.formatting import format_value
 _NONNEGATIVE = Number(low=0)
 _FRACTION = Number(low=0, high=1, high_open=True)
 _BETAS = ListOf(_FRACTION, 2)
+_EPS: dict[str, Check] = {"eps": _NONNEGATIVE, "eps_inside_root": Bool()}
+_COUPLED_DECAY: dict[str, Check] = {"weight_decay": _NONNEGATIVE}
+_DECAY: dict[str, Check] = {**_COUPLED_DECAY, "decoupled_weight_decay": Bool()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Entry:
     refuse(hypers): why legal hyperparameters do not go together; empty when they do.
     incompatible(hypers, roles, weights): why the optimizer cannot train a model whose parameters have these
         roles and `weights` numbers in all; empty when it can.
-    serial: why the batched engine cannot run it; empty when it can. Never empty without a rule.
+    not_batched_reason: why the batched engine cannot run it; empty when it can. Never empty without a rule.
     """
 
     formula: str
@@ -47,7 +50,7 @@ class Entry:
     state: Mapping[str, float] = field(default_factory=lambda: {"": 1})
     refuse: Callable[[Mapping[str, Any]], str] = lambda hypers: ""
     incompatible: Callable[[Mapping[str, Any], Sequence[str], int], str] = lambda hypers, roles, weights: ""
-    serial: str = ""
+    not_batched_reason: str = ""
 
     @property
     def implementations(self) -> list[str]:
@@ -56,12 +59,7 @@ class Entry:
         return names[::-1] if self.torch_inexact else names
 
 
-_MOMENTS: dict[str, Check] = {
-    "betas": _BETAS,
-    "eps": _NONNEGATIVE,
-    "eps_inside_root": Bool(),
-    "weight_decay": _NONNEGATIVE,
-}
+_MOMENTS: dict[str, Check] = {"betas": _BETAS, **_EPS, **_COUPLED_DECAY}
 _ADAM: dict[str, Check] = {**_MOMENTS, "amsgrad": Bool(), "bias_correction": Bool()}
 _ADAM_STATE = {"": 2, "amsgrad=true": 3}
 _TORCHS_ADAM = {"eps_inside_root": False, "bias_correction": True}
@@ -138,9 +136,8 @@ OPTIMIZERS: dict[str, Entry] = {
         hypers={
             "lr_decay": _NONNEGATIVE,
             "initial_accumulator_value": _NONNEGATIVE,
-            "eps": _NONNEGATIVE,
-            "eps_inside_root": Bool(),
-            "weight_decay": _NONNEGATIVE,
+            **_EPS,
+            **_COUPLED_DECAY,
         },
     ),
     "rmsprop": Entry(
@@ -148,21 +145,14 @@ OPTIMIZERS: dict[str, Entry] = {
         rule="sgdlab.optim.rules.rmsprop:RMSProp",
         torch="torch.optim:RMSprop",
         torch_only_when={"eps_inside_root": False},
-        hypers={
-            "alpha": _FRACTION,
-            "eps": _NONNEGATIVE,
-            "eps_inside_root": Bool(),
-            "momentum": _FRACTION,
-            "centered": Bool(),
-            "weight_decay": _NONNEGATIVE,
-        },
+        hypers={"alpha": _FRACTION, **_EPS, "momentum": _FRACTION, "centered": Bool(), **_COUPLED_DECAY},
         state={"": 2, "centered=true": 3},
     ),
     "adadelta": Entry(
         formula="s = sqrt(d + eps) / sqrt(v + eps) g;  w <- w - lr s;  d, v averages of s^2, g^2",
         rule="sgdlab.optim.rules.adadelta:Adadelta",
         torch="torch.optim:Adadelta",
-        hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, "weight_decay": _NONNEGATIVE},
+        hypers={"rho": _FRACTION, "eps": _NONNEGATIVE, **_COUPLED_DECAY},
         state={"": 2},
     ),
     "adam": Entry(
@@ -204,12 +194,12 @@ OPTIMIZERS: dict[str, Entry] = {
     "signsgd": Entry(
         formula="m <- momentum m + (1 - momentum) g;  w <- w - lr sign(m)",
         rule="sgdlab.optim.rules.signsgd:SignSGD",
-        hypers={"momentum": _FRACTION, "weight_decay": _NONNEGATIVE, "decoupled_weight_decay": Bool()},
+        hypers={"momentum": _FRACTION, **_DECAY},
     ),
     "lion": Entry(
         formula="c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  m <- b2 m + (1 - b2) g",
         rule="sgdlab.optim.rules.lion:Lion",
-        hypers={"betas": _BETAS, "weight_decay": _NONNEGATIVE},
+        hypers={"betas": _BETAS, **_COUPLED_DECAY},
     ),
     "shampoo": Entry(
         formula="L, R <- averages of G G^T, G^T G;  W <- W - lr L^(-1/4) G R^(-1/4)",
@@ -226,8 +216,7 @@ OPTIMIZERS: dict[str, Entry] = {
             "graft_betas": _BETAS,
             "graft_eps": _NONNEGATIVE,
             "momentum": _FRACTION,
-            "weight_decay": _NONNEGATIVE,
-            "decoupled_weight_decay": Bool(),
+            **_DECAY,
         },
         state={"": 7, "grafting=none": 5, "grafting=sgd": 5},
     ),
@@ -265,7 +254,7 @@ OPTIMIZERS: dict[str, Entry] = {
             "line_search_fn": Optional(Choice(("strong_wolfe",))),
         },
         state={"": 202.05},  # two vectors for each of history_size=100 steps
-        serial="evaluates the loss several times",
+        not_batched_reason="evaluates the loss several times",
     ),
     "newton": Entry(
         formula="w <- w - lr (H + damping I)^-1 g, with the Hessian H of all weights",
@@ -273,6 +262,6 @@ OPTIMIZERS: dict[str, Entry] = {
         hypers={"damping": _NONNEGATIVE, "singular": Choice(("refuse", "pinv"))},
         state={"": 0},
         incompatible=_too_large,
-        serial="needs the Hessian",
+        not_batched_reason="needs the Hessian",
     ),
 }

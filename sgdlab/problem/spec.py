@@ -129,19 +129,14 @@ def _sizes(data: Data, model: Model) -> tuple[Shape, int, int, int]:
             f"dataset={data.name}: gives a surface its noise, and model={model.name} is none; "
             f"use a surface, like model=quadratic, or another dataset"
         )
-    return (_dimension(model),), 0, _perturbations(data), 1
-
-
-def _dimension(model: SurfaceModel) -> int:
     if isinstance(model, settings.Quadratic) and model.eigenvalues == ():
         raise UsageError("model.eigenvalues=[]: must have at least one member, or be null")
-    return surface(asdict(model)).dimension
-
-
-def _perturbations(data: settings.ExactData | settings.NoiseData | settings.SequenceData) -> int:
+    size = 1
     if isinstance(data, settings.NoiseData):
-        return data.samples
-    return len(linear_coefficients(data)) if isinstance(data, settings.SequenceData) else 1
+        size = data.samples
+    elif isinstance(data, settings.SequenceData):
+        size = len(linear_coefficients(data))
+    return (surface(asdict(model)).dimension,), 0, size, 1
 
 
 def linear_coefficients(data: settings.SequenceData) -> list[float]:

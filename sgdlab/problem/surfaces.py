@@ -46,8 +46,8 @@ class Surface:
     text: str
     domain: tuple[tuple[float, float], ...]
     start: Point
-    minima: tuple[Point, ...]
-    least: float | None
+    minima: tuple[Point, ...] = ()
+    least: float | None = None
     hessian: tuple[Point, ...] | None = None
     source: str
 
@@ -95,17 +95,11 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
         The surface.
     """
     size = len(eigenvalues)
-    columns = [[float(row == column) for row in range(size)] for column in range(size)]
-    rotated = [
-        _to_eigenvectors(column, rotation) for column in columns
-    ]  # rotated[i][k]: z_k of the i-th axis
-    hessian = tuple(
-        tuple(
-            math.fsum(value * (a * b) for value, a, b in zip(eigenvalues, left, right, strict=True))
-            for right in rotated
-        )
-        for left in rotated
-    )
+    axes = [[float(row == column) for row in range(size)] for column in range(size)]
+    rotated = [_to_eigenvectors(axis, rotation) for axis in axes]  # rotated[i][k]: z_k of the i-th axis
+
+    def second_derivative(left: Sequence[float], right: Sequence[float]) -> float:
+        return math.fsum(value * (a * b) for value, a, b in zip(eigenvalues, left, right, strict=True))
 
     def formula(xp: Any, *w: Any) -> Any:
         z = _to_eigenvectors(w, rotation)
@@ -114,7 +108,8 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
 
     def gradient(xp: Any, *w: Any) -> list[Any]:
         z = _to_eigenvectors(w, rotation)
-        return _from_eigenvectors([value * z_i for value, z_i in zip(eigenvalues, z, strict=True)], rotation)
+        scaled = [value * z_i for value, z_i in zip(eigenvalues, z, strict=True)]
+        return _rotated(scaled, -rotation, range(size - 1))  # the inverse of `_to_eigenvectors`
 
     return Surface(
         formula=formula,
@@ -124,7 +119,7 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
         start=(1.0,) * size,
         minima=((0.0,) * size,),
         least=0.0,
-        hessian=hessian,
+        hessian=tuple(tuple(second_derivative(left, right) for right in rotated) for left in rotated),
         source="the model problem of convergence theory: Nesterov 2018, Lectures on Convex Optimization",
     )
 
@@ -132,11 +127,6 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
 def _to_eigenvectors(w: Sequence[Any], degrees: float) -> list[Any]:
     """The coordinates of w in axes rotated in the planes (0, 1), (1, 2), ... in that order."""
     return _rotated(w, degrees, reversed(range(len(w) - 1)))
-
-
-def _from_eigenvectors(z: Sequence[Any], degrees: float) -> list[Any]:
-    """The inverse of `_to_eigenvectors`."""
-    return _rotated(z, -degrees, range(len(z) - 1))
 
 
 def _rotated(w: Sequence[Any], degrees: float, axes: Iterable[int]) -> list[Any]:
@@ -298,8 +288,6 @@ SURFACES: dict[str, Surface] = {
         text="0, for the data to tilt",
         domain=((-1.0, 1.0),),
         start=(0.0,),
-        minima=(),
-        least=None,
         source="Reddi, Kale, Kumar 2018, On the convergence of Adam and beyond, section 3",
     ),
     "ad_example": Surface(
@@ -308,8 +296,6 @@ SURFACES: dict[str, Surface] = {
         text="xy + sin x",
         domain=((-3.0, 3.0), (-6.0, 6.0)),
         start=(0.5, 4.2),
-        minima=(),
-        least=None,
         source="the usual example of a computational graph for automatic differentiation",
     ),
 }

@@ -17,9 +17,9 @@ Import the names of `__all__` from here. `bulk_write`, `config_yaml` and `serial
 modules, because they load libraries that readers of records do not need.
 """
 
-from sgdlab.records.columns import FILES, Column, weight_names
+from sgdlab.records.columns import FILES, Column
 from sgdlab.records.fields import fields, resolve
-from sgdlab.records.filters import Filter, matching, ordered, parse_filter
+from sgdlab.records.filters import matching, ordered, parse_filter
 from sgdlab.records.find import BASELINES, Selection, find_runs, select, selection_name
 from sgdlab.records.reader import Run, differing, flatten, label, read_run, read_sweep
 from sgdlab.records.writer import FORMAT, RunWriter, SweepWriter, write_json, write_text
@@ -29,7 +29,6 @@ __all__ = [
     "FILES",
     "FORMAT",
     "Column",
-    "Filter",
     "Run",
     "RunWriter",
     "Selection",
@@ -47,7 +46,6 @@ __all__ = [
     "resolve",
     "select",
     "selection_name",
-    "weight_names",
     "write_json",
     "write_text",
 ]

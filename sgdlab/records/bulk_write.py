@@ -34,7 +34,9 @@ def rows_text(starts: Sequence[str], numbers: Array, digits: int) -> str:
     if not starts:
         return ""
     if digits < EXACT:
-        return _rounded(tuple(starts), numbers, digits)
+        columns = [_column(column, digits) for column in numbers.T]
+        cells = itertools.chain.from_iterable(zip(*columns, strict=True))
+        return _template(tuple(starts), len(columns)) % tuple(cells)
     if np.isinf(numbers).any():  # JSON has no infinity
         rows = [",".join(number_text(each, digits) for each in row) for row in numbers.tolist()]
         rows = [row.replace("nan", "") for row in rows]
@@ -44,11 +46,6 @@ def rows_text(starts: Sequence[str], numbers: Array, digits: int) -> str:
         ).decode()
         rows = text[2:-2].replace("null", "").split("],[")  # of [[1.5,null],[2.0,0.5]]
     return _template(tuple(starts), 1) % tuple(rows)
-
-
-def _rounded(starts: tuple[str, ...], numbers: Array, digits: int) -> str:
-    columns = [_column(column, digits) for column in numbers.T]
-    return _template(starts, len(columns)) % tuple(itertools.chain.from_iterable(zip(*columns, strict=True)))
 
 
 def _column(numbers: Array, digits: int) -> Sequence[str]:

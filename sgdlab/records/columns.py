@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """One column: `title` labels an axis, `unit` is empty for a pure number, `integer` says its type."""
 
@@ -14,65 +14,41 @@ class Column:
     integer: bool = False
 
 
-STEP = Column(name="step", title="Step", meaning="updates made, this batch's included", integer=True)
-EPOCH = Column(name="epoch", title="Epoch", meaning="the epoch the batch belongs to, from 1", integer=True)
-SAMPLES = Column(
-    name="samples", title="# of samples", meaning="training examples used, this batch included", integer=True
-)
+STEP = Column("step", "Step", "updates made, this batch's included", integer=True)
 
 TRAIN = (
     STEP,
-    EPOCH,
-    SAMPLES,
-    Column(name="lr", title="Learning rate", meaning="learning rate of this update"),
-    Column(name="loss", title="Training loss", meaning="mean loss of this batch, before its update"),
+    Column("epoch", "Epoch", "the epoch the batch belongs to, from 1", integer=True),
+    Column("samples", "# of samples", "training examples used, this batch included", integer=True),
+    Column("lr", "Learning rate", "learning rate of this update"),
+    Column("loss", "Training loss", "mean loss of this batch, before its update"),
 )
 
+_CORRECT = "whose largest output is the label; empty for regression"
 EVAL = (
+    Column("epoch", "Epoch", "epochs completed; 0 is before the first update", integer=True),
+    Column("step", "Step", "updates made", integer=True),
+    Column("samples", "# of samples", "training examples used", integer=True),
     Column(
-        name="epoch", title="Epoch", meaning="epochs completed; 0 is before the first update", integer=True
+        "train_loss", "Training loss (evaluated)", "mean loss over the first eval_train training examples"
     ),
-    Column(name="step", title="Step", meaning="updates made", integer=True),
-    Column(name="samples", title="# of samples", meaning="training examples used", integer=True),
-    Column(
-        name="train_loss",
-        title="Training loss (evaluated)",
-        meaning="mean loss over the first eval_train training examples",
-    ),
-    Column(
-        name="train_accuracy",
-        title="Training accuracy",
-        meaning="fraction of those examples whose largest output is the label; empty for regression",
-    ),
-    Column(name="test_loss", title="Test loss", meaning="mean loss over the test set"),
-    Column(
-        name="test_accuracy",
-        title="Test accuracy",
-        meaning="fraction of the test set whose largest output is the label; empty for regression",
-    ),
+    Column("train_accuracy", "Training accuracy", f"fraction of those examples {_CORRECT}"),
+    Column("test_loss", "Test loss", "mean loss over the test set"),
+    Column("test_accuracy", "Test accuracy", f"fraction of the test set {_CORRECT}"),
 )
 
-TIME = (
-    STEP,
-    Column(name="seconds", title="Time", unit="s", meaning="seconds spent training and evaluating so far"),
-)
+TIME = (STEP, Column("seconds", "Time", "seconds spent training and evaluating so far", unit="s"))
 
 # The columns w0, w1, ... follow: the weights, each tensor flattened, in the model's order.
 TRAJECTORY = (
-    Column(name="step", title="Step", meaning="updates made; 0 is the start", integer=True),
+    Column("step", "Step", "updates made; 0 is the start", integer=True),
     Column(
-        name="objective",
-        title="f(w)",
-        meaning="objective at these weights: the mean loss over all training examples, with ridge",
+        "objective",
+        "f(w)",
+        "objective at these weights: the mean loss over all training examples, with ridge",
     ),
-    Column(
-        name="gap", title="f(w) - f*", meaning="objective above its least value; empty where that is unknown"
-    ),
-    Column(
-        name="distance",
-        title="|w - w*|",
-        meaning="Euclidean distance to the nearest minimum; empty where none is known",
-    ),
+    Column("gap", "f(w) - f*", "objective above its least value; empty where that is unknown"),
+    Column("distance", "|w - w*|", "Euclidean distance to the nearest minimum; empty where none is known"),
 )
 
 MEASURE = ("quantity", "x", "value")  # a text and two numbers; x is empty where a quantity is a single number

@@ -13,12 +13,7 @@ from sgdlab.records.fields import fields, resolve
 from sgdlab.records.reader import Run
 
 _FILTER = re.compile(r"(?P<key>[A-Za-z_][\w.]*)(?P<relation>!=|<=|>=|=|<|>)(?P<value>.+)")
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 @dataclass(frozen=True, kw_only=True)

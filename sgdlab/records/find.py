@@ -155,8 +155,7 @@ def _folder(folder: Path, runs_dir: Path) -> Selection:
     if (folder / "sweep.json").is_file():
         return _sweep(folder, name)
     if (folder / "run.json").is_file():
-        run = read_run(folder)
-        return Selection(name=name, runs=(run,))
+        return Selection(name=name, runs=(read_run(folder),))
     return Selection(name=name, runs=tuple(find_runs(folder)))
 
 

@@ -57,8 +57,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings that identify the run, flat: {"lr": .1, "optimizer": "sgd", ...}."""
-        config = {k: v for k, v in self.info["config"].items() if k not in HASH_EXCLUDED}
-        flat = flatten(config)
+        flat = flatten({k: v for k, v in self.info["config"].items() if k not in HASH_EXCLUDED})
         flat.pop("optimizer.default_lr", None)
         return flat
 

@@ -39,7 +39,8 @@ class RunWriter:
     """Appends rows to a run's CSV files and updates its run.json.
 
     A checkpoint stores the lengths of the files (`offsets`). A resumed run first cuts the files back to them
-    (`truncate`), because it computes the rows after the checkpoint again, with the same bytes.
+    (`truncate`), because it computes the rows after the checkpoint again, with the same bytes. `info` is the
+    content of run.json, which `update` changes.
 
     Args:
         folder: of the run.
@@ -50,16 +51,11 @@ class RunWriter:
     def __init__(self, folder: Path, *, digits: int, trajectory: int | None = None) -> None:
         self.folder = folder
         self._digits = digits
-        self._info: dict[str, Any] = {}
+        self.info: dict[str, Any] = {}
         self._headers = {name: [column.name for column in FILES[name]] for name in ALWAYS_WRITTEN}
         if trajectory is not None:
             fixed = [column.name for column in FILES["trajectory.csv"]]
             self._headers["trajectory.csv"] = fixed + weight_names(trajectory)
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """The content of run.json."""
-        return self._info
 
     def create(self) -> None:
         """Write CSV files with headers only."""
@@ -105,8 +101,8 @@ class RunWriter:
 
     def update(self, **fields: Any) -> None:
         """Set fields of run.json."""
-        self._info |= fields
-        write_json(self.folder / "run.json", self._info)
+        self.info |= fields
+        write_json(self.folder / "run.json", self.info)
 
     def _cell(self, value: float | int | None) -> str:
         if value is None:

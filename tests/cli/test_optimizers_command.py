@@ -40,7 +40,7 @@ def test_in_a_pipe_its_lines_have_a_width_too(piped):
             whole = shown if known else f"{shown} ({setting.legal})"
             wanted = whole if len(whole) < 60 else shown  # of a long one, the legal values go on in the next
             assert any(wanted in line for line in piped), wanted
-        assert not entry.serial or f"not batched: {entry.serial}" in words
+        assert not entry.not_batched_reason or f"not batched: {entry.not_batched_reason}" in words
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -56,7 +56,7 @@ def test_in_a_terminal_it_keeps_to_the_width_and_breaks_no_setting(columns, monk
         for setting in settings_of(name):
             shown = f"{setting.key.removeprefix('optimizer.')}={setting.default}"
             assert any(shown in line for line in lines), shown
-        assert not entry.serial or f"not batched: {entry.serial}" in text
+        assert not entry.not_batched_reason or f"not batched: {entry.not_batched_reason}" in text
 
 
 @pytest.mark.parametrize("columns", [60, 80, 110])

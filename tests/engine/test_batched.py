@@ -42,7 +42,7 @@ def checked(name, variant):
 
 def able():
     """The optimizers that the batched engine computes."""
-    return [name for name, entry in OPTIMIZERS.items() if entry.rule and not entry.serial]
+    return [name for name, entry in OPTIMIZERS.items() if entry.rule and not entry.not_batched_reason]
 
 
 def assert_equal_to_serial(configs, rel=EXACT):
@@ -276,7 +276,7 @@ class Whitening(MatrixRule):
 
     lr: Hyper = 0.1
 
-    def for_role(self, role, shape):
+    def for_role(self, role):
         return self
 
     def init(self, w):

@@ -38,7 +38,8 @@ def test_it_goes_on_from_a_checkpoint(tmp_path):
 
 def test_it_is_torchs_alone():
     checked = configure("runs", *TINY, "optimizer=lbfgs").optimizer
-    assert optim.resolve_impl(checked) == "torch" and "several times" in OPTIMIZERS["lbfgs"].serial
+    assert optim.resolve_impl(checked) == "torch"
+    assert "several times" in OPTIMIZERS["lbfgs"].not_batched_reason
     with pytest.raises(UsageError, match=r"optimizer\.impl=rule: lbfgs is torch's alone"):
         configure("runs", *TINY, "optimizer=lbfgs", "optimizer.impl=rule")
     with pytest.raises(UsageError, match=r"optimizer\.line_search_fn=wolfe: One of: strong_wolfe, or null"):

@@ -136,10 +136,10 @@ def test_kernels_and_the_rest():
     assert kernel.seen == (8, -1) and isinstance(kernel.rule, Rule)
     rule = Rule(lr=0.5, adamw_lr_ratio=0.1, adamw_betas=(0.7, 0.8), adamw_eps=0.1, adamw_weight_decay=0.2)
     for role in ("input", "head", "vector", "point"):
-        assert rule.for_role(role, (3, 4)) == AdamW(lr=0.05, betas=(0.7, 0.8), eps=0.1, weight_decay=0.2)
+        assert rule.for_role(role) == AdamW(lr=0.05, betas=(0.7, 0.8), eps=0.1, weight_decay=0.2)
     for role in ("matrix", "kernel"):
-        assert rule.for_role(role, (3, 4)) is rule
-    assert isinstance(Rule(roles=("head",)).for_role("matrix", (3, 4)), AdamW)
+        assert rule.for_role(role) is rule
+    assert isinstance(Rule(roles=("head",)).for_role("matrix"), AdamW)
     assert {*OPTIMIZERS["muon"].hypers["roles"].inner.names, "vector", "point"} == set(ROLES)
 
 

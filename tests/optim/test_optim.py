@@ -34,7 +34,7 @@ WRITTEN_CASES = pytest.mark.parametrize(("name", "variant"), WRITTEN, ids=case_i
 EVERY_CASE = pytest.mark.parametrize(("name", "variant"), CASES, ids=case_id)
 # A rule on each parameter apart: what the batched engine and the adapter share.
 RULED = pytest.mark.parametrize(
-    ("name", "variant"), [case for case in CASES if not OPTIMIZERS[case[0]].serial], ids=case_id
+    ("name", "variant"), [case for case in CASES if not OPTIMIZERS[case[0]].not_batched_reason], ids=case_id
 )
 
 

@@ -62,7 +62,7 @@ def test_the_implementation_of_the_defaults_comes_first():
 
 
 def test_an_optimizer_without_a_rule_is_never_batched():
-    assert all(entry.rule or entry.serial for entry in OPTIMIZERS.values())
+    assert all(entry.rule or entry.not_batched_reason for entry in OPTIMIZERS.values())
 
 
 @NAMES

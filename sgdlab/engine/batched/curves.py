@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -48,11 +48,9 @@ class BatchCurves:
     plan: Plan
     least: float | None = None
     minima: Sequence[Sequence[float]] = ()
-    alive: NDArray[np.bool_] = field(init=False)
-    reasons: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.alive = np.ones(self.runs, dtype=bool)
+        self.alive: NDArray[np.bool_] = np.ones(self.runs, dtype=bool)
         self.reasons = [""] * self.runs
         self._last = np.zeros((3, self.runs))  # step, lr and loss of the last finite loss; step 0: none
         # The first step whose evaluation, and whose trajectory point, is no longer part of the record.

@@ -53,12 +53,14 @@ class VectorizedProblem:
         Returns:
             Losses (R,), and gradients shaped as the points.
         """
+        data = self._problem.data
         leaves = {name: point.detach().requires_grad_() for name, point in points.items()}
         runs = len(next(iter(points.values())))
         losses: Tensor | None = None
         with torch.enable_grad():
             for part, share in split(index, max(1, MAX_ELEMENTS // (runs * self._width))):
-                loss = self._losses[0 if _per_run(part) else None](leaves, *self._examples(part)) * share
+                x, y = data.prepare(data.train_x[part]), data.train_y[part]
+                loss = self._losses[0 if _per_run(part) else None](leaves, x, y) * share
                 # The gradient of the sum is a gradient a run, as each loss depends on its own run's weights
                 # alone. Passing grad_outputs instead of a sum makes torch import sympy, which takes .6 s.
                 part_grads = torch.autograd.grad(loss.sum(), list(leaves.values()), materialize_grads=True)
@@ -94,15 +96,16 @@ class VectorizedProblem:
     def _vmapped(self, function: Callable[..., Any], axis: int | None) -> Callable[..., Any]:
         """`function(*tensors)` of the model as a function (weights, *tensors), vmapped over runs.
 
-        axis: 0 where the tensors have an axis of runs, None where all runs share them.
+        axis: 0 where the tensors have an axis of runs, None where all runs share them. The function also
+        takes `together`, the most runs that one pass computes; None: all.
         """
 
         def one_run(weights: Weights, *args: Tensor) -> Any:
             inner = {f"model.{name}": weight for name, weight in weights.items()}
             return functional_call(self._bound, inner, (function, *args))
 
-        def all_runs(weights: Weights, *args: Tensor) -> Any:
-            return vmap(one_run, in_dims=(0, *[axis] * len(args)))(weights, *args)
+        def all_runs(weights: Weights, *args: Tensor, together: int | None = None) -> Any:
+            return vmap(one_run, in_dims=(0, *[axis] * len(args)), chunk_size=together)(weights, *args)
 
         return all_runs
 
@@ -115,48 +118,35 @@ class VectorizedProblem:
             return self._problem.loss(out, y), torch.full((), math.nan, device=out.device)
         return self._problem.loss(out, y), (self._problem.predicted(out) == y).sum()
 
-    def _examples(self, index: Index) -> tuple[Tensor, Tensor]:
-        data = self._problem.data
-        x, y = data.train_x[index], data.train_y[index]
-        if _per_run(index):
-            inputs = data.prepare(x.flatten(0, 1))
-            return inputs.view(*x.shape[:2], *inputs.shape[1:]), y
-        return data.prepare(x), y
-
     def _means(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy of each run, summed in float64 over chunks of examples."""
         runs = len(next(iter(weights.values())))
-        group_size = max(1, MAX_ELEMENTS // (min(CHUNK, len(y)) * self._width))
-        losses, corrects = [], []
+        most = max(1, MAX_ELEMENTS // (min(CHUNK, len(y)) * self._width))
+        together = most if most < runs else None
+        loss = torch.zeros(runs, dtype=torch.float64, device=x.device)
+        correct = torch.zeros_like(loss)
         with torch.no_grad():
-            for first in range(0, runs, group_size):
-                group = {name: weight[first : first + group_size] for name, weight in weights.items()}
-                count = min(group_size, runs - first)
-                loss = torch.zeros(count, dtype=torch.float64, device=x.device)
-                correct = torch.zeros_like(loss)
-                for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
-                    mean, hits = self._tested(group, self._problem.data.prepare(inputs), targets)
-                    loss, correct = loss + mean.double() * len(targets), correct + hits
-                losses.append(loss)
-                corrects.append(correct)
-        return torch.cat(losses) / len(y), torch.cat(corrects) / len(y)
+            for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
+                examples = self._problem.data.prepare(inputs), targets
+                mean, hits = self._tested(weights, *examples, together=together)
+                loss, correct = loss + mean.double() * len(targets), correct + hits
+        return loss / len(y), correct / len(y)
 
 
 def example_size(problem: Problem) -> int:
     """Count the numbers of one example in a forward pass: its inputs and all layers' outputs."""
-    count = 0
-
-    def add(module: nn.Module, inputs: Any, out: Tensor) -> None:
-        nonlocal count
-        count += out.numel()
-
-    hooks = [module.register_forward_hook(add) for module in problem.model.modules()]
     example = problem.data.prepare(problem.data.train_x[:1])
+    sizes = [example.numel()]
+
+    def add_size(module: nn.Module, inputs: Any, out: Tensor) -> None:
+        sizes.append(out.numel())
+
+    hooks = [module.register_forward_hook(add_size) for module in problem.model.modules()]
     with torch.no_grad():
         problem.model(example)
     for hook in hooks:
         hook.remove()
-    return count + example.numel()
+    return sum(sizes)
 
 
 def flat(weights: Mapping[str, Tensor]) -> Tensor:

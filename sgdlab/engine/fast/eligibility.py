@@ -5,7 +5,6 @@ The updates are in `sgdlab.engine.fast.fast_updates`. This module does not impor
 
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.optim.settings import Optimizer
 from sgdlab.problem.settings import CrossEntropy, Linear, Mlp, SurfaceModel
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def fast_path_applies(config: "TrainingSettings", batch_size: int) -> bool:
         batch_size: examples in a batch.
 
     Returns:
-        True for MLPs with relu, linear models with bias (both with plain cross entropy) and surfaces, on the
-        CPU, with an optimizer that has a fused step.
+        True for surfaces, MLPs with relu and linear models with bias (networks: with cross entropy, without
+        smoothing and ridge), on the CPU, with an optimizer that has a fused step.
     """
     model, loss = config.model, config.loss
     if isinstance(model, Mlp | Linear):
@@ -44,6 +43,7 @@ def fast_path_applies(config: "TrainingSettings", batch_size: int) -> bool:
         supported = layers and isinstance(loss, CrossEntropy) and not (loss.label_smoothing or config.ridge)
     else:
         supported = isinstance(model, SurfaceModel)
+    optimizer, hypers = config.optimizer, config.optimizer.hypers
     return (
         config.fast_path
         and not config.compile
@@ -51,14 +51,7 @@ def fast_path_applies(config: "TrainingSettings", batch_size: int) -> bool:
         and config.precision != "bfloat16"
         and batch_size <= MAX_PART
         and supported
-        and _has_fused_step(config.optimizer)
-    )
-
-
-def _has_fused_step(optimizer: Optimizer) -> bool:
-    hypers = optimizer.hypers
-    return (
-        optimizer.impl == "auto"
+        and optimizer.impl == "auto"
         and optimizer.name in _SUPPORTED
         and hypers.get("eps", 1) >= MIN_EPS
         and all(hypers[key] == value for key, value in _SUPPORTED[optimizer.name].items())

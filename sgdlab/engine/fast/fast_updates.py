@@ -134,7 +134,7 @@ class PointUpdates(_FastUpdates):
         self._xi = None
         if problem.spec.train_size == 1:
             self._xi = problem.data.train_x[0].tolist()
-            self.objective = self._objective
+            self.objective = lambda: self._gradient(slice(0, 1))[0]
         super().__init__(optimizer, lr, curve, self._w, [self._w])
 
     def make(self, index: Index) -> Tensor:
@@ -144,9 +144,6 @@ class PointUpdates(_FastUpdates):
         self._fused_step.gradient(0, gradient, lr)
         self._fused_step.end(lr)
         return loss
-
-    def _objective(self) -> Tensor:
-        return self._gradient(slice(0, 1))[0]
 
     def _by_autograd(self, index: Index) -> tuple[Tensor, Tensor]:
         loss = self._problem.batch_loss(index)

@@ -1,4 +1,4 @@
-"""Adadelta: steps in proportion to the steps before, without a learning rate."""
+"""Adadelta: steps in proportion to earlier steps, without a learning rate."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from sgdlab.optim.rule import Hyper, Rule, State, ema, like, with_decay
 
 @dataclass(frozen=True, kw_only=True)
 class Adadelta(Rule):
-    """Adadelta: the gradient in units of its own root mean square, times the root mean square of past steps.
+    """Adadelta: the gradient divided by its root mean square, times the root mean square of past steps.
 
-    A step so has the unit of a weight, as Newton's has, and needs no learning rate; how long the first steps
-    are is up to eps alone.
+    So a step has the unit of a weight, as in Newton's method, and needs no learning rate. Only eps determines
+    the length of the first steps.
 
         symbols   a: lr (1 is the paper's), rho: rho, lambda: weight_decay
         state     v_0 = 0, d_0 = 0
@@ -23,11 +23,10 @@ class Adadelta(Rule):
                   w <- w - a s_t
                   d_t = rho d_{t-1} + (1 - rho) s_t^2
 
-    lr: factor on the step. rho in [0, 1). eps: in units of the squared gradient below the bar, of the squared
-    weight above it. weight_decay in units of the gradient per weight.
+    lr: factor on the step. rho in [0, 1). eps: in units of the squared gradient in the denominator, of the
+    squared weight in the numerator. weight_decay in units of the gradient per weight.
 
-    eps is inside both roots everywhere: in the paper, the notes and torch.optim.Adadelta, which computes the
-    same.
+    The paper, the notes and torch.optim.Adadelta all put eps inside both roots; torch computes the same.
     Zeiler 2012, "ADADELTA: an adaptive learning rate method", algorithm 1.
     """
 

@@ -12,8 +12,8 @@ from sgdlab.optim.rule import Hyper, Rule, State, counter, divisor, like, with_d
 class AdaGrad(Rule):
     """AdaGrad: each weight's step is divided by the root of the sum of its squared gradients.
 
-    A weight whose gradient is rarely other than zero keeps a large step size, one with large gradients soon
-    has a small one. The sum only grows, so all of them fall, like 1/sqrt t under constant gradients.
+    A weight whose gradient is rarely nonzero keeps a large step size; a weight with large gradients soon has
+    a small one. The sum only grows, so all step sizes fall, like 1/sqrt t under constant gradients.
 
         symbols   a: lr, lambda: weight_decay
         state     v_0 = initial_accumulator_value
@@ -26,7 +26,7 @@ class AdaGrad(Rule):
     sqrt(v_t + eps). weight_decay in units of the gradient per weight.
 
     The notes put eps (1e-6) inside the root; torch.optim.Adagrad and the paper's figure 1 put it outside, and
-    torch computes the same. lr_decay is torch's alone.
+    torch computes the same. Only torch has lr_decay.
     Duchi, Hazan, Singer 2011, "Adaptive subgradient methods", figure 1, with diagonal matrices.
     """
 

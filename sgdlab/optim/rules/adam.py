@@ -1,4 +1,4 @@
-"""Adam and AdamW: averages of the gradient and of its square, with weight decay in the gradient or apart."""
+"""Adam and AdamW: averages of the gradient and of its square, with coupled or decoupled weight decay."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from sgdlab.optim.rule import Hyper, Rule, State, corrected, counter, divisor, e
 
 @dataclass(frozen=True, kw_only=True)
 class _Moments(Rule):
-    """What Adam and AdamW share: the direction m^ / (sqrt(v^) + eps)."""
+    """The common part of Adam and AdamW: the direction m^ / (sqrt(v^) + eps)."""
 
     lr: Hyper = 0.001
     betas: tuple[Hyper, Hyper] = (0.9, 0.999)
@@ -40,9 +40,9 @@ class _Moments(Rule):
 class Adam(_Moments):
     """Adam: steps along an average of the gradients, divided by the root of an average of their squares.
 
-    Each weight so has a step size of its own, of about lr where its gradients agree and less where they
-    contradict each other, whatever their scale. AMSGrad divides by the largest average of squares so far,
-    so that a rare large gradient is not forgotten: Adam fails on some convex problems, AMSGrad does not.
+    So each weight has its own step size: about lr where its gradients agree, less where they contradict each
+    other, at any scale of the gradients. AMSGrad divides by the largest average of squares so far, so that it
+    does not forget a rare large gradient: Adam fails on some convex problems, AMSGrad does not.
 
         symbols   a: lr, (b1, b2): betas, lambda: weight_decay, [low, high]: box
         state     m_0 = v_0 = 0, and top_0 = 0 with `amsgrad`
@@ -58,8 +58,8 @@ class Adam(_Moments):
     the bounds of every weight.
 
     torch.optim.Adam computes the same with bias_correction, without box, with eps outside the root; so does
-    the paper, algorithm 1. AMSGrad as its paper writes it (algorithm 2) has no bias correction and no eps;
-    the projection onto a box is part of it.
+    the paper's algorithm 1. The paper's AMSGrad (algorithm 2) has no bias correction and no eps, and includes
+    the projection onto a box.
     Kingma, Ba 2015, "Adam: a method for stochastic optimization", algorithm 1; Reddi, Kale, Kumar 2018, "On
     the convergence of Adam and beyond", algorithm 2.
     """
@@ -75,20 +75,21 @@ class Adam(_Moments):
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW(_Moments):
-    """Adam with weight decay apart from the gradient: the weights shrink at the same rate everywhere.
+    """Adam with decoupled weight decay: all weights shrink at the same rate.
 
-    Decay that is part of the gradient is divided by the root too, so that weights with large gradients hardly
-    decay; here it is not.
+    Adam divides decay that is part of the gradient by the root, too, so that weights with large gradients
+    hardly decay. AdamW does not.
 
         symbols   a: lr, (b1, b2): betas, lambda: weight_decay
         state     m_0 = v_0 = 0, and top_0 = 0 with `amsgrad`
-        update    m^, v^ as Adam has them, of g without decay
+        update    m^, v^ as in Adam, of g without decay
                   w <- w - a (m^ / (sqrt(v^) + eps) + lambda w)
                   with `amsgrad`: top_t = max(top_{t-1}, v_t) in place of v_t
                   without `bias_correction`: m^ = m_t,  v^ = v_t
 
     lr: largest usual change of a weight. betas in [0, 1). eps: in units of the gradient, or of its square
-    with eps_inside_root, sqrt(v^ + eps). weight_decay: a weight shrinks by the factor 1 - a lambda an update.
+    with eps_inside_root, sqrt(v^ + eps). weight_decay: a weight shrinks by the factor 1 - a lambda per
+    update.
 
     torch.optim.AdamW computes the same with bias_correction and eps outside the root. The paper's decay has
     no factor a, only that of the schedule; lambda here is its lambda / a.

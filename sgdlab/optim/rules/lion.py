@@ -12,9 +12,9 @@ from sgdlab.optim.rule import Hyper, Rule, State, ema, like
 class Lion(Rule):
     """Evolved sign momentum: every weight moves by lr, in the direction of a momentum.
 
-    The direction weighs the newest gradient more (1 - b1) than the momentum that is kept does (1 - b2). One
-    average is all the state there is, half of Adam's. As each update has size lr in every weight, lr is
-    customarily 3 to 10 times smaller than Adam's, and weight_decay as many times larger.
+    The direction gives the newest gradient more weight (1 - b1) than the stored momentum does (1 - b2). The
+    state is one average, half of Adam's. Each update has size lr in every weight, so lr is usually 3 to 10
+    times smaller than Adam's, and weight_decay larger by the same factor.
 
         symbols   a: lr, b1, b2: betas, lambda: weight_decay
         state     m_0 = 0
@@ -22,8 +22,8 @@ class Lion(Rule):
                   w <- w - a (sign(c_t) + lambda w)
                   m_t = b2 m_{t-1} + (1 - b2) g_t
 
-    lr: change of every weight an update; betas, each in [0, 1); weight_decay, decoupled: the share of a
-    weight that an update takes away, in units of lr.
+    lr: change of every weight per update. betas in [0, 1). weight_decay, decoupled: a weight shrinks by the
+    factor 1 - a lambda per update.
 
     torch.optim has no such class. Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", NeurIPS,
     Algorithm 2.

@@ -1,4 +1,4 @@
-"""Gradient descent with momentum as Polyak and Nesterov wrote it: the last move is repeated in part."""
+"""Gradient descent with momentum as Polyak and Nesterov wrote it: each move repeats a share of the last."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from sgdlab.optim.rule import Hyper, LookAheadRule, Rule, State, like
 
 @dataclass(frozen=True, kw_only=True)
 class Polyak(Rule):
-    """The heavy-ball method: a gradient step from where one is, and a share of the last move.
+    """The heavy-ball method: a gradient step from the present weights, plus a share of the last move.
 
-    Along a narrow valley the moves add up, across it they cancel: on a quadratic of condition number k the
-    best lr and momentum make the rate (sqrt k - 1)/(sqrt k + 1), where gradient descent has (k - 1)/(k + 1).
+    Along a narrow valley the moves add up; across it they cancel. On a quadratic of condition number k, the
+    best lr and momentum give the rate (sqrt k - 1)/(sqrt k + 1); gradient descent has (k - 1)/(k + 1).
 
         symbols   a_t: lr, b: momentum
         state     w_{-1} = w_0
@@ -20,9 +20,9 @@ class Polyak(Rule):
 
     lr: change of a weight per unit of gradient. momentum in [0, 1): the share of the last move.
 
-    torch.optim.SGD sums gradients and multiplies the sum by the newest lr, so that a change of lr rescales
-    the moves of the past too; here it does not. With a constant lr both have the same iterates. On a convex
-    function that is no quadratic the method may cycle for ever (Lessard, Recht, Packard 2016, section 4.6).
+    torch.optim.SGD sums gradients and multiplies the sum by the newest lr, so a change of lr rescales past
+    moves, too; here it does not. With a constant lr both have the same iterates. On a convex function that is
+    not quadratic, the method may cycle forever (Lessard, Recht, Packard 2016, section 4.6).
     Polyak 1964, "Some methods of speeding up the convergence of iteration methods", equation 9.
     """
 
@@ -39,10 +39,10 @@ class Polyak(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Nesterov(LookAheadRule):
-    """Nesterov's accelerated gradient: the share of the last move first, then the gradient from there.
+    """Nesterov's accelerated gradient: first a share of the last move, then a gradient step from there.
 
-    A gradient that looks ahead corrects a move that leads too far before it is made. On smooth convex
-    functions this has the best rate that a method of gradients can have.
+    The gradient ahead corrects a move that would lead too far. On smooth convex functions the method has the
+    best rate of all first-order methods.
 
         symbols   a_t: lr, b: momentum
         state     w_{-1} = w_0
@@ -51,9 +51,9 @@ class Nesterov(LookAheadRule):
 
     lr: change of a weight per unit of gradient. momentum in [0, 1): the share of the last move.
 
-    A loss that is evaluated with the gradient is that of y_t. torch.optim.SGD(nesterov=True) has y_t for
-    its weights and, with a constant lr, the same sequence of them; after a change of lr it rescales the moves
-    of the past, which are not rescaled here.
+    The loss that comes with the gradient is that of y_t. The weights of torch.optim.SGD(nesterov=True) are
+    y_t, and with a constant lr the sequence is the same; after a change of lr, torch rescales past moves, and
+    this rule does not.
     Nesterov 1983, "A method of solving a convex programming problem with convergence rate O(1/k^2)";
     Sutskever, Martens, Dahl, Hinton 2013, equations 3 and 4.
     """

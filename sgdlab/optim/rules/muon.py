@@ -1,4 +1,4 @@
-"""Muon: momentum, orthogonalized."""
+"""Muon: orthogonalized momentum."""
 
 import math
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from sgdlab.optim.rules.adam import AdamW
 
 @dataclass(frozen=True, kw_only=True)
 class Muon(MatrixRule):
-    """Muon: for hidden matrices the momentum with all its singular values made 1; AdamW for the rest.
+    """Muon: for hidden matrices the momentum with all singular values set to 1; AdamW for the rest.
 
-    It is steepest descent where the length of a step is its spectral norm: every direction of a layer's
-    input is moved as far as any other. It is also Shampoo without accumulation, where momentum stands for
-    the gradient.
+    It is steepest descent in the spectral norm: an update changes a layer's output equally for every
+    direction of its input. It is also Shampoo without accumulation, with the momentum in place of the
+    gradient.
 
         symbols   a: lr, mu: momentum, lambda: weight_decay, c: adjust_lr, (k1, k2, k3): ns_coefficients
         state     B_0 = 0; for AdamW its m_0 = v_0 = 0
@@ -31,16 +31,16 @@ class Muon(MatrixRule):
 
     The default coefficients are steep at zero, so that five steps are enough, and do not converge: singular
     values that start between 0.01 and 1 end in [0.68, 1.13]. (1.875, -1.25, 0.375) converges to U V^T.
-    `roles` says whose weights Muon moves: by default hidden matrices and kernels, these as the matrix
-    (out, in * height * width). All others are AdamW's, with the learning rate adamw_lr_ratio a, so that
-    schedules move both, and with adamw_betas, adamw_eps and adamw_weight_decay.
+    `roles` selects the parameters that Muon updates: by default hidden matrices, and kernels as the matrix
+    (out, in * height * width). AdamW updates all others, with the learning rate adamw_lr_ratio a, so that
+    schedules change both, and with adamw_betas, adamw_eps and adamw_weight_decay.
 
     lr: spectral norm of an update (times c). momentum in [0, 1). eps: in units of the momentum. weight_decay:
-    a weight shrinks by the factor 1 - a lambda an update. ns_dtype: `weights`, what the weights have, or
-    `bfloat16`, in which products are cheap on a GPU, slow on most CPUs, and rounded to three digits.
+    a weight shrinks by the factor 1 - a lambda per update. ns_dtype: `weights`, the dtype of the weights, or
+    `bfloat16`, in which products are fast on a GPU, slow on most CPUs, and rounded to three digits.
 
-    torch.optim.Muon computes the same as ns_dtype=bfloat16, and refuses all that is no matrix. In the first
-    published code B is the sum mu B + G, which only eps can tell from the average.
+    torch.optim.Muon computes the same as ns_dtype=bfloat16, and takes only matrices. In the first published
+    code B is the sum mu B + G, which differs from the average only in the effect of eps.
     Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; for match_rms_adamw Liu et
     al. 2025, "Muon is scalable for LLM training"; for spectral_unclamped Bernstein 2025, "Deriving Muon".
     """
@@ -61,7 +61,7 @@ class Muon(MatrixRule):
     adamw_eps: Hyper = 1e-10
     adamw_weight_decay: Hyper = 0.0
 
-    def for_role(self, role: str, shape: tuple[int, ...]) -> Rule:
+    def for_role(self, role: str) -> Rule:
         if role in self.roles:
             return self
         return AdamW(

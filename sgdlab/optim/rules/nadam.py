@@ -12,8 +12,8 @@ from sgdlab.optim.rule import Hyper, Rule, State, corrected, counter, decayed, d
 class NAdam(Rule):
     """NAdam: Adam with Nesterov's momentum in place of the heavy ball's.
 
-    The step is taken along the average as it will be after the next update, of which the share of the
-    gradient at hand is known already. The momentum rises from b1/2 towards b1.
+    The step goes along the average after the next update, as far as the present gradient determines it. The
+    momentum rises from b1/2 towards b1.
 
         symbols   a: lr, (b1, b2): betas, psi: momentum_decay, lambda: weight_decay
         state     m_0 = v_0 = 0, P_0 = 1
@@ -25,12 +25,11 @@ class NAdam(Rule):
                   with `decoupled_weight_decay`: g without decay, and w - a lambda w in place of w
 
     lr: largest usual change of a weight. betas in [0, 1). eps: in units of the gradient, or of its square
-    with eps_inside_root. weight_decay in units of the gradient per weight, or decoupled as AdamW has it.
+    with eps_inside_root. weight_decay in units of the gradient per weight, or decoupled as in AdamW.
     momentum_decay: per update; 0.004 is the paper's 1/250.
 
-    torch.optim.NAdam computes the same, but that it keeps P in torch's default dtype (float32 unless it was
-    changed), whatever the weights' is; here it is float64. The paper averages with mu_t where torch and this
-    have b1.
+    torch.optim.NAdam computes the same, except that it keeps P in torch's default dtype (usually float32) for
+    weights of any dtype; here P is float64. The paper averages with mu_t; torch and this rule, with b1.
     Dozat 2016, "Incorporating Nesterov momentum into Adam", algorithm 2.
     """
 
@@ -61,5 +60,5 @@ class NAdam(Rule):
         return new, {"step": t, "mu_product": product, "exp_avg": m, "exp_avg_sq": v}
 
     def _momentum(self, t: Tensor) -> Tensor:
-        """mu_t: a value a run, or one."""
+        """mu_t: one value per run, or one for all."""
         return self.betas[0] * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))

@@ -11,23 +11,23 @@ from sgdlab.optim.rule import HessianRule, Hyper, like
 
 @dataclass(frozen=True, kw_only=True)
 class Newton(HessianRule):
-    """Newton's method: the step to where the gradient of the local quadratic vanishes.
+    """Newton's method: the step to the point where the gradient of the local quadratic vanishes.
 
-    The Hessian H rescales the gradient so that every direction needs one step, whatever its curvature:
-    errors square from step to step near a minimum. Nothing keeps it from a saddle or a maximum, where the
-    gradient vanishes as well: `damping` above the most negative eigenvalue turns it downhill.
+    The Hessian H rescales the gradient so that directions of any curvature need one step: near a minimum,
+    each step squares the error. The method may also converge to a saddle or a maximum, where the gradient
+    vanishes as well; `damping` larger than the most negative eigenvalue's size turns it downhill.
 
         symbols   a: lr, delta: damping, g: gradient, H: Hessian of all weights as one vector
         state     none
         update    w <- w - a (H + delta I)^-1 g
 
-    lr: factor on the step, 1 is Newton's own. damping >= 0 in units of curvature, for the diagonal.
-    singular: what to do where H + delta I has no inverse, to rounding (a pivot below n eps times the
-    largest, eps of the weights' dtype): `refuse`, or `pinv`, the shortest of the steps to where the
-    quadratic's gradient is least: eigenvalues within n eps of zero, relative to the largest, count as zero.
+    lr: factor on the step; 1 is Newton's own. damping >= 0, added to the diagonal, in units of curvature.
+    singular: what to do when H + delta I has no inverse, to rounding (a pivot below n eps times the largest,
+    eps of the weights' dtype): `refuse`, or `pinv`, the shortest of the steps that make the quadratic's
+    gradient least; eigenvalues within n eps of zero, relative to the largest, count as zero.
 
-    The system is solved in float64, by LU factors (pinv: by eigenvalues, some ten times the time). torch
-    has no such optimizer. Nocedal, Wright 2006, "Numerical Optimization", section 3.3.
+    The system is solved in float64 by LU factors (pinv: by eigenvalues, which takes about ten times as long).
+    torch has no such optimizer. Nocedal, Wright 2006, "Numerical Optimization", section 3.3.
     """
 
     lr: Hyper = 1.0

@@ -1,4 +1,4 @@
-"""RAdam: Adam that starts without its division, until there are gradients enough to divide by."""
+"""RAdam: Adam that starts without its division, until it has seen enough gradients."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class RAdam(Rule):
     """RAdam: Adam with a warm-up that follows from the variance of its own step size.
 
     An average of few squares is uncertain, and so are steps divided by its root. As long as the variance of
-    that quotient is not even finite (rho_t <= 5: the first 5 updates at b2 = .999) the steps are those of
-    momentum; then they are Adam's, times a factor that rises to 1.
+    that quotient is infinite (rho_t <= 5: the first 5 updates at b2 = .999), the steps are those of momentum;
+    then they are Adam's, times a factor that rises to 1.
 
         symbols   a: lr, (b1, b2): betas, lambda: weight_decay, rho: length of the average, in updates
         state     m_0 = v_0 = 0
@@ -29,10 +29,10 @@ class RAdam(Rule):
 
     lr: largest usual change of a weight; per unit of gradient while s = 1. betas in [0, 1). eps: in units of
     the gradient, or of its square with eps_inside_root, sqrt(v_t + eps). weight_decay in units of the
-    gradient per weight, or decoupled as AdamW has it.
+    gradient per weight, or decoupled as in AdamW.
 
-    torch.optim.RAdam computes the same with eps outside the root. Unlike in Adam, eps is added before the
-    bias correction, here as there. The paper has no eps and turns the division on at rho_t > 4.
+    torch.optim.RAdam computes the same with eps outside the root. Unlike Adam, both add eps before the bias
+    correction. The paper has no eps and starts the division at rho_t > 4.
     Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2.
     """
 
@@ -60,7 +60,7 @@ class RAdam(Rule):
 
 
 def _rectified(b2: Hyper, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether rho_t > 5, and r sqrt(1 - b2^t), no number where it is not; a value a run, or one."""
+    """Whether rho_t > 5, and r sqrt(1 - b2^t), meaningless where not; one value per run, or one for all."""
     rest = 1 - b2**t
     longest = 2 / (1 - b2) - 1
     length = longest - 2 * t * b2**t / rest

@@ -12,8 +12,8 @@ from sgdlab.optim.rule import Hyper, Rule, State, divisor, ema, like, with_decay
 class RMSProp(Rule):
     """RMSProp: each weight's step is divided by the root of a running average of its squared gradients.
 
-    AdaGrad with a memory that fades, so that step sizes can grow again. `centered` takes the squared average
-    of the gradient off, which leaves the variance: steps are long where gradients agree.
+    It is AdaGrad with a memory that fades, so step sizes can grow again. `centered` subtracts the squared
+    average of the gradient, which leaves the variance: steps are long where gradients agree.
 
         symbols   a: lr, c: alpha, mu: momentum, lambda: weight_decay
         state     v_0 = 0, b_0 = 0, and m_0 = 0 where `centered`
@@ -26,7 +26,7 @@ class RMSProp(Rule):
     gradient, or of its square with eps_inside_root, sqrt(v_t + eps). weight_decay in units of the gradient
     per weight.
 
-    The notes and Graves put eps inside the root, torch.optim.RMSprop puts it outside and then computes the
+    The notes and Graves put eps inside the root; torch.optim.RMSprop puts it outside, and then computes the
     same. There is no bias correction: the first steps are up to 1/sqrt(1 - c) times as long as later ones.
     Tieleman, Hinton 2012, "Neural networks for machine learning", lecture 6.5; centered: Graves 2013,
     "Generating sequences with recurrent neural networks", equations 38 to 41.

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, with momentum as torch.optim has it."""
+"""Stochastic gradient descent, with momentum as in torch.optim."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from sgdlab.optim.rule import Hyper, Rule, State, counter, like, with_decay
 
 @dataclass(frozen=True, kw_only=True)
 class SGD(Rule):
-    """Gradient descent, SGD and mini-batch SGD: one formula, told apart by the batch size.
+    """Gradient descent, SGD and mini-batch SGD: one formula; only the batch size differs.
 
-    With momentum mu the steps follow a running sum b of the gradients, which averages their noise out and
-    adds up where they agree.
+    With momentum mu the steps follow a running sum b of the gradients, in which noise averages out and
+    gradients that agree add up.
 
         symbols   a: lr, mu: momentum, tau: dampening, lambda: weight_decay
         state     b_0 = 0
@@ -24,8 +24,8 @@ class SGD(Rule):
     lr: change of a weight per unit of gradient. momentum in [0, 1); dampening in [0, 1]; weight_decay in
     units of the gradient per weight.
 
-    torch.optim.SGD computes the same. Its first step leaves dampening out, and its `nesterov` returns the
-    look-ahead point of the method as Nesterov and the notes write it (`rules.momentum.Nesterov`).
+    torch.optim.SGD computes the same. Its first step ignores dampening, and the weights of its `nesterov` are
+    the look-ahead points of the method that Nesterov and the notes write (`rules.momentum.Nesterov`).
     Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and momentum", section 2.
     """
 

@@ -1,4 +1,4 @@
-"""Shampoo: gradients of matrices, whitened from both sides."""
+"""Shampoo: gradients of matrices, whitened from the left and the right."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,7 +12,7 @@ from sgdlab.optim.rule import Hyper, MatrixRule, Rule, State, corrected, counter
 
 @dataclass(frozen=True, kw_only=True)
 class _Settings:
-    """The hyperparameters, the same for matrices and vectors; `Shampoo` says what each means."""
+    """The hyperparameters, the same for matrices and vectors; `Shampoo` explains them."""
 
     lr: Hyper = 0.003
     beta: Hyper = 0.95
@@ -34,9 +34,9 @@ class _Settings:
 class Shampoo(_Settings, MatrixRule):
     """Shampoo: each gradient matrix divided by roots of its averaged squares, from the left and the right.
 
-    AdaGrad and RMSProp divide every entry by a size of its own; the matrix of all second moments would take
-    the entries' dependence into account but is far too large. Its Kronecker factors, one for the rows and
-    one for the columns, are not. Without any memory (beta = 0) the step is U V^T of G = U S V^T, as in Muon.
+    AdaGrad and RMSProp divide every entry by its own size. The matrix of all second moments would capture how
+    entries depend on each other, but it is far too large. Its Kronecker factors, one for the rows and one for
+    the columns, are not. Without memory (beta = 0), the step is U V^T of G = U S V^T, as in Muon.
 
         symbols   a: lr, b: beta, p: exponent, mu: momentum, lambda: weight_decay
         state     L_0 = 0 (out, out), R_0 = 0 (in, in), B_0 = 0; with Adam grafting its m_0 = v_0 = 0
@@ -48,25 +48,25 @@ class Shampoo(_Settings, MatrixRule):
                   B = mu B + D
                   W <- W - a B;  with decoupled_weight_decay W <- W - a (B + lambda W), G left as it is
 
-    A side longer than `max_size` keeps only the diagonal of its factor. The roots are taken anew at the first
-    of every `update_interval` updates; in between, a direction that the last root had not seen is amplified
-    by up to eps^{-1/p} a side, so that an interval above 1 wants grafting. `root` says how they are taken,
-    `eps` is added to the eigenvalues relative to their mean; `sgdlab.optim.matrix_roots` has more on both.
+    A side longer than `max_size` keeps only the diagonal of its factor. The roots are recomputed at the first
+    of every `update_interval` updates. In between, each side amplifies a direction that is new since the last
+    root by up to eps^{-1/p}, so use grafting with an interval above 1. `root` is the method of computing the
+    roots; `eps` is added to the eigenvalues, relative to their mean (`sgdlab.optim.matrix_roots`).
     A convolution's kernel is the matrix (out, in * height * width). A vector (bias, gain, point) of n weights
-    is n matrices of one entry: v as L above of g^2, d = g / v^(2/p); its norms for grafting are the whole
-    vector's.
+    is n matrices of one entry: v as L above of g^2, d = g / v^(2/p); its norms for grafting are those of the
+    whole vector.
 
-    lr: without grafting in spectral norms, for p = 4: each step has singular values of about 1, and of
-    1/sqrt(1 - b) at first. With grafting as in SGD or Adam. beta, momentum in [0, 1). graft_betas, graft_eps:
-    Adam's. weight_decay as in SGD or, decoupled, as in AdamW.
+    lr: without grafting, the spectral norm of a step for p = 4, as singular values are about 1, and
+    1/sqrt(1 - b) at first; with grafting, as in SGD or Adam. beta, momentum in [0, 1). graft_betas,
+    graft_eps: as Adam's betas and eps. weight_decay as in SGD or, decoupled, as in AdamW.
 
-    The notes write the ema and p = 4. The paper writes the sum, starts from eps I instead of adding eps to
-    the eigenvalues, and has vectors' full matrix. torch has no Shampoo.
+    The notes use the ema and p = 4. The paper uses the sum, starts from eps I instead of adding eps to the
+    eigenvalues, and keeps the full matrix of a vector. torch has no Shampoo.
     Gupta, Koren, Singer 2018, "Shampoo: preconditioned stochastic tensor optimization", algorithm 1; for
     grafting, Agarwal et al. 2020, "Disentangling adaptive gradient methods from learning rates".
     """
 
-    def for_role(self, role: str, shape: tuple[int, ...]) -> Rule:
+    def for_role(self, role: str) -> Rule:
         if role in ("vector", "point"):
             return _ShampooVector(**{field.name: getattr(self, field.name) for field in fields(self)})
         return self
@@ -108,7 +108,7 @@ class Shampoo(_Settings, MatrixRule):
 
 @dataclass(frozen=True, kw_only=True)
 class _ShampooVector(_Settings, Rule):
-    """Shampoo of a vector w: (*runs, n), as of n matrices of one entry each."""
+    """Shampoo of a vector w: (*runs, n), as n matrices of one entry."""
 
     def init(self, w: Tensor) -> State:
         return {"square": torch.zeros_like(w), "root": torch.zeros_like(w), **_start(self, w)}
@@ -140,7 +140,7 @@ def _start(rule: _Settings, w: Tensor) -> State:
 def _moved(
     rule: _Settings, step: Tensor, g: Tensor, state: State, w: Tensor, *, axes: tuple[int, ...]
 ) -> tuple[Tensor, State]:
-    """The parameter and the rest of the state after a step of that direction; norms are over `axes`."""
+    """The parameter and the rest of the state after a step in this direction; norms are over `axes`."""
     new: dict[str, Any] = {"step": state["step"] + 1}
     if rule.grafting != "none":
         size = g
@@ -150,16 +150,7 @@ def _moved(
             new["exp_avg_sq"] = ema(state["exp_avg_sq"], g.square(), b2)
             square = corrected(new["exp_avg_sq"], b2, new["step"])
             size = corrected(new["exp_avg"], b1, new["step"]) / divisor(square, rule.graft_eps, inside=False)
-        step = step * _ratio(_norm(size, axes), _norm(step, axes))
+        wanted, found = (torch.linalg.vector_norm(x, dim=axes, keepdim=True) for x in (size, step))
+        step = step * torch.where(found == 0, 0.0, wanted / found)  # a step of length 0 has no direction
     new["momentum_buffer"] = like(rule.momentum, w) * state["momentum_buffer"] + step
     return w - like(rule.lr, w) * new["momentum_buffer"], new
-
-
-def _norm(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(x, dim=axes, keepdim=True)
-    return norm
-
-
-def _ratio(wanted: Tensor, found: Tensor) -> Tensor:
-    """wanted / found, and 0 where found is 0: a step of no length has no direction."""
-    return torch.where(found == 0, 0.0, wanted / found)

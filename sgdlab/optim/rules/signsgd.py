@@ -1,4 +1,4 @@
-"""signSGD: steps of one length, in the direction of the gradient's signs."""
+"""signSGD: every weight moves by lr, against the sign of its gradient."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from sgdlab.optim.rule import Hyper, Rule, State, decayed, ema, like
 
 @dataclass(frozen=True, kw_only=True)
 class SignSGD(Rule):
-    """signSGD, and with momentum Signum: every weight moves by lr, only the sign is the gradient's.
+    """signSGD, and with momentum Signum: every weight moves by lr; the gradient gives only the sign.
 
-    Steepest descent when a step is measured by its largest coordinate. A worker that sends its gradient to
-    others needs one bit a weight.
+    It is steepest descent in the maximum norm. A worker that sends its gradient to others needs one bit per
+    weight.
 
         symbols   a: lr, b: momentum, lambda: weight_decay
         state     m_0 = 0
@@ -23,7 +23,7 @@ class SignSGD(Rule):
                   with `decoupled_weight_decay`: g without decay, and w - a lambda w in place of w
 
     lr: change of a weight per update. momentum in [0, 1). weight_decay in units of the gradient per weight,
-    or decoupled as AdamW has it.
+    or decoupled as in AdamW.
 
     torch.optim has no such class. sign(0) = 0: a weight without a gradient stays. There is no eps.
     Bernstein, Wang, Azizzadenesheli, Anandkumar 2018, "signSGD: compressed optimisation for non-convex

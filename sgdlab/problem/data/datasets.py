@@ -21,7 +21,7 @@ class Prepare(Protocol):
         """Scale a batch.
 
         Args:
-            x: (batch, *features).
+            x: (*batch, *features).
             into: a tensor of x's shape for the result; None makes a new one.
 
         Returns:

@@ -30,7 +30,6 @@ Log = Callable[[str], None]
 TIMEOUT = 10.0  # seconds without a byte after which a mirror is given up
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # a full disk or an exhausted quota, which no other mirror mends
 PARTIAL = ".download-"  # prefix of the temporary folders of downloads
-OFFLINE = "without a network: dataset=fashion_mnist_small"
 OTHER_FOLDER = "data_dir=FOLDER (for `sgdlab data`: --data-dir FOLDER) or the variable SGDLAB_DATA"
 
 # What a mirror can do wrong: not answer, break off, send something else. ImportError, RuntimeError:
@@ -62,8 +61,7 @@ def download(
     failures = []
     with _disk_errors(name, dataset, folder), _lock(name, folder, log):
         # Another process may have got them while this one waited for the lock.
-        copies = {known.name: find(known, [folder])[0] for known in missing}
-        found = {file: copy for file, copy in copies.items() if copy}
+        found = {known.name: copy for known in missing if (copy := find(known, [folder])[0])}
         for mirror in dataset.mirrors:
             absent = [known for known in missing if known.name not in found]
             if not absent:
@@ -81,7 +79,7 @@ def download(
         install = f", or: apt-get install {dataset.package}" if dataset.package else ""
         raise UserError(
             f"{name} {state} on this computer and could not be downloaded: {'; '.join(failures)}\n"
-            f"Put its files into {folder}{install}; {OFFLINE}"
+            f"Put its files into {folder}{install}; without a network: dataset=fashion_mnist_small"
         )
     return found
 

@@ -9,8 +9,6 @@ from torch import Tensor
 from sgdlab.problem.settings import Data, GeneratedData, LeastSquaresData, NoiseData, SequenceData
 from sgdlab.problem.spec import Spec, linear_coefficients
 
-Split = tuple[Tensor, Tensor, Tensor, Tensor]
-
 
 def generate(data: Data, spec: Spec) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
     """Generate a data set from its seed.
@@ -24,18 +22,17 @@ def generate(data: Data, spec: Spec) -> tuple[Tensor, Tensor, Tensor, Tensor, st
         SHA-256 of their bytes.
     """
     if isinstance(data, GeneratedData):
-        split = _gaussian(data)
+        x, y = _gaussian(data)
     elif isinstance(data, LeastSquaresData):
-        split = _least_squares(data)
+        x, y = _least_squares(data)
     else:
-        split = _linear_terms(data, spec.features[0])
-    train_x, train_y, test_x, test_y = split
-    x, y = torch.cat([train_x, test_x]), torch.cat([train_y, test_y])
+        x, y = _linear_terms(data, spec.features[0])
+    cut = len(x) - spec.test_size
     digest = hashlib.sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
-    return train_x, train_y, test_x, test_y, digest
+    return x[:cut], y[:cut], x[cut:], y[cut:], digest
 
 
-def _gaussian(data: GeneratedData) -> Split:
+def _gaussian(data: GeneratedData) -> tuple[Tensor, Tensor]:
     """Inputs x ~ N(0, Q diag(s) Q^T), shape (n, features), with a random rotation Q and eigenvalues s that
     fall geometrically from 1 to 1/condition.
 
@@ -49,8 +46,7 @@ def _gaussian(data: GeneratedData) -> Split:
 
     n, d = data.samples + data.test_samples, data.features
     rotation, _ = torch.linalg.qr(normal(d, d))
-    exponents = torch.linspace(0, 1, d, dtype=torch.float64) if d > 1 else torch.zeros(1, dtype=torch.float64)
-    scale = data.condition ** (-exponents / 2)
+    scale = data.condition ** (-torch.linspace(0, 1, d, dtype=torch.float64) / 2)
     x = normal(n, d) * scale @ rotation.T
     clean = x @ normal(d)
     if data.name == "linear_regression":
@@ -58,23 +54,22 @@ def _gaussian(data: GeneratedData) -> Split:
     else:
         flips = torch.rand((n,), generator=random, dtype=torch.float64) < data.noise
         y = ((clean > 0) ^ flips).long()
-    cut = data.samples
-    return x[:cut], y[:cut], x[cut:], y[cut:]
+    return x, y
 
 
-def _least_squares(data: LeastSquaresData) -> Split:
+def _least_squares(data: LeastSquaresData) -> tuple[Tensor, Tensor]:
     """Inputs x ~ U(-.5, .5), shape (n, features); targets x.w + b + noise * N(0, 1), shape (n, 1), where the
     `solution` is w, then b."""
     random = torch.Generator().manual_seed(data.seed)
-    n, cut = data.samples + data.test_samples, data.samples
+    n = data.samples + data.test_samples
     *weights, bias = data.solution
     x = torch.rand((n, len(weights)), generator=random, dtype=torch.float64) - 0.5
     noise = torch.randn((n,), generator=random, dtype=torch.float64)
     y = (x @ torch.tensor(weights, dtype=torch.float64) + bias + data.noise * noise)[:, None]
-    return x[:cut], y[:cut], x[cut:], y[cut:]
+    return x, y
 
 
-def _linear_terms(data: Data, dimension: int) -> Split:
+def _linear_terms(data: Data, dimension: int) -> tuple[Tensor, Tensor]:
     """The xi of f_i(w) = f(w) + xi_i . w, shape (n, dimension), and targets that no loss reads.
 
     Noise is normal and shifted to mean 0, so that the mean of the f_i is f up to rounding. The only test
@@ -89,4 +84,4 @@ def _linear_terms(data: Data, dimension: int) -> Split:
     elif isinstance(data, SequenceData):
         xi = torch.tensor(linear_coefficients(data), dtype=torch.float64)[:, None]
         mean = xi.mean(0, keepdim=True)
-    return xi, torch.zeros(len(xi), 1, dtype=torch.float64), mean, torch.zeros(1, 1, dtype=torch.float64)
+    return torch.cat([xi, mean]), torch.zeros(len(xi) + 1, 1, dtype=torch.float64)

@@ -23,7 +23,7 @@ from sgdlab.problem.settings import IMAGE_SETS
 EMBEDDED_SOURCE = "part of sgdlab"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Images:
     """A data set in memory.
 
@@ -78,11 +78,6 @@ def data_folder(data_dir: Path | None = None) -> Path:
     return Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
-def dataset_names() -> tuple[str, ...]:
-    """The names of the image data sets, in the order of the table."""
-    return tuple(DATASETS)
-
-
 def load_images(
     name: str,
     data_dir: Path | None = None,
@@ -107,17 +102,9 @@ def load_images(
         return _PROVIDED[name, folder]
     found = _obtain(name, dataset, folder, log)
     files = [found[known.name] for known in dataset.files]
-    train_x, train_y, test_x, test_y = dataset.decode(files)
     places = dict.fromkeys(str(file.path.parent) for file in files)
-    return Images(
-        name=name,
-        train_x=train_x,
-        train_y=train_y,
-        test_x=test_x,
-        test_y=test_y,
-        sha256=dataset.sha256,
-        source="; ".join(places) if dataset.mirrors else EMBEDDED_SOURCE,
-    )
+    source = "; ".join(places) if dataset.mirrors else EMBEDDED_SOURCE
+    return Images(name, *dataset.decode(files), sha256=dataset.sha256, source=source)
 
 
 def provide(folder: Path, images: Images) -> None:

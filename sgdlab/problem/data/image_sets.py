@@ -19,8 +19,7 @@ Labels = npt.NDArray[np.int64]  # (N,), 0-9
 Arrays = tuple[Pixels, Labels, Pixels, Labels]  # training images and labels, test images and labels
 
 EMBEDDED = Path(__file__).parent / "embedded"
-DEBIAN_PACKAGE = "dataset-fashion-mnist"
-DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where that package puts its four .gz files
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts its .gz files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +106,7 @@ DATASETS: dict[str, ImageSet] = {
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         ),
-        package=DEBIAN_PACKAGE,
+        package="dataset-fashion-mnist",
     ),
     # Written, and their digests printed, by scripts/make_small.
     "fashion_mnist_small": ImageSet(
