@@ -11,7 +11,7 @@ from sgdlab.base.errors import UserError
 from sgdlab.figures import reference_lines
 from sgdlab.figures.axes import make_panels, set_limits
 from sgdlab.figures.columns import X_AXES, source
-from sgdlab.figures.labels import Labels, resolve_setting, with_notes
+from sgdlab.figures.labels import Labels, resolve_setting
 from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
 from sgdlab.figures.legend import Entry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
@@ -199,8 +199,7 @@ def _entries(panels: Sequence[Panel], styles: Styles) -> list[Entry]:
     entries: dict[str, Entry] = {}
     for panel in panels:
         for each in panel.series:
-            note = reference_lines.note(panel.spec, each.label)
-            text = with_notes(each.label, each.band, each.outcome if outcome else "", note)
+            text = each.text(outcome=outcome, more=reference_lines.note(panel.spec, each.label))
             line = not outcome or not each.diverged or len(each.x) > 0
             entry = _entry(text, each, styles, panel, line=line, cross=outcome and bool(each.diverged))
             entries.setdefault(text, entry)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgdlab.base.errors import UserError
 from sgdlab.figures.columns import PERCENT, REGRET, read_table
-from sgdlab.figures.labels import Labels, settings_text
+from sgdlab.figures.labels import Labels, settings_text, with_notes
 from sgdlab.figures.spec import Curves
 from sgdlab.records import Run
 
@@ -65,6 +65,18 @@ class Series:
     high: Values | None
     raw: Values | None
     diverged: tuple[Curve, ...]
+
+    def text(self, *, outcome: bool, more: str = "") -> str:
+        """Writes the entry of the legend.
+
+        Args:
+            outcome: whether it says how the runs ended.
+            more: a further note.
+
+        Returns:
+            The label, with the notes in parentheses.
+        """
+        return with_notes(self.label, self.band, self.outcome if outcome else "", more)
 
 
 def read_curve(run: Run, spec: Curves) -> Curve:
