@@ -1,4 +1,4 @@
-"""Writing files whole, and what a full or unwritable disk is to a user."""
+"""Writing files whole, and errors of a full or unwritable disk."""
 
 import errno
 import os
@@ -43,7 +43,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         if err.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
                 f"no space left on the disk of {folder}\nFree some and give the same command again: "
-                f"it goes on from the last checkpoint"
+                f"the run resumes from its last checkpoint"
             ) from None
         if err.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             raise UserError(f"cannot write to {folder}: {err.strerror}; choose another runs_dir=") from None

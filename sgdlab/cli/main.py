@@ -51,7 +51,7 @@ def _dispatch(argv: list[str]) -> int:
     if argv[0] == "--version":
         print(f"sgdlab {__version__}")
         return 0
-    if argv[0] == "-sc":  # a shell asks for completions, in the way that it asks Hydra's programs
+    if argv[0] == "-sc":  # completion request, in Hydra's protocol
         from sgdlab.cli.completion import answer
 
         return answer(argv[1:])

@@ -175,7 +175,7 @@ def main(argv: list[str]) -> int:
     animated = path is not None and is_animation(path)
     if speed and not animated:
         key, value = next(iter(speed.items()))
-        only = "only an animation has it; give -o a file that ends in .gif"
+        only = "applies only to animations; use -o NAME.gif"
         raise UsageError(f"{_option(key)}={format_value(value)}: {only}")
 
     selection = select(targets, runs_dir)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sgdlab.records import Run
 
-REASONS = 5  # reasons printed below the table; more are counted
+REASONS = 5  # reasons printed below the table; the rest are counted
 UNBOUNDED = 100_000
 NARROWEST = 80  # columns: a terminal with fewer gets long lines rather than cut ones
 SETTINGS_WIDTH = 24  # characters, at least, of settings that share a column

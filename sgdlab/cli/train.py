@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
             else:
                 _job(compose_run(words), experiment=None)
     except KeyboardInterrupt as err:
-        print("sgdlab: interrupted; give the same command again to go on from there", file=sys.stderr)
+        print("sgdlab: interrupted; give the same command again to resume", file=sys.stderr)
         return getattr(err, "exit_code", 130)
     return 0
 

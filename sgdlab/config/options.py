@@ -67,7 +67,7 @@ def option_text(group: str, option: str) -> str:
     if group == "model" and option in SURFACES:
         surface = SURFACES[option]
         return (
-            f"name: {option}  # the surface {surface.text}\n"
+            f"name: {option}  # {surface.meaning}; f = {surface.text}\n"
             f"start: null  # the starting point; null: {list(surface.start)}\n"
         )
     return (conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8")
@@ -104,8 +104,7 @@ def top_settings() -> list[Setting]:
 def chosen(overrides: Iterable[str] = ()) -> dict[str, str]:
     """The option that a run has of each group, other than problem and experiment.
 
-    An override wins over the choice of an experiment, that over the choice of a problem, and that over the
-    default.
+    Precedence: override, experiment, problem, default.
     """
     known = groups()
     pairs = (override.partition("=")[::2] for override in overrides)

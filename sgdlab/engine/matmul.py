@@ -1,6 +1,6 @@
 """The backend of float32 matrix products on the CPU: torch's BLAS, or oneDNN where that is faster.
 
-If another company made the processor than the BLAS, oneDNN can be more than twice as fast at the same
+On a processor from a vendor other than the BLAS's, oneDNN can be more than twice as fast at the same
 accuracy. torch sends float32 products to oneDNN only if oneDNN may round their factors to bfloat16. oneDNN
 does that only on processors with bfloat16 matrix units and multiplies in float32 elsewhere. So oneDNN is used
 only after a test product has shown float32's error.

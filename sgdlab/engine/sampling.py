@@ -54,7 +54,7 @@ class Batches:
     def order(self, epoch: int) -> Tensor:
         """Draw the examples of an epoch, one batch after the other: int64 on the CPU; not for sequential.
 
-        With drop_last they may be more than `samples_per_epoch`, as the last batch is included.
+        May exceed `samples_per_epoch` with drop_last, as the last batch is included.
         """
         random = torch.Generator().manual_seed(_first_seed(self.seed) + epoch)
         if self.sampling == "independent":

@@ -37,7 +37,7 @@ class Outcome:
         Args:
             run: the record of a run that has ended.
             seconds: how long the run took.
-            cached: whether the run had finished before it was asked for.
+            cached: whether the run was already on disk.
 
         Returns:
             The outcome.

@@ -15,7 +15,7 @@ from sgdlab.records import Run
 
 POINTS = 401  # per side of the grid on which the function is evaluated
 LOWEST = 0.002  # share of the panel inside the lowest contour
-DEEPEST = 1e-9  # share of the greatest height below which no contour lies
+DEEPEST = 1e-9  # lowest contour, as a fraction of the greatest height
 LINE = "#8d99a8"
 SHADES = LinearSegmentedColormap.from_list("height", ["#ffffff", "#dfe5ed"])
 EXACT_DATA = ("exact", "noise")  # data sets that do not change a surface's function

@@ -97,7 +97,9 @@ def draw_cross(ax: Axes, color: Any, x: float, y: float) -> Line2D:
 
 
 def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -> None:
-    """Adds the legend: inside a single panel where it covers nothing, else right of it; below several.
+    """Adds the legend.
+
+    Several panels have it below them. A single panel has it inside if it covers nothing, else on the right.
 
     Args:
         figure: the figure, with everything drawn.

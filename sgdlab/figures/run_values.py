@@ -76,7 +76,7 @@ def measured_values(run: Run, quantity: str) -> dict[float | None, float]:
 
 
 def plot_options(run: Run) -> str:
-    """The options that draw a quantity of measure.csv; empty where the run measured nothing."""
+    """The options that draw a quantity of measure.csv; empty if the run has no measurements."""
     rows = run.measurements()
     if not rows:
         return ""

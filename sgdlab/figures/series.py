@@ -16,7 +16,7 @@ from sgdlab.records import Run
 
 Values = NDArray[np.float64]
 LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
-FEW = 4  # seeds that a legend lists; more are counted
+FEW = 4  # seeds that a legend lists; the rest are counted
 
 
 @dataclass(frozen=True, kw_only=True)

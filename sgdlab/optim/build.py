@@ -73,7 +73,9 @@ def resolve_impl(optimizer: Optimizer) -> str:
     if optimizer.impl == "torch" and why:
         raise UsageError(f"optimizer.impl=torch: {why}; use optimizer.impl=rule or auto")
     if optimizer.impl == "rule" and entry.rule is None:
-        raise UsageError(f"optimizer.impl=rule: {optimizer.name} is torch's alone; use optimizer.impl=torch")
+        raise UsageError(
+            f"optimizer.impl=rule: {optimizer.name} has no rule in sgdlab; use optimizer.impl=torch"
+        )
     if optimizer.impl == "auto":
         return "rule" if why or entry.torch_inexact else "torch"
     return optimizer.impl

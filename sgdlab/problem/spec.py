@@ -107,8 +107,8 @@ def _sizes(data: Data, model: Model) -> tuple[Shape, int, int, int]:
     point_data = isinstance(data, settings.ExactData | settings.NoiseData | settings.SequenceData)
     if isinstance(model, SurfaceModel) and not point_data:
         raise UsageError(
-            f"model={model.name}: is a function by itself and has no use for the examples of {data.name}; "
-            f"use problem={model.name}, or dataset=exact or dataset=noise"
+            f"model={model.name}: takes no examples; use problem={model.name}, dataset=exact or "
+            f"dataset=noise, not dataset={data.name}"
         )
     if isinstance(data, settings.ImageData):
         return settings.IMAGE_SETS[data.name]
@@ -217,7 +217,7 @@ def _check_surface(data: Data, model: SurfaceModel, spec: Spec) -> None:
         )
     if model.name == "tilt" and not isinstance(data, settings.SequenceData):
         raise UsageError(
-            f"model=tilt: is 0 everywhere, and dataset={data.name} does not change that on the whole; "
+            f"model=tilt: is 0 everywhere, and dataset={data.name} adds no linear term; "
             f"use dataset=sequence, which gives it slopes"
         )
 

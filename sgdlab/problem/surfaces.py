@@ -32,6 +32,7 @@ class Surface:
 
     formula: f(w) in the shape of a coordinate, from the module that computes and the coordinates w_i.
     gradient: the list of the df/dw_i, from the same arguments.
+    meaning: what the surface looks like or shows, in words.
     text: the formula as a person writes it.
     domain: the usual range of each coordinate; `tilt` is minimised within it.
     start: the customary start of a descent.
@@ -43,6 +44,7 @@ class Surface:
 
     formula: Formula
     gradient: Formula
+    meaning: str
     text: str
     domain: tuple[tuple[float, float], ...]
     start: Point
@@ -114,6 +116,7 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
     return Surface(
         formula=formula,
         gradient=gradient,
+        meaning="quadratic with the given eigenvalues; minimum at 0",
         text=f"1/2 sum_i lambda_i z_i^2 with lambda from {min(eigenvalues):g} to {max(eigenvalues):g}",
         domain=((-1.5, 1.5),) * size,
         start=(1.0,) * size,
@@ -179,6 +182,7 @@ SURFACES: dict[str, Surface] = {
     "rosenbrock": Surface(
         formula=lambda xp, x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
         gradient=lambda xp, x, y: [-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2)],
+        meaning="banana-shaped valley with a flat floor, from (-1.2, 1) to (1, 1)",
         text="(1 - x)^2 + 100 (y - x^2)^2",
         domain=((-2.0, 2.0), (-1.0, 3.0)),
         start=(-1.2, 1.0),
@@ -191,6 +195,7 @@ SURFACES: dict[str, Surface] = {
             (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
         ),
         gradient=_beale_gradient,
+        meaning="flat plains and sharp ridges, from (1, 1) to (3, 0.5)",
         text="(1.5 - x + xy)^2 + (2.25 - x + xy^2)^2 + (2.625 - x + xy^3)^2",
         domain=((-4.5, 4.5), (-4.5, 4.5)),
         start=(1.0, 1.0),
@@ -201,6 +206,7 @@ SURFACES: dict[str, Surface] = {
     "branin": Surface(
         formula=_branin,
         gradient=_branin_gradient,
+        meaning="three equal minima in [-5, 10] x [0, 15]",
         text="(y - 5.1 x^2 / (4 pi^2) + 5x/pi - 6)^2 + 10 (1 - 1/(8 pi)) cos x + 10",
         domain=((-5.0, 10.0), (0.0, 15.0)),
         start=(2.5, 7.5),  # the middle of the domain; no start is customary
@@ -214,6 +220,7 @@ SURFACES: dict[str, Surface] = {
             4 * x * (x**2 + y - 11) + 2 * (x + y**2 - 7),
             2 * (x**2 + y - 11) + 4 * y * (x + y**2 - 7),
         ],
+        meaning="four equal minima around the start, (0, 0)",
         text="(x^2 + y - 11)^2 + (x + y^2 - 7)^2",
         domain=((-5.0, 5.0), (-5.0, 5.0)),
         start=(0.0, 0.0),
@@ -229,6 +236,7 @@ SURFACES: dict[str, Surface] = {
     "rastrigin": Surface(
         formula=_rastrigin,
         gradient=_rastrigin_gradient,
+        meaning="bowl with a local minimum near every pair of integers",
         text="20 + x^2 - 10 cos(2 pi x) + y^2 - 10 cos(2 pi y)",
         domain=((-5.12, 5.12), (-5.12, 5.12)),
         start=(-2.0, 3.5),  # that of the pictures of pytorch-optimizer
@@ -239,6 +247,7 @@ SURFACES: dict[str, Surface] = {
     "distill": Surface(
         formula=lambda xp, x, y: (1 - x) ** 2 + 20 * (3 * y - x**2) ** 2,
         gradient=lambda xp, x, y: [-2 * (1 - x) - 80 * x * (3 * y - x**2), 120 * (3 * y - x**2)],
+        meaning="winding valley of the picture of 'Why momentum really works'",
         text="(1 - x)^2 + 20 (3y - x^2)^2",
         domain=((-1.7, 1.3), (-0.3, 1.0)),
         start=(-1.21, 0.853),
@@ -254,6 +263,7 @@ SURFACES: dict[str, Surface] = {
             0.8 * (x - 0.4) ** 3 + 8 * x + 1.5 * y,
             1.6 * (y + 1) ** 3 + 2 * y + 1.5 * x,
         ],
+        meaning="smooth convex bowl of the picture of gradient descent against Newton",
         text="0.2 (x - 0.4)^4 + 4x^2 + 0.4 (y + 1)^4 + y^2 + 1.5xy - 1",
         domain=((-0.6, 0.6), (-1.5, 0.4)),
         start=(-0.2182, -1.2585),
@@ -264,6 +274,7 @@ SURFACES: dict[str, Surface] = {
     "valley": Surface(
         formula=lambda xp, x, y: 0.1 * x**2 + 2 * y**2,
         gradient=lambda xp, x, y: [0.2 * x, 4 * y],
+        meaning="narrow valley of Dive into Deep Learning",
         text="0.1 x^2 + 2 y^2",
         domain=((-5.5, 1.0), (-3.0, 2.0)),
         start=(-5.0, -2.0),
@@ -275,6 +286,7 @@ SURFACES: dict[str, Surface] = {
     "lessard": Surface(
         formula=_lessard,
         gradient=lambda xp, x: [xp.where(x < 1, 25 * x, xp.where(x < 2, x + 24, 25 * x - 24))],
+        meaning="convex, piecewise quadratic, one weight: momentum tuned for quadratics cycles",
         text="25x^2/2 if x < 1, x^2/2 + 24x - 12 if 1 <= x < 2, else 25x^2/2 - 24x + 36",
         domain=((-4.0, 4.0),),
         start=(3.3,),
@@ -285,7 +297,8 @@ SURFACES: dict[str, Surface] = {
     "tilt": Surface(
         formula=lambda xp, x: 0 * x,
         gradient=lambda xp, x: [0 * x],
-        text="0, for the data to tilt",
+        meaning="one weight on [-1, 1], for Reddi's problems for Adam",
+        text="0 everywhere; dataset=sequence adds the slope",
         domain=((-1.0, 1.0),),
         start=(0.0,),
         source="Reddi, Kale, Kumar 2018, On the convergence of Adam and beyond, section 3",
@@ -293,6 +306,7 @@ SURFACES: dict[str, Surface] = {
     "ad_example": Surface(
         formula=lambda xp, x, y: x * y + xp.sin(x),
         gradient=lambda xp, x, y: [y + xp.cos(x), x],
+        meaning="the example of automatic differentiation",
         text="xy + sin x",
         domain=((-3.0, 3.0), (-6.0, 6.0)),
         start=(0.5, 4.2),

@@ -111,7 +111,7 @@ class RunWriter:
 
 
 class SweepWriter:
-    """Writes a sweep's sweep.json, anew after every job, so that an interrupted sweep has a record too."""
+    """Writes a sweep's sweep.json after every job, so an interrupted sweep is recorded."""
 
     def __init__(self, folder: Path, info: Mapping[str, Any]) -> None:
         self.folder = folder

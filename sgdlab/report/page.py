@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sgdlab.base.formatting import format_duration, format_number, format_value
 from sgdlab.records import Run, differing, write_text
 
-MOST_ROWS = 60  # of a table of runs; more are counted below it
+MOST_ROWS = 60  # most rows of a table; the rest are counted
 OPEN_ROWS = 12  # a longer table is folded
 # Columns of the table of runs, after the settings in which these differ: title -> key of metrics.
 METRICS = {

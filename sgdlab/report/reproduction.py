@@ -21,7 +21,7 @@ from sgdlab.report.page import ClaimRow, Picture, Report, Section, write
 
 QUICK = (
     "Quick: Fashion-MNIST's first 6,000 images only, so the numbers trained on them are not the notes'. "
-    "Checked are the claims that hold there."
+    "Only claims that hold on these images are checked."
 )
 CURVES_TITLE = "Mean logged loss in epochs 1, 2, 10"
 COLOURS = {"PASS": "green", "FAIL": "bold red", "MISSING": "yellow"}
@@ -156,7 +156,7 @@ def _markdown(claims: Sequence[Mapping[str, str]], curves: Sequence[Mapping[str,
 def _claim_row(verdict: Verdict) -> ClaimRow:
     value, tolerance, why = verdict.claim.expected
     expected = f"{value} (tolerance: {tolerance})".strip() if tolerance else value
-    measured = verdict.measured.text if verdict.measured else "its runs are not all there"
+    measured = verdict.measured.text if verdict.measured else "some of its runs are missing"
     return ClaimRow(
         notes=verdict.claim.notes, measured=measured, verdict=verdict.word, expected=expected, why=why
     )

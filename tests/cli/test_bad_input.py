@@ -46,9 +46,9 @@ WORDS = [
     (train("adam"), "adam: settings are given as key=value, like lr=0.1"),
     (train(""), "'': settings are given as key=value, like lr=0.1"),
     (train("=3"), "=3: the setting's name is missing; write key=value, like lr=0.1"),
-    (train("~lr"), "~lr: a setting cannot be taken away; give it a value with lr=VALUE"),
-    (train("~optimizer"), "~optimizer: a setting cannot be taken away; "),
-    (train("~nothing"), "~nothing: a setting cannot be taken away; "),
+    (train("~lr"), "~lr: ~ cannot delete a setting; give it a value with lr=VALUE"),
+    (train("~optimizer"), "~optimizer: ~ cannot delete a setting; "),
+    (train("~nothing"), "~nothing: ~ cannot delete a setting; "),
     (train("optimizer=null"), "optimizer=null: choose one optimizer with optimizer=NAME; One of: adadelta, "),
     (train("optimizer=3"), "optimizer=3: choose one optimizer with optimizer=NAME; "),
     (train("optimizer=[sgd,adam]"), "optimizer=[sgd,adam]: choose one optimizer with optimizer=NAME; "),
@@ -56,7 +56,7 @@ WORDS = [
     (train("+optimizer=adam"), "+optimizer=adam: write optimizer=adam, without +"),
     (
         train("optimizer.name=adam"),
-        "optimizer.name=adam: the name comes with the choice; write optimizer=NAME",
+        "optimizer.name=adam: choose the option instead; write optimizer=NAME",
     ),
     (
         train("problem=beale", "model=rosenbrock"),

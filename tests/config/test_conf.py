@@ -146,6 +146,13 @@ def test_every_option_says_what_it_is(group: str, name: str):
     assert len(options.meaning(group, name)) > 10
 
 
+@pytest.mark.parametrize("name", surfaces.SURFACES)
+def test_a_surface_is_described_in_words_and_by_its_formula(name: str):
+    surface = surfaces.SURFACES[name]
+    assert surface.meaning
+    assert options.meaning("model", name) == f"{surface.meaning}; f = {surface.text}"
+
+
 @pytest.mark.parametrize(("group", "name"), PLAIN)
 def test_options_are_read_as_yaml_reads_them(group: str, name: str):
     assert read_back(options.settings(group, name)) == dict(leaves(load(group, name), f"{group}."))

@@ -276,7 +276,7 @@ def test_an_error_of_a_writer_is_that_of_the_batch(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(bulk_write.Stage, "put", full)
     words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batch_writer.CHUNK})")
     assert sweep(tmp_path, *words, "hydra.launcher.jobs=2") == 0
-    said = "the batch failed, so its runs are made without one: no space left on the disk"
+    said = "the batch failed, so its runs are trained one by one: no space left on the disk"
     assert said in capsys.readouterr().out
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".batch")]
 
@@ -286,7 +286,7 @@ def test_a_run_that_was_begun_goes_on_from_its_checkpoint(tmp_path, capsys):
     assert sweep(tmp_path, *RULE, "lr=0.5,0.1,0.02") == 0
     out = capsys.readouterr().out
     assert "batched: 2 runs in 1 batch" in out
-    assert "not in a batch: 1 run: begun before, and to go on from the checkpoint" in out
+    assert "not in a batch: 1 run: already started; resuming from the last checkpoint" in out
     assert read_run(folder).info["engine"] == "serial"
     assert statuses(tmp_path) == ["done"] * 3
 
@@ -298,7 +298,7 @@ def test_a_batch_that_fails_is_trained_one_by_one(tmp_path, monkeypatch, capsys)
     at_update(monkeypatch, 5, fail)
     assert sweep(tmp_path, *RULE, "lr=0.5,0.1") == 0
     out = capsys.readouterr().out
-    assert "the batch failed, so its runs are made without one: _LinAlgError" in out
+    assert "the batch failed, so its runs are trained one by one: _LinAlgError" in out
     assert [run.info["engine"] for run in find_runs(tmp_path)] == ["serial", "serial"]
     assert statuses(tmp_path) == ["done"] * 2
 

@@ -159,7 +159,7 @@ def test_a_signal_stops_all_jobs_and_leaves_them_to_go_on(tmp_path, number, code
         process.send_signal(number)
     out, err = process.communicate(timeout=120)
     assert process.returncode == code
-    assert err == "sgdlab: interrupted; give the same command again to go on from there\n"
+    assert err == "sgdlab: interrupted; give the same command again to resume\n"
     assert "Traceback" not in out
     assert statuses(tmp_path) == ["interrupted", "interrupted", "waiting"]
     for folder in folders:

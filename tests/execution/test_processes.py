@@ -58,7 +58,7 @@ def test_a_signal_leaves_a_run_that_goes_on(tmp_path, number, code, reason):
     process.send_signal(number)
     out, err = process.communicate(timeout=120)
     assert process.returncode == code
-    assert err == "sgdlab: interrupted; give the same command again to go on from there\n"
+    assert err == "sgdlab: interrupted; give the same command again to resume\n"
     assert "weights), cpu" in out and "Traceback" not in out
     record = read_run(folder)
     assert (record.status, record.reason) == ("interrupted", reason)

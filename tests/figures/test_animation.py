@@ -123,7 +123,7 @@ def test_the_ending_gif_asks_for_one(
             "--kind sweep --x lr -o a.gif",
             "a.gif: a figure of kind sweep does not move, one of kind trajectories, ",
         ),
-        ("--fps 10", "--fps=10: only an animation has it; give -o a file that ends in .gif"),
+        ("--fps 10", "--fps=10: applies only to animations; use -o NAME.gif"),
         ("--fps 99 -o a.gif", "--fps=99: must be a number >= 1 and <= 50"),
         ("--frames many -o a.gif", "--frames=many: must be a whole number >= 2 and <= 200"),
         (

@@ -31,7 +31,7 @@ SETTINGS = [
     (train("lr=true"), "lr=true: must be a number >= 0"),
     (train("lr=[1]"), "lr=[1]: must be a number >= 0"),
     (train("lr={a:1}"), "lr={a:1}: must be a number >= 0"),
-    (train("lr.low=1"), "lr.low: lr is one value and holds no settings"),
+    (train("lr.low=1"), "lr.low: lr is a single value, not a section"),
     (train("batch_size=0"), "batch_size=0: must be a whole number >= 1, or full"),
     (train("batch_size=1.5"), "batch_size=1.5: must be a whole number >= 1, or full"),
     (train("batch_size=ful"), "batch_size=ful: must be a whole number >= 1, or full"),
@@ -83,7 +83,7 @@ SETTINGS = [
     (train("+figure.titel=x"), "figure.titel: no such key of a figure of kind curves; did you mean title?"),
     (
         train("figure.title=x"),
-        "figure.title: figure is one value and holds no settings; write +figure.title=VALUE",
+        "figure.title: figure is a single value, not a section; write +figure.title=VALUE",
     ),
 ]
 
@@ -119,11 +119,11 @@ NAMES = [
         train("problem.lr=3"),
         "problem.lr=3: problem=NAME only gives values to settings; change one by its own na",
     ),
-    (train("model=rosenbrock"), "model=rosenbrock: is a function by itself and has no use for the examples"),
+    (train("model=rosenbrock"), "model=rosenbrock: takes no examples; use"),
     (train("experiment=notes"), "experiment=notes: no such experiment; One of: notes/"),
     (train("experiment/notes=script"), "experiment/notes=script: write experiment=notes/script"),
     (train("optimizer/x=adam"), "optimizer/x=adam: no such group; choose one optimizer with optimizer=NAME"),
-    (train("optimizer@x=adam"), "optimizer@x=adam: a group has one place; write optimizer=adam"),
+    (train("optimizer@x=adam"), "optimizer@x=adam: groups cannot be relocated; write optimizer=adam"),
     (
         train("hydra/launcher=joblip"),
         "hydra/launcher=joblip: no such hydra/launcher; One of: basic, local, serial",

@@ -40,7 +40,7 @@ def test_it_is_torchs_alone():
     checked = configure("runs", *TINY, "optimizer=lbfgs").optimizer
     assert optim.resolve_impl(checked) == "torch"
     assert "several times" in OPTIMIZERS["lbfgs"].not_batched_reason
-    with pytest.raises(UsageError, match=r"optimizer\.impl=rule: lbfgs is torch's alone"):
+    with pytest.raises(UsageError, match=r"optimizer\.impl=rule: lbfgs has no rule in sgdlab"):
         configure("runs", *TINY, "optimizer=lbfgs", "optimizer.impl=rule")
     with pytest.raises(UsageError, match=r"optimizer\.line_search_fn=wolfe: One of: strong_wolfe, or null"):
         configure("runs", *TINY, "optimizer=lbfgs", "optimizer.line_search_fn=wolfe")

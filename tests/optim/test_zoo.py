@@ -155,5 +155,5 @@ def test_the_name_is_a_setting_of_the_zoo_alone():
         ["optimizer=adam", "optimizer.name=soap"],
         ["optimizer=zoo", "model.name=x"],
     ):
-        with pytest.raises(UsageError, match="the name comes with the choice"):
+        with pytest.raises(UsageError, match="choose the option instead"):
             overrides.check(words)

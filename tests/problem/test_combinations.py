@@ -11,8 +11,8 @@ from sgdlab.base.errors import UsageError
     [
         (
             ["model=rosenbrock"],
-            "model=rosenbrock: is a function by itself and has no use for the examples of fashion_mnist; "
-            "use problem=rosenbrock, or dataset=exact or dataset=noise",
+            "model=rosenbrock: takes no examples; use problem=rosenbrock, dataset=exact or "
+            "dataset=noise, not dataset=fashion_mnist",
         ),
         (["dataset=noise"], "dataset=noise: gives a surface its noise, and model=mlp is none; use a surface"),
         (
@@ -31,7 +31,7 @@ from sgdlab.base.errors import UsageError
         ),
         (
             ["model=tilt", "dataset=exact", "loss=value", "batch_size=full"],
-            "model=tilt: is 0 everywhere, and dataset=exact does not change that",
+            "model=tilt: is 0 everywhere, and dataset=exact adds no linear term",
         ),
         (
             ["problem=quadratic", "model.eigenvalues=[]"],

@@ -186,7 +186,7 @@ def _write_in_children(
     except BrokenProcessPool:
         raise UserError("a process was killed, perhaps by the system when memory ran out") from None
     finally:
-        # Left only where a later fork failed: the executor then forgets those that it had started.
+        # If a later fork fails, the executor loses track of children already started.
         for child in set(multiprocessing.active_children()) - others:
             child.kill()
             child.join()
@@ -201,7 +201,7 @@ def _init_child(writer: BatchWriter, stage: Stage) -> None:
     # A terminal sends Ctrl-C to the children, too; whether they stop is for the parent to decide.
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    # The end of the task queue would not tell: each child holds a writing end, too, so it never comes.
+    # Each child holds a write end of the queue, so EOF never arrives when the parent dies.
     signal_at_parent_death(signal.SIGKILL)
     torch.set_num_threads(1)  # the parent's threads do not exist here
 

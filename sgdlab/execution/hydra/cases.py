@@ -64,7 +64,7 @@ def _check(texts: Sequence[str]) -> None:
     for text in texts:
         section = key_of(text).partition(".")[0]
         if section in (*KEYS, "experiment", "hydra"):
-            raise UsageError(f"{text}: a case gives settings and groups of a run, not {section}")
+            raise UsageError(f"{text}: a case cannot set {section}")
         if parse(text).is_sweep_override():
             raise UsageError(f"{text}: a case is one job; sweep over the setting beside case")
 

@@ -67,7 +67,7 @@ def resolve(composed: DictConfig) -> dict[str, Any]:
 
 
 class _NotPlainError(Exception):
-    """An override is more than a plain value for a setting that no other depends on."""
+    """The override is not a plain value, or another setting depends on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ class Composer:
 
 
 def _is_plain(override: Override) -> bool:
-    """Whether an override does no more than to set a setting to a value that OmegaConf leaves as it is."""
+    """Whether an override only assigns a plain value."""
     if override.type != OverrideType.CHANGE or override.package is not None or override.is_sweep_override():
         return False
     value = override.value()

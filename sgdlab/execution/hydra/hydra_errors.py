@@ -65,7 +65,7 @@ def _unknown_key(cause: OmegaConfBaseException) -> str:
     names = [str(name) for name in parent if name not in hidden] if isinstance(parent, DictConfig) else []
     if not names:  # the parent holds a number, a text or null
         add = f"; write +{key}=VALUE" if prefix == "figure" else ""
-        return f"{key}: {prefix} is one value and holds no settings{add}"
+        return f"{key}: {prefix} is a single value, not a section{add}"
     if prefix == "optimizer" and "target" in names:
         return f"{key}: to pass it on to the class optimizer.target, write +{key}=VALUE"
     if prefix == "optimizer" and "library" in names:

@@ -110,7 +110,7 @@ def check(texts: Iterable[str]) -> None:
             _refuse(key == "hydra", f"{text}: give one setting of Hydra, like hydra.sweeper.max_batch_size=1")
             continue
         if override.is_delete():
-            raise UsageError(f"{text}: a setting cannot be taken away; give it a value with {key}=VALUE")
+            raise UsageError(f"{text}: ~ cannot delete a setting; give it a value with {key}=VALUE")
         refuse_renamed(key, text.partition("=")[2])
         preset, dot, setting = key.partition(".")
         if dot and preset in options.PRESETS:
@@ -122,9 +122,7 @@ def check(texts: Iterable[str]) -> None:
             _check_group(override, text, groups)
         named = key.endswith(".name") and key.removesuffix(".name") in groups
         if named and not (zoo and key == "optimizer.name"):
-            raise UsageError(
-                f"{text}: the name comes with the choice; write {key.removesuffix('.name')}=NAME"
-            )
+            raise UsageError(f"{text}: choose the option instead; write {key.removesuffix('.name')}=NAME")
         if override.is_sweep_override():
             _check_sweep(override, text, groups)
     _check_problem(texts)
@@ -150,7 +148,7 @@ def _check_group(override: Override, text: str, groups: dict[str, list[str]]) ->
     if key != group and group == "experiment":  # Hydra's own way of choosing an option in a folder
         raise UsageError(f"{text}: write {group}={key[len(group) + 1 :]}/{value}")
     _refuse(key != group, f"{text}: no such group; choose one {group} with {group}=NAME")
-    _refuse(override.package is not None, f"{text}: a group has one place; write {group}={value}")
+    _refuse(override.package is not None, f"{text}: groups cannot be relocated; write {group}={value}")
     if override.is_add() or override.is_force_add():
         raise UsageError(f"{text}: write {group}={value}, without +")
     if not override.is_sweep_override() and not isinstance(override.value(), str):

@@ -129,7 +129,7 @@ def run(tasks: Sequence[Task], slots: Slots, data: SharedData, callback: JobCall
 
 
 def _work(task: Task, data: SharedData, messages: Connection, output: Connection) -> None:
-    """Run in the worker. The import is in here as this process need not have torch, which the worker has."""
+    """Run in the worker. Import here: the parent may not have torch loaded; the worker has."""
     from sgdlab.execution.processes import worker
 
     worker.work(task, data, messages, output)

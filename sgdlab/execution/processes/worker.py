@@ -90,7 +90,8 @@ def _run(task: Task, display: RemoteDisplay) -> Outcome:
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     except KeyboardInterrupt as err:
-        run = run_cache.find_finished(run_cache.folder_of(task.config))  # the signal may have come too late
+        # A signal may arrive after the run has finished.
+        run = run_cache.find_finished(run_cache.folder_of(task.config))
         outcome = Outcome.from_error(err) if run is None else Outcome.from_record(run)
     except Exception as err:  # any error of a job is its own: the others run
         outcome = Outcome.from_error(err)
@@ -108,7 +109,7 @@ def _init_process(environment: Mapping[str, str], output: Connection) -> None:
         stream.flush()
         os.dup2(output.fileno(), stream.fileno())
     output.close()
-    # The server has the environment of its start, which other variables may have joined since.
+    # The server has the environment of its start. Variables set later are missing, so pass the parent's.
     os.environ.clear()
     os.environ.update(environment)
     signal_at_parent_death(signal.SIGTERM)

@@ -11,7 +11,7 @@ from sgdlab.engine.loop import Row, TrajectoryPoint
 from sgdlab.execution.display.run_display import Display
 from sgdlab.records import RunWriter
 
-FLUSH_SECONDS = 1.0  # rows stay in memory for about this long
+FLUSH_SECONDS = 1.0  # seconds between writes of pending rows
 
 # The final numbers in run.json that come from the last evaluation and from the last trajectory point.
 EVALUATION_METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")

@@ -16,7 +16,7 @@ from sgdlab.execution.sweep.sweep import Job, SweepSettings
 
 
 def run_batches(jobs: Sequence[Job], settings: SweepSettings, display: Display) -> None:
-    """Train in batches what can share one; the other jobs still wait afterwards.
+    """Train the jobs that can share a batch; the others still wait afterwards.
 
     Args:
         jobs: of one sweep, all waiting.
@@ -60,7 +60,7 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -
             raise
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
             reason = Outcome.from_error(err).reason
-            display.say(f"the batch failed, so its runs are made without one: {reason}")
+            display.say(f"the batch failed, so its runs are trained one by one: {reason}")
             return
         except Exception as err:
             outcomes = [Outcome.from_error(err)] * len(jobs)
@@ -86,5 +86,5 @@ def _say_plan(groups: Sequence[planning.Group], begun: int, display: Display) ->
             display.say(f"not in a batch: {counted(len(group.members), 'run')}: {group.reason}")
     if begun:
         display.say(
-            f"not in a batch: {counted(begun, 'run')}: begun before, and to go on from the checkpoint"
+            f"not in a batch: {counted(begun, 'run')}: already started; resuming from the last checkpoint"
         )

@@ -29,8 +29,8 @@ class SweepSettings:
     """The settings of the launcher: how the jobs of a sweep are run.
 
     parallel: each job in a process of its own; else one after another in this process.
-    batch: which jobs are trained as one batch: `never` any, `auto` those that are known to be faster so, or
-        `always` those that can be.
+    batch: which jobs are trained as one batch. never: none; auto: where a batch is faster; always: wherever
+        possible.
     jobs: how many run in parallel; None: as many as there are cores for.
     jobs_per_gpu: how many run in parallel on each GPU.
     """
