@@ -1,10 +1,10 @@
 """sgdlab from Python: configurations from overrides, as on the command line, and runs without folders.
 
 >>> from dataclasses import replace
->>> from sgdlab.api import configure, train_together
+>>> from sgdlab.api import configure, train_batch
 >>> base = configure("problem=rosenbrock", "optimizer=sgd", "steps=200", "trajectory_every=100")
 >>> runs = [replace(base, lr=lr) for lr in (1e-4, 1e-3, 1.0)]
->>> curves = train_together(runs)
+>>> curves = train_batch(runs)
 >>> [curve.reason or round(curve.last[1], 4) for curve in curves]
 [4.0761, 3.4657, 'the training loss is inf at step 5']
 >>> steps, points = curves[1].trajectory  # f(w), its gap, the distance to the minimum, and w
@@ -41,7 +41,7 @@ def configure(*overrides: str) -> Config:
         return validate.prepare(validate.validate(compose_run(overrides)))
 
 
-def train_together(configs: Sequence[Config]) -> list[RunCurves]:
+def train_batch(configs: Sequence[Config]) -> list[RunCurves]:
     """Train runs as one batch; nothing is recorded.
 
     Args:

@@ -34,14 +34,14 @@ class Peer:
     needs: tuple[str, ...] = ()
 
 
-SGDLAB, BARE, JAX, PRODUCTS = "sgdlab", "sgdlab, bare loop", "JAX, scan", "products alone"
+SGDLAB, BARE, JAX, MATMUL = "sgdlab", "sgdlab, bare loop", "JAX, scan", "products alone"
 PEERS: dict[str, Peer] = {
     SGDLAB: Peer(function="peers:sgdlab_run"),
     BARE: Peer(function="peers:sgdlab_bare"),
     "plain script": Peer(function="peers:plain"),
     "Lightning": Peer(function="peers:lightning", needs=("pytorch_lightning",)),
     JAX: Peer(function="peers:jax", needs=("jax", "optax")),
-    PRODUCTS: Peer(function="products:products"),
+    MATMUL: Peer(function="matmul:matmul"),
 }
 
 
@@ -98,7 +98,7 @@ def rows(effort: Effort, folder: Path) -> list[Row]:
 
 
 def _check_losses(workers: Mapping[str, Worker], question: Mapping[str, Any]) -> None:
-    losses = {name: worker.ask(question)["losses"] for name, worker in workers.items() if name != PRODUCTS}
+    losses = {name: worker.ask(question)["losses"] for name, worker in workers.items() if name != MATMUL}
     for name in losses:
         check(name, losses[name], losses[SGDLAB])
 
@@ -137,7 +137,7 @@ def _case(workers: Mapping[str, Worker], question: Mapping[str, Any], repeats: i
             **fields,
             variant=name,
             faster=minima[SGDLAB] / minima[name],
-            limit=minima[PRODUCTS] / minima[name],
+            limit=minima[MATMUL] / minima[name],
             rate=flops(question["batch"]) / minima[name] / 1e9,
         )
         rows.append(replace(result, **_goal(name, question, minima)))
@@ -149,7 +149,7 @@ def _goal(name: str, question: Mapping[str, Any], minima: Mapping[str, float]) -
         speed = SPEEDS[question["batch"]]
         return {
             "goal": f"{100 * speed:.0f} % of the limit",
-            "met": minima[PRODUCTS] / minima[SGDLAB] >= speed,
+            "met": minima[MATMUL] / minima[SGDLAB] >= speed,
         }
     if name == JAX and question["optimizer"] != "sgd":
         return {"goal": "sgdlab as fast", "met": minima[SGDLAB] <= minima[JAX]}

@@ -7,8 +7,7 @@ from pages.markdown import code, docstring, generated, table
 from sgdlab.base.checks import Check, Number, legal
 from sgdlab.base.formatting import format_value
 from sgdlab.config import options
-from sgdlab.optim.external import EXTERNAL
-from sgdlab.optim.table import OPTIMIZERS, Entry
+from sgdlab.optim import EXTERNAL, OPTIMIZERS, Entry
 
 _INTRODUCTION = """\
 # Optimizers

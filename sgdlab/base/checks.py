@@ -68,7 +68,7 @@ class Int:
         integer = isinstance(value, int) and not isinstance(value, bool)
         if not integer or not self.low <= value <= self.high:
             top = f" and <= {self.high}" if self.high < MAX_INT or (integer and value > self.high) else ""
-            raise ValueError(f"must be a whole number >= {self.low}{top}")
+            raise ValueError(f"must be an integer >= {self.low}{top}")
         return int(value)
 
 
@@ -203,7 +203,7 @@ def legal(check: Check) -> str:
             return f"in {ends[0]}{check.low:g}, {check.high:g}{ends[1]}"
         return check.range
     if isinstance(check, Int):
-        return f"whole, >= {check.low}" + (f" and <= {check.high}" if check.high < MAX_INT else "")
+        return f"integer >= {check.low}" + (f" and <= {check.high}" if check.high < MAX_INT else "")
     if isinstance(check, Bool):
         return "true or false"
     if isinstance(check, Choice):

@@ -34,6 +34,12 @@ def atomic_write(path: Path, content: bytes | bytearray, *, durable: bool = Fals
         raise
 
 
+def remove_temporaries(folder: Path) -> None:
+    """Remove the temporary siblings that a killed `atomic_write` left in a folder."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink()
+
+
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Inside, a full or unwritable disk is a UserError that names the folder."""

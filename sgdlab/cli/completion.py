@@ -112,9 +112,9 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
         case "completion":
             return SHELLS
         case "data" if "fetch" in words:
-            from sgdlab.problem.settings import IMAGE_SETS
+            from sgdlab.problem.settings import IMAGE_SIZES
 
-            return IMAGE_SETS
+            return IMAGE_SIZES
     return [name for action in parser._actions if not action.option_strings for name in action.choices or ()]
 
 

@@ -46,9 +46,9 @@ def _fetch(name: str, data_dir: Path | None) -> None:
 
 def _list(data_dir: Path | None) -> None:
     from sgdlab.problem.data.image_data import data_folder, dataset_status
-    from sgdlab.problem.settings import IMAGE_SETS
+    from sgdlab.problem.settings import IMAGE_SIZES
 
-    statuses = [dataset_status(name, data_dir) for name in IMAGE_SETS]
+    statuses = [dataset_status(name, data_dir) for name in IMAGE_SIZES]
     rows = [("data set", "state", "on disk", "train / test", "where", "sources")]
     for status in statuses:
         size = f"{status.size / 1e6:.1f} MB" if status.size else "-"

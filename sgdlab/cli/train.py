@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.imports import without_gc
-from sgdlab.cli.train_flags import parser, split
+from sgdlab.cli.train_flags import parse, parser
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -15,11 +15,11 @@ __all__ = ["main", "parser"]
 
 def main(argv: list[str]) -> int:
     """Run `sgdlab train argv` and return its exit code. Raises UserError."""
-    line = split(argv)
-    if line.help:
+    command = parse(argv)
+    if command.help:
         from sgdlab.cli.help import manual
 
-        print(manual(line.overrides))
+        print(manual(command.overrides))
         return 0
     with without_gc():
         from sgdlab.execution.hydra.compose import compose_run
@@ -27,19 +27,21 @@ def main(argv: list[str]) -> int:
         from sgdlab.execution.hydra.overrides import for_hydra
 
     try:
-        with hydra_ready(line.overrides):
-            words = for_hydra(line.overrides, multirun="--multirun" in line.hydra)
-            if line.hydra or any(word.lstrip("+~").startswith(("hydra", "experiment")) for word in words):
-                _by_hydra([*line.hydra, *words])
+        with hydra_ready(command.overrides):
+            overrides = for_hydra(command.overrides, multirun="--multirun" in command.hydra)
+            if command.hydra or any(
+                text.lstrip("+~").startswith(("hydra", "experiment")) for text in overrides
+            ):
+                _by_hydra([*command.hydra, *overrides])
             else:
-                _job(compose_run(words), experiment=None)
+                _job(compose_run(overrides), experiment=None)
     except KeyboardInterrupt as err:
         print("sgdlab: interrupted; give the same command again to resume", file=sys.stderr)
         return getattr(err, "exit_code", 130)
     return 0
 
 
-def _by_hydra(words: Sequence[str]) -> None:
+def _by_hydra(arguments: Sequence[str]) -> None:
     """Run a command line that only Hydra can read: its flags and settings, sweeps, and experiments."""
     from sgdlab.execution.hydra.hydra_main import hydra_main
 
@@ -56,7 +58,7 @@ def _by_hydra(words: Sequence[str]) -> None:
             failures.append(err)
             return None
 
-    hydra_main(words, job)
+    hydra_main(arguments, job)
     for failure in failures:
         raise failure
 

@@ -21,7 +21,7 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """A command line: `hydra` are the flags in Hydra's spelling, `overrides` the words like lr=0.1."""
+    """A command line: `hydra` are the flags in Hydra's spelling, `overrides` those like lr=0.1."""
 
     hydra: tuple[str, ...]
     overrides: tuple[str, ...]
@@ -46,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def split(argv: Sequence[str]) -> CommandLine:
-    """The words of `sgdlab train ...`. Raises UsageError for flags that are unknown or contradict."""
+def parse(argv: Sequence[str]) -> CommandLine:
+    """Split the arguments of `sgdlab train`. Raises UsageError for flags that are unknown or contradict."""
     try:
         namespace, others = parser().parse_known_args(list(argv))
     except argparse.ArgumentError as err:
@@ -77,11 +77,11 @@ def _refuse_contradictions(flags: dict[str, Any]) -> None:
 
 
 def _for_hydra(flags: dict[str, Any]) -> list[str]:
-    words = []
+    arguments = []
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
         if value is True:
-            words.append(flag)
+            arguments.append(flag)
         elif value:
-            words += [flag, str(value)]
-    return words
+            arguments += [flag, str(value)]
+    return arguments

@@ -2,7 +2,7 @@
 
     read            the settings of a run -> Config; hyperparameters of the optimizer stay as given
     setting_checks  what each setting may hold, for completion and the documentation
-    RENAMED         former names of settings, which are answered with the present ones
+    RENAMED_SETTINGS         former names of settings, which are answered with the present ones
 
 What settings have to do with each other is checked by `sgdlab.execution.validate`.
 """
@@ -16,11 +16,11 @@ from sgdlab.base.checks import POSITIVE, Anything, Check, Text
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import GROUPS, Config
+from sgdlab.optim import OPTIMIZERS
 from sgdlab.optim.settings import IMPL, LIBRARY, ZOO, Optimizer
-from sgdlab.optim.table import OPTIMIZERS
 
 # Former names of settings -> present names. Add a line when you rename a setting.
-RENAMED = {"lean": "fast_path", "products": "matmul_backend"}
+RENAMED_SETTINGS = {"lean": "fast_path", "products": "matmul_backend"}
 
 
 def read(settings: Mapping[str, Any]) -> Config:
@@ -48,8 +48,10 @@ def refuse_renamed(key: str, value: object) -> None:
     Raises:
         UsageError: the setting has another name now; names it.
     """
-    if key in RENAMED:
-        raise UsageError(f"{key}: now called {RENAMED[key]}; write {RENAMED[key]}={format_value(value)}")
+    if key in RENAMED_SETTINGS:
+        raise UsageError(
+            f"{key}: now called {RENAMED_SETTINGS[key]}; write {RENAMED_SETTINGS[key]}={format_value(value)}"
+        )
 
 
 def read_optimizer(raw: Any) -> Optimizer:

@@ -55,7 +55,7 @@ def gradient_noise(problem: Problem, batches: Batches, draws: int) -> list[Quant
     correction = 1.0 if batches.sampling == "replacement" else (size - batch) / max(size - 1, 1)
     quantities = [
         Quantity("variance", None, float(torch.cat(squares).mean())),
-        Quantity("standard_error", None, _standard_error(squares, together=batches.sampling == "shuffle")),
+        Quantity("standard_error", None, _standard_error(squares, partition=batches.sampling == "shuffle")),
         Quantity("theory", None, single / batch * correction),
         Quantity("single", None, single),
         Quantity("bias", None, float(torch.cat(epochs).mean(dim=0).norm())),
@@ -96,14 +96,14 @@ def _batch_means(rows: Tensor, batches: Batches, draws: int) -> Iterator[Tensor]
         epoch += 1
 
 
-def _standard_error(epochs: list[Tensor], *, together: bool) -> float:
+def _standard_error(epochs: list[Tensor], *, partition: bool) -> float:
     """The standard error of the mean of all values; `epochs` holds (batches,) values of each epoch.
 
-    together: the batches of an epoch partition the examples and so depend on each other; then only epochs
+    partition: the batches of an epoch partition the examples and so depend on each other; then only epochs
     are independent (the batches of a single epoch count as independent all the same). Epochs may differ in
     size: this is the error of a ratio estimate (Cochran 1977, 6.3).
     """
-    blocks = epochs if together and len(epochs) > 1 else list(torch.cat(epochs)[:, None])
+    blocks = epochs if partition and len(epochs) > 1 else list(torch.cat(epochs)[:, None])
     assert len(blocks) > 1
     mean = torch.cat(epochs).mean()
     errors = torch.stack([(block - mean).sum() for block in blocks])
@@ -137,8 +137,10 @@ def autodiff(problem: Problem) -> list[Quantity]:
     with torch.no_grad():
         for name, difference in differences.items():
             for h in STEPS:
-                slopes = torch.stack([difference(h * unit) / h for unit in torch.eye(len(w)).double()])
-                error = float((slopes - gradient).abs().max() / (gradient.norm() or 1.0))
+                difference_quotients = torch.stack(
+                    [difference(h * unit) / h for unit in torch.eye(len(w)).double()]
+                )
+                error = float((difference_quotients - gradient).abs().max() / (gradient.norm() or 1.0))
                 if not math.isfinite(error):
                     raise Diverged(f"the objective is not finite within {h:g} of the start")
                 quantities.append(Quantity(name, h, error))

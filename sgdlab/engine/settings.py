@@ -9,8 +9,8 @@ from typing import Annotated
 from sgdlab.base.checks import COUNT, Bool, Choice, Int, LiteralOr, Optional, Text
 from sgdlab.base.errors import UsageError
 from sgdlab.optim.settings import OptimSettings
+from sgdlab.problem import Spec
 from sgdlab.problem.settings import ProblemSettings, SurfaceModel
-from sgdlab.problem.spec import Spec
 
 MAX_TRAJECTORY_WEIGHTS = 64  # keeps a row of trajectory.csv and the Hessian in run.json readable
 MAX_GRADIENT_NUMBERS = 20_000_000  # in the gradients of all examples: 160 MB

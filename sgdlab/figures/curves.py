@@ -13,7 +13,7 @@ from sgdlab.figures.axes import make_panels, set_limits
 from sgdlab.figures.columns import X_AXES, source
 from sgdlab.figures.labels import Labels, resolve_setting
 from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
-from sgdlab.figures.legend import Entry, add_legend, add_notes, draw_cross
+from sgdlab.figures.legend import LegendEntry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.run_values import plot_options
 from sgdlab.figures.selection import best_runs
@@ -23,7 +23,7 @@ from sgdlab.figures.style import LineStyle, styles_by_label
 from sgdlab.figures.titles import figure_title, y_title
 from sgdlab.records import Run
 
-FEW_POINTS = 3  # a line of at most this many points shows each of them
+FEW_POINTS = 3  # a line of at most this many points shows every point
 MOST_POINTS = 60  # of a path that shows each of its points
 MOST_MARKS = 25  # on a line of evaluations, which are marked
 RARE_MARKS = 9  # on a line that its marker tells from another of its colour
@@ -189,14 +189,14 @@ def _draw_diverged(ax: Axes, curve: Curve, style: LineStyle, animated: list[Anim
     animated.append(AnimatedArtist(artist=mark, moments=curve.x[-1:]))
 
 
-def _entries(panels: Sequence[Panel], styles: Styles) -> list[Entry]:
+def _entries(panels: Sequence[Panel], styles: Styles) -> list[LegendEntry]:
     """The figure's legend, each text once.
 
     Several panels of different runs say in notes how their runs ended; the panels of a grid show the same
     runs, so there the legend does.
     """
     outcome = len({id(panel.spec) for panel in panels}) == len(panels)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, LegendEntry] = {}
     for panel in panels:
         for each in panel.series:
             text = each.text(outcome=outcome, more=reference_lines.note(panel.spec, each.label))
@@ -206,7 +206,7 @@ def _entries(panels: Sequence[Panel], styles: Styles) -> list[Entry]:
     return [entry for text, entry in entries.items() if text]
 
 
-def _notes(panel: Panel, styles: Styles) -> list[Entry]:
+def _notes(panel: Panel, styles: Styles) -> list[LegendEntry]:
     """A panel's notes on runs that are not done."""
     entries = []
     for each in panel.series:
@@ -217,11 +217,11 @@ def _notes(panel: Panel, styles: Styles) -> list[Entry]:
     return entries
 
 
-def _entry(text: str, each: Series, styles: Styles, panel: Panel, *, line: bool, cross: bool) -> Entry:
+def _entry(text: str, each: Series, styles: Styles, panel: Panel, *, line: bool, cross: bool) -> LegendEntry:
     style = styles[each.label]
     marked = style.marked or _shows_points(panel.spec, each)
     band = line and each.low is not None
-    return Entry(text=text, style=style, line=line, marked=marked, band=band, cross=cross)
+    return LegendEntry(text=text, style=style, line=line, marked=marked, band=band, cross=cross)
 
 
 def _shows_points(spec: Curves, each: Series) -> bool:

@@ -21,7 +21,7 @@ from sgdlab.base.errors import UsageError, UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.axes import label_decades, make_panels
 from sgdlab.figures.layout import Drawing, make_drawing, set_titles
-from sgdlab.figures.legend import Entry, add_below
+from sgdlab.figures.legend import LegendEntry, add_below
 from sgdlab.figures.panels import split_panels
 from sgdlab.figures.run_values import (
     RATE,
@@ -145,7 +145,7 @@ def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatma
     if (finite > norm.vmax).any():
         above = "diverged" if spec.clim is None else "above the scale"
         handles["diverged or growing" if spec.value == RATE else above] = Patch(color=DIVERGED)
-    add_below(figure, [Entry(text=text, artist=handle) for text, handle in handles.items()])
+    add_below(figure, [LegendEntry(text=text, artist=handle) for text, handle in handles.items()])
     return figure
 
 

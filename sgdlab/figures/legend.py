@@ -37,7 +37,7 @@ PLAIN = LineStyle(color="black", dash="solid", marker="", marked=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class LegendEntry:
     """One entry: its text, and the line, band and marks before it; or an artist in place of these."""
 
     text: str
@@ -96,7 +96,7 @@ def draw_cross(ax: Axes, color: Any, x: float, y: float) -> Line2D:
     return mark
 
 
-def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -> None:
+def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[LegendEntry]) -> None:
     """Adds the legend.
 
     Several panels have it below them. A single panel has it inside if it covers nothing, else on the right.
@@ -123,7 +123,7 @@ def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[Entry]) -
             _beside(figure, entries)
 
 
-def add_below(figure: Figure, entries: Sequence[Entry]) -> None:
+def add_below(figure: Figure, entries: Sequence[LegendEntry]) -> None:
     """Adds a legend below all panels.
 
     Args:
@@ -134,7 +134,7 @@ def add_below(figure: Figure, entries: Sequence[Entry]) -> None:
         _below(figure, _cut(_wrapped(entries, LONG_LINE), MOST))
 
 
-def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[Entry]]]) -> None:
+def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[LegendEntry]]]) -> None:
     """Adds notes inside panels, where they cover the least; in the middle of an empty panel.
 
     Args:
@@ -150,27 +150,27 @@ def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[Entry]]]) -> 
                 break
 
 
-def _wrapped(entries: Sequence[Entry], length: int) -> list[Entry]:
+def _wrapped(entries: Sequence[LegendEntry], length: int) -> list[LegendEntry]:
     """The entries, with their texts in lines of at most `length` characters."""
     return [replace(entry, text=textwrap.fill(entry.text, length)) for entry in entries]
 
 
-def _cut(entries: Sequence[Entry], count: int) -> Sequence[Entry]:
+def _cut(entries: Sequence[LegendEntry], count: int) -> Sequence[LegendEntry]:
     """At most `count` entries; when there are more, the last one says how many."""
     if len(entries) <= count:
         return entries
     rest = f"and {len(entries) - count + 1} more"
-    return [*entries[: count - 1], Entry(text=rest, artist=Line2D([], [], linestyle="none"))]
+    return [*entries[: count - 1], LegendEntry(text=rest, artist=Line2D([], [], linestyle="none"))]
 
 
-def _legend(owner: Axes | Figure, entries: Sequence[Entry], **options: Any) -> Legend:
+def _legend(owner: Axes | Figure, entries: Sequence[LegendEntry], **options: Any) -> Legend:
     handles, labels = [entry.handles() for entry in entries], [entry.text for entry in entries]
     legend = owner.legend(handles=handles, labels=labels, **options)
     legend.set_in_layout(isinstance(owner, Figure))  # a legend inside a panel must not shrink it
     return legend
 
 
-def _put_inside(figure: Figure, ax: Axes, entries: Sequence[Entry]) -> tuple[Legend, float]:
+def _put_inside(figure: Figure, ax: Axes, entries: Sequence[LegendEntry]) -> tuple[Legend, float]:
     """Puts a legend where it covers the fewest points of the curves: it, and their number (inf: no room)."""
     width, height = _inches(figure, entries, 1)
     panel = ax.get_window_extent()
@@ -202,7 +202,7 @@ def _densely(xy: np.ndarray) -> np.ndarray:
     return np.column_stack([np.interp(at, np.arange(len(xy)), xy[:, i]) for i in range(2)])
 
 
-def _beside(figure: Figure, entries: Sequence[Entry]) -> None:
+def _beside(figure: Figure, entries: Sequence[LegendEntry]) -> None:
     """Right of the panel, in up to MOST_BESIDE columns; the figure grows by the legend's width."""
     count = min(len(entries), MOST)
     for columns in (*range(1, MOST_BESIDE), *[MOST_BESIDE] * count):
@@ -216,7 +216,7 @@ def _beside(figure: Figure, entries: Sequence[Entry]) -> None:
     _legend(figure, shown, loc="outside right upper", ncols=columns)
 
 
-def _below(figure: Figure, entries: Sequence[Entry]) -> None:
+def _below(figure: Figure, entries: Sequence[LegendEntry]) -> None:
     """Below the panels, in as many columns as fit; the figure grows by the legend's height."""
     for columns in range(min(len(entries), MOST_BELOW), 0, -1):
         width, height = _inches(figure, entries, columns)
@@ -226,7 +226,7 @@ def _below(figure: Figure, entries: Sequence[Entry]) -> None:
     _legend(figure, entries, loc="outside lower center", ncols=columns)
 
 
-def _inches(figure: Figure, entries: Sequence[Entry], columns: int) -> tuple[float, float]:
+def _inches(figure: Figure, entries: Sequence[LegendEntry], columns: int) -> tuple[float, float]:
     """Width and height of a legend, measured on one that takes no part in the layout."""
     legend = _legend(figure, entries, loc="center", ncols=columns)
     box = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from matplotlib.patheffects import Normal, Stroke
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.columns import SHRINKING
-from sgdlab.figures.legend import Entry
+from sgdlab.figures.legend import LegendEntry
 from sgdlab.figures.series import Series
 from sgdlab.figures.spec import Curves, Sweep
 from sgdlab.figures.style import LineStyle
@@ -88,7 +88,7 @@ def note(spec: Curves | Sweep, label: str) -> str:
     return "; ".join(parts + ([f"theory {format_value(levels[label])}, dotted"] if label in levels else []))
 
 
-def entries(spec: Curves | Sweep, styles: Mapping[str, LineStyle]) -> list[Entry]:
+def entries(spec: Curves | Sweep, styles: Mapping[str, LineStyle]) -> list[LegendEntry]:
     """Writes the entries of levels that belong to no line.
 
     Args:
@@ -99,4 +99,4 @@ def entries(spec: Curves | Sweep, styles: Mapping[str, LineStyle]) -> list[Entry
         The entries of the legend.
     """
     style = LineStyle(color=GREY, dash=DOTTED, marker="", marked=False)
-    return [Entry(text=label, style=style) for label, _ in spec.levels if label not in styles]
+    return [LegendEntry(text=label, style=style) for label, _ in spec.levels if label not in styles]

@@ -18,7 +18,7 @@ from sgdlab.figures import reference_lines
 from sgdlab.figures.axes import label_decades, make_panels, padded_limits
 from sgdlab.figures.labels import CASE, Labels, resolve_setting, setting_text, with_notes
 from sgdlab.figures.layout import Drawing, make_drawing, set_titles
-from sgdlab.figures.legend import Entry, add_legend, cross
+from sgdlab.figures.legend import LegendEntry, add_legend, cross
 from sgdlab.figures.panels import panel_keys, split_panels
 from sgdlab.figures.run_values import (
     axis_value,
@@ -265,26 +265,26 @@ def _mark(marker: str, color: Any, x: float, y: float) -> Line2D:
 
 def _entries(
     lines: Sequence[Line], styles: Mapping[str, LineStyle], spec: Sweep, top: float, *, seeds_said: bool
-) -> list[Entry]:
+) -> list[LegendEntry]:
     """An entry for each line, then the meaning of dashes and of marks on the edges."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, LegendEntry] = {}
     for line in lines:
         seeds = max(len(values) for values in line.values.values())
         notes = [f"mean of {seeds} seeds"] if seeds > 1 and not seeds_said else []
         text = with_notes(line.label, *notes, reference_lines.note(spec, line.label))
         style = replace(styles[line.label], dash="none") if line.theory else styles[line.label]
         band = seeds > 1 and spec.band != "none"
-        entries.setdefault(text, Entry(text=text, style=style, marked=True, band=band))
+        entries.setdefault(text, LegendEntry(text=text, style=style, marked=True, band=band))
     shown = [entry for entry in entries.values() if entry.text]
     if any(line.theory for line in lines):
         dashed = LineStyle(color=reference_lines.GREY, dash=reference_lines.DASHED, marker="", marked=False)
-        shown.append(Entry(text="theory", style=dashed))
+        shown.append(LegendEntry(text="theory", style=dashed))
     shown += reference_lines.entries(spec, styles)
     values = [value for line in lines for each in line.values.values() for value in each]
     if math.inf in values:
-        shown.append(Entry(text="diverged", artist=cross(reference_lines.GREY)))
+        shown.append(LegendEntry(text="diverged", artist=cross(reference_lines.GREY)))
     if any(top < value < math.inf for value in values):
-        shown.append(Entry(text="above the axis", artist=_mark("^", reference_lines.GREY, 0, 0)))
+        shown.append(LegendEntry(text="above the axis", artist=_mark("^", reference_lines.GREY, 0, 0)))
     if spec.logy and any(value <= 0 for value in values):
-        shown.append(Entry(text="not above 0", artist=_mark("v", reference_lines.GREY, 0, 0)))
+        shown.append(LegendEntry(text="not above 0", artist=_mark("v", reference_lines.GREY, 0, 0)))
     return shown

@@ -17,7 +17,7 @@ from sgdlab.figures.axes import grid_shape, make_panels, padded_limits
 from sgdlab.figures.contours import LINE, Field, draw_contours, field_of
 from sgdlab.figures.labels import Labels, with_notes
 from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
-from sgdlab.figures.legend import Entry, add_legend, add_notes, draw_cross
+from sgdlab.figures.legend import LegendEntry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.series import Values
 from sgdlab.figures.spec import Trajectories
@@ -284,30 +284,32 @@ def _straight(panel: Panel) -> tuple[Values, Values]:
     return first[0], _nearest(panel.minima, first[-1])
 
 
-def _entries(panels: Sequence[Panel], styles: Mapping[str, LineStyle], spec: Trajectories) -> list[Entry]:
+def _entries(
+    panels: Sequence[Panel], styles: Mapping[str, LineStyle], spec: Trajectories
+) -> list[LegendEntry]:
     """An entry for each path with its outcome and length, then the marks and the straight line."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, LegendEntry] = {}
     for path in (path for panel in panels for path in panel.paths):
         notes = [_outcome(path)] if len(panels) == 1 else []
         notes += [f"length {path.length:.4f}"] if spec.lengths and path.fits else []
         text = with_notes(path.label, *notes)
         escaped = not path.fits and len(panels) == 1
-        entries.setdefault(text, Entry(text=text, style=styles[path.label], cross=escaped))
+        entries.setdefault(text, LegendEntry(text=text, style=styles[path.label], cross=escaped))
     known = [panel for panel in panels if len(panel.minima)]
     if spec.lengths and known:
         start, end = _straight(known[0])
         text = f"straight line (length {np.linalg.norm(end - start):.4f})"
-        entries[text] = Entry(text=text, style=BLACK)
+        entries[text] = LegendEntry(text=text, style=BLACK)
     handles = {"start": Line2D([], [], linestyle="none", marker="o", markersize=7, **_HOLLOW)}
     if known:
         handles["minimum"] = Line2D([], [], linestyle="none", marker="*", markersize=12, **_SOLID)
     if any(panel.field is not None and not panel.field.exact for panel in panels) and spec.contours:
         handles["contours of the quadratic at the minimum"] = Line2D([], [], color=LINE, linewidth=0.8)
-    marks = [Entry(text=text, artist=artist) for text, artist in handles.items()]
+    marks = [LegendEntry(text=text, artist=artist) for text, artist in handles.items()]
     return [*(entry for entry in entries.values() if entry.text), *marks]
 
 
-def _notes(panel: Panel, styles: Mapping[str, LineStyle]) -> list[Entry]:
+def _notes(panel: Panel, styles: Mapping[str, LineStyle]) -> list[LegendEntry]:
     """A panel's notes on paths that do not end in it."""
     entries = []
     for path in panel.paths:
@@ -315,7 +317,7 @@ def _notes(panel: Panel, styles: Mapping[str, LineStyle]) -> list[Entry]:
         if outcome:
             text = f"{path.label}: {outcome}" if path.label else outcome
             style = styles[path.label]
-            entries.append(Entry(text=text, style=style, line=path.fits, cross=not path.fits))
+            entries.append(LegendEntry(text=text, style=style, line=path.fits, cross=not path.fits))
     return entries
 
 

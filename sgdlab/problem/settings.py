@@ -166,7 +166,7 @@ class Cnn(Network):
 class SurfaceModel:
     """A function of a point: the weights are the point.
 
-    start: the initial point; null is the customary one.
+    start: the initial point; null is the default one.
     """
 
     name: NAME
@@ -210,7 +210,7 @@ Data = ImageData | GeneratedData | LeastSquaresData | ExactData | NoiseData | Se
 Model = Mlp | Linear | Cnn | SurfaceModel
 
 # Features, classes, training and test examples, as published with each data set.
-IMAGE_SETS: dict[str, tuple[tuple[int, ...], int, int, int]] = {
+IMAGE_SIZES: dict[str, tuple[tuple[int, ...], int, int, int]] = {
     "fashion_mnist": ((1, 28, 28), 10, 60_000, 10_000),
     "fashion_mnist_small": ((1, 28, 28), 10, 6_000, 1_000),
     "mnist": ((1, 28, 28), 10, 60_000, 10_000),
@@ -218,7 +218,7 @@ IMAGE_SETS: dict[str, tuple[tuple[int, ...], int, int, int]] = {
 }
 
 DATASETS: dict[str, type] = {
-    **dict.fromkeys(IMAGE_SETS, ImageData),
+    **dict.fromkeys(IMAGE_SIZES, ImageData),
     "linear_regression": GeneratedData,
     "logistic_regression": GeneratedData,
     "least_squares": LeastSquaresData,

@@ -111,7 +111,7 @@ def _sizes(data: Data, model: Model) -> tuple[Shape, int, int, int]:
             f"dataset=noise, not dataset={data.name}"
         )
     if isinstance(data, settings.ImageData):
-        return settings.IMAGE_SETS[data.name]
+        return settings.IMAGE_SIZES[data.name]
     if isinstance(data, settings.GeneratedData):
         classification = data.name == "logistic_regression"
         if classification and data.noise > 0.5:

@@ -35,7 +35,7 @@ class Surface:
     meaning: what the surface looks like or shows, in words.
     text: the formula as a person writes it.
     domain: the usual range of each coordinate; `tilt` is minimised within it.
-    start: the customary start of a descent.
+    start: the usual start of a descent.
     minima: all points of the least value, exact to the last bit; empty if there is none.
     least: the least value; None if there is none.
     hessian: the matrix of second derivatives if it is constant.
@@ -209,7 +209,7 @@ SURFACES: dict[str, Surface] = {
         meaning="three equal minima in [-5, 10] x [0, 15]",
         text="(y - 5.1 x^2 / (4 pi^2) + 5x/pi - 6)^2 + 10 (1 - 1/(8 pi)) cos x + 10",
         domain=((-5.0, 10.0), (0.0, 15.0)),
-        start=(2.5, 7.5),  # the middle of the domain; no start is customary
+        start=(2.5, 7.5),  # the middle of the domain; there is no usual start
         minima=((-math.pi, 12.275), (math.pi, 2.275), (3 * math.pi, 2.475)),
         least=10 / (8 * math.pi),
         source="Branin 1972; Dixon, Szegö 1978, Towards Global Optimisation 2",

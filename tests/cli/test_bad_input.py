@@ -97,7 +97,7 @@ SWEEPS = [
     (train("-m", "experiment=notes/script,notes/sgd_momentum"), "one experiment at a time"),
     (
         train("experiment=notes/sgd_momentum", "epochs=0"),
-        "epochs=0: must be a whole number >= 1\n(in the job ",
+        "epochs=0: must be an integer >= 1\n(in the job ",
     ),
 ]
 

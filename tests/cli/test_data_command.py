@@ -5,7 +5,7 @@ from helpers.tiny_sets import TRAIN_IMAGES, idx_contents, serving, tiny, write
 
 from sgdlab.base.errors import UserError
 from sgdlab.cli import data
-from sgdlab.problem.data.image_sets import DATASETS
+from sgdlab.problem.data.image_sets import IMAGE_SETS
 
 CONTENTS = idx_contents()
 
@@ -14,8 +14,8 @@ CONTENTS = idx_contents()
 def tiny_sets(monkeypatch, tmp_path):
     """Fashion-MNIST can be downloaded from the mirror, MNIST cannot; the data folder is `tmp_path`/data."""
     with serving(write(tmp_path / "www", CONTENTS, packed=True)) as mirror:
-        monkeypatch.setitem(DATASETS, "fashion_mnist", tiny("fashion_mnist", CONTENTS, mirror))
-        monkeypatch.setitem(DATASETS, "mnist", tiny("mnist", idx_contents(1)))
+        monkeypatch.setitem(IMAGE_SETS, "fashion_mnist", tiny("fashion_mnist", CONTENTS, mirror))
+        monkeypatch.setitem(IMAGE_SETS, "mnist", tiny("mnist", idx_contents(1)))
         monkeypatch.setenv("SGDLAB_DATA", str(tmp_path / "data"))
         yield mirror
 
@@ -32,7 +32,7 @@ def test_the_list_has_one_line_a_data_set(capsys, tmp_path, tiny_sets):
     lines = out.splitlines()
     assert lines[0] == f"data folder: {tmp_path}/data"
     assert lines[1].split()[:2] == ["data", "set"]
-    assert [line.split()[0] for line in lines[2:]] == list(DATASETS)
+    assert [line.split()[0] for line in lines[2:]] == list(IMAGE_SETS)
     size = f"{sum(map(len, CONTENTS.values())) / 1e6:.1f}"
     expected = f"present {size} MB 60,000 / 10,000 FashionMNIST/raw {tiny_sets[7:-1]}"
     assert rows(out)["fashion_mnist"] == expected.split()

@@ -184,7 +184,7 @@ def test_what_cannot_be_meant_is_refused(
 
 
 def lines_in_a_terminal(home: Path, columns: int) -> list[str]:
-    """What `sgdlab runs` prints where stdout is a terminal so many columns wide, without its colours."""
+    """What `sgdlab runs` prints where stdout is a terminal of this width, without colours."""
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {**os.environ, "PYTHONPATH": ":".join(sys.path), "TERM": "xterm"}

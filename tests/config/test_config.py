@@ -223,7 +223,7 @@ def test_a_whole_number_is_within_its_range_or_refused(value):
         found = Int(low=1, high=9)(value)
     except ValueError as err:
         assert type(value) is not int or not 1 <= value <= 9
-        assert str(err) == "must be a whole number >= 1 and <= 9"
+        assert str(err) == "must be an integer >= 1 and <= 9"
     else:
         assert type(value) is int and found == value
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 import torch
-from helpers.batches import alone, assert_same, assert_same_weights, problem_of, together
+from helpers.batches import assert_same, assert_same_weights, problem_of, run_batched, run_serially
 from helpers.training import TINY, composed, configure
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,9 +46,9 @@ def able():
 
 
 def assert_equal_to_serial(configs, rel=EXACT):
-    curves, weights = together(configs)
+    curves, weights = run_batched(configs)
     for run, (config, curve) in enumerate(zip(configs, curves, strict=True)):
-        notes = alone(config)
+        notes = run_serially(config)
         assert_same(curve, notes, rel)
         if not notes.reason:
             assert_same_weights(weights, run, notes, rel)
@@ -167,12 +167,12 @@ def test_gradients_of_a_convolutional_network(tmp_path):
 def test_examples_and_runs_in_parts(tmp_path, monkeypatch):
     base = configure(tmp_path, *DOUBLE, "batch_size=full", "steps=10", "sampling=replacement")
     configs = [replace(base, seed=seed) for seed in range(3)]
-    whole, _ = together(configs)
+    whole, _ = run_batched(configs)
     monkeypatch.setattr(functional, "MAX_ELEMENTS", 300)  # 11 examples of 3 runs, 3 runs of 10 examples
-    for curve, other, config in zip(together(configs)[0], whole, configs, strict=True):
+    for curve, other, config in zip(run_batched(configs)[0], whole, configs, strict=True):
         assert curve.rows[2].tolist() == pytest.approx(other.rows[2].tolist(), rel=1e-13)
         assert curve.rows[2].tolist() != other.rows[2].tolist()
-        assert_same(curve, alone(config), EXACT)
+        assert_same(curve, run_serially(config), EXACT)
 
 
 @given(st.data())
@@ -253,20 +253,20 @@ def test_a_batch_whose_runs_all_diverge_ends(tmp_path):
     curves = trainer.run(NullCallback())
     assert trainer.step == 100
     for run, config in enumerate(configs):
-        assert_same(curves.of(run), alone(config), EXACT)
+        assert_same(curves.of(run), run_serially(config), EXACT)
 
 
 def test_divergence_that_only_an_evaluation_sees(tmp_path):
     """The last update takes one run where its loss is infinite, and only the evaluation looks there."""
     words = ("problem=quadratic", "optimizer=sgd", "optimizer.impl=rule", "lr=1e3", "log_every=5")
     late = configure(tmp_path, *words, "steps=60")
-    end = int(alone(late).reason.split()[-1])
+    end = int(run_serially(late).reason.split()[-1])
     config = configure(tmp_path, *words, f"steps={end - 1}")
-    assert alone(config).reason == f"the evaluated training loss is inf after step {end - 1}"
+    assert run_serially(config).reason == f"the evaluated training loss is inf after step {end - 1}"
     assert_equal_to_serial([config, replace(config, lr=1e-3)])
     base = configure(tmp_path, *words, "steps=3")
     far = replace(base, model=replace(base.model, start=(1e200,) * len(base.model.start or (1, 1))))
-    assert alone(far).reason == "the evaluated training loss is inf after step 0"
+    assert run_serially(far).reason == "the evaluated training loss is inf after step 0"
     assert_equal_to_serial([far, base])
 
 
@@ -324,8 +324,6 @@ def test_from_python():
         api.configure("optimizer.momentun=0.5")
     one = api.configure(*TINY)
     with pytest.raises(UsageError, match="the only run of its kind"):
-        api.train_together([one])
+        api.train_batch([one])
     with pytest.raises(UsageError, match="they are 2 batches"):
-        api.train_together(
-            [one, replace(one, lr=1.0), replace(one, ridge=1.0), replace(one, ridge=1.0, lr=1.0)]
-        )
+        api.train_batch([one, replace(one, lr=1.0), replace(one, ridge=1.0), replace(one, ridge=1.0, lr=1.0)])

@@ -16,7 +16,7 @@ NEEDS_NONE = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machi
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """gpus(2): pretend that the machine has so many."""
+    """gpus(count): pretend that the machine has this number of GPUs."""
 
     def pretend(count):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)

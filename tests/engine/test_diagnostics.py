@@ -240,7 +240,7 @@ def test_where_nothing_is_finite_it_diverged(tmp_path, words, reason):
             ("measure=gradient_noise",),
             "measure=gradient_noise: gradients of 60,000 examples have 40,182,360,000",
         ),
-        ((*NOISE, "measure_draws=1"), "measure_draws=1: must be a whole number >= 2"),
+        ((*NOISE, "measure_draws=1"), "measure_draws=1: must be an integer >= 2"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(tmp_path, words, said):

@@ -42,7 +42,7 @@ IMAGES = ("dataset=fashion_mnist_small", "dataset.limit=300", "batch_size=64")  
 
 
 def steps(config, step, count):
-    """The losses of so many updates, and the weights after them."""
+    """The losses of the first updates, and the weights after them."""
     with device.settings("cpu", threads=1, seed=0):
         made = problem.build(config, device=CPU, dtype=device.DTYPES[config.precision], log=print)
         batches = setup.batches(config, made.spec.train_size)

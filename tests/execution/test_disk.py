@@ -32,7 +32,7 @@ def disk(tmp_path):
 
 
 def fill(disk, free):
-    """Leave so many bytes free, and return the file that takes the rest."""
+    """Leave this number of bytes free, and return the file that takes the rest."""
     filler = disk / "filler"
     space = os.statvfs(disk)
     filler.write_bytes(b"x" * (space.f_bavail * space.f_frsize - free))

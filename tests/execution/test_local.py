@@ -216,9 +216,9 @@ def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be a whole number >= 1"),
-        ("hydra.launcher.jobs=two", "hydra.launcher.jobs=two: must be a whole number >= 1"),
-        ("hydra.launcher.jobs_per_gpu=0", "hydra.launcher.jobs_per_gpu=0: must be a whole number >= 1"),
+        ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be an integer >= 1"),
+        ("hydra.launcher.jobs=two", "hydra.launcher.jobs=two: must be an integer >= 1"),
+        ("hydra.launcher.jobs_per_gpu=0", "hydra.launcher.jobs_per_gpu=0: must be an integer >= 1"),
         (
             "hydra.launcher.jbos=2",
             "hydra.launcher.jbos: no such setting; did you mean hydra.launcher.jobs?",

@@ -63,7 +63,7 @@ def test_a_signal_leaves_a_run_that_goes_on(tmp_path, number, code, reason):
     record = read_run(folder)
     assert (record.status, record.reason) == ("interrupted", reason)
     assert (folder / "checkpoint.pt").exists() and record.metrics["step"] > 0
-    # what is there is the beginning of the run: the same numbers as in a run of so many updates
+    # what is there is the beginning of the run: the same numbers as in a run with this number of updates
     steps = record.metrics["step"]
     short = train(tmp_path / "short", *ENDLESS, f"steps={min(steps, 500)}").folder
     rows = curves(short)["train.csv"].splitlines()

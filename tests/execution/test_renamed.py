@@ -5,13 +5,13 @@ import pytest
 from sgdlab.base.errors import UsageError
 from sgdlab.cli.main import main
 from sgdlab.config.options import top_settings
-from sgdlab.config.reader import RENAMED
+from sgdlab.config.reader import RENAMED_SETTINGS
 from sgdlab.execution.hydra import overrides
 
 
 def test_the_present_names_are_those_of_settings():
     keys = {setting.key for setting in top_settings()}
-    assert set(RENAMED.values()) <= keys and not set(RENAMED) & keys
+    assert set(RENAMED_SETTINGS.values()) <= keys and not set(RENAMED_SETTINGS) & keys
 
 
 @pytest.mark.parametrize(

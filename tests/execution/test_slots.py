@@ -7,7 +7,7 @@ from sgdlab.execution.processes.slots import VISIBLE, Slots
 
 
 def gpus_of(slots, device, count):
-    """The GPUs of so many jobs, and what is in their environments; None where there is no place."""
+    """The GPUs of this number of jobs, and what is in their environments; None where there is no place."""
     found = [slots.acquire(device, 1) for _ in range(count)]
     return [slot and (slot.gpu, dict(slot.environment)) for slot in found]
 

@@ -86,7 +86,7 @@ def test_glob_and_choices_over_groups(tmp_path):
     names = {(run.settings["optimizer"], run.settings["scheduler"]) for run in runs}
     kinds = ("adadelta", "adagrad", "adam", "adamw")
     assert names == {(kind, schedule) for kind in kinds for schedule in ("constant", "cosine")}
-    # each with its customary learning rate
+    # each with its default learning rate
     assert {run.settings["lr"] for run in runs if run.settings["optimizer"] == "adam"} == {0.001}
     assert {run.settings["lr"] for run in runs if run.settings["optimizer"] == "adadelta"} == {1.0}
 

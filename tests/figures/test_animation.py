@@ -125,7 +125,7 @@ def test_the_ending_gif_asks_for_one(
         ),
         ("--fps 10", "--fps=10: applies only to animations; use -o NAME.gif"),
         ("--fps 99 -o a.gif", "--fps=99: must be a number >= 1 and <= 50"),
-        ("--frames many -o a.gif", "--frames=many: must be a whole number >= 2 and <= 200"),
+        ("--frames many -o a.gif", "--frames=many: must be an integer >= 2 and <= 200"),
         (
             "--kind trajectory",
             "--kind=trajectory: did you mean trajectories? One of: curves, grid, heatmap, ",

@@ -148,8 +148,8 @@ def test_numbers_of_a_run(tmp_path: Path) -> None:
     assert run_value(run, "distance") == run_value(run, "w0") == 0.5
     assert run_value(run, "w0", 0.5) == pytest.approx(3.5 / 3)  # steps 2, 3 and 4
     assert run_value(run, "loss") == run.metrics["loss"] and math.isnan(run_value(run, "w9"))
-    lost = fake_path(tmp_path / "b", np.ones((2, 1)), steps=5)
-    assert run_value(lost, "rate") == math.inf
+    diverged = fake_path(tmp_path / "b", np.ones((2, 1)), steps=5)
+    assert run_value(diverged, "rate") == math.inf
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Runs made together and alone, to be held against each other without a file in between."""
+"""Runs by the batched and the serial engine, compared without a file in between."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ from sgdlab.execution.batch import batch_run
 
 @dataclass
 class Notes:
-    """A serial run's report, as a Watch keeps it."""
+    """A serial run's report, as a Callback receives it."""
 
     rows: list[tuple[int, float, float]] = field(default_factory=list)
     evaluations: list[tuple[Any, ...]] = field(default_factory=list)
-    visits: list[tuple[Any, ...]] = field(default_factory=list)
+    trajectory_points: list[tuple[Any, ...]] = field(default_factory=list)
     last: tuple[int, float] | None = None
     reason: str = ""
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -35,8 +35,10 @@ class Notes:
     def on_evaluation(self, epoch, step, samples, result):
         self.evaluations.append((step, *vars(result).values()))
 
-    def on_trajectory_point(self, visit):
-        self.visits.append((visit.step, visit.objective, visit.gap, visit.distance, *visit.weights))
+    def on_trajectory_point(self, point):
+        self.trajectory_points.append(
+            (point.step, point.objective, point.gap, point.distance, *point.weights)
+        )
 
     def checkpoint_due(self):
         return False
@@ -45,7 +47,7 @@ class Notes:
         raise AssertionError("not due")
 
 
-def alone(config: Config) -> Notes:
+def run_serially(config: Config) -> Notes:
     """The run by the serial engine."""
     notes = Notes()
     with device.settings(config.device, threads=1, seed=config.seed):
@@ -66,7 +68,7 @@ def problem_of(config: Config) -> problem.Problem:
     return problem.build(config, device=where, dtype=device.DTYPES[config.precision], log=print)
 
 
-def together(configs: Sequence[Config]) -> tuple[list[RunCurves], dict[str, torch.Tensor]]:
+def run_batched(configs: Sequence[Config]) -> tuple[list[RunCurves], dict[str, torch.Tensor]]:
     """The runs by the batched engine, and their final weights."""
     with device.settings(configs[0].device, threads=1, seed=0):
         _, trainer = batch_run.prepare(configs, print)
@@ -85,7 +87,7 @@ def assert_same(curve: RunCurves, notes: Notes, rel: float) -> None:
     if curve.last is not None and notes.last is not None:
         assert curve.last == (notes.last[0], pytest.approx(notes.last[1], rel=rel))
     _assert_table(curve.evaluations, notes.evaluations, rel)
-    _assert_table(curve.trajectory, notes.visits, rel)
+    _assert_table(curve.trajectory, notes.trajectory_points, rel)
 
 
 def _assert_table(found: tuple[list[int], Any], expected: list[tuple[Any, ...]], rel: float) -> None:

@@ -77,12 +77,12 @@ def fake_path(
         rows.append((step, value, gap, min(away) if away else None, *map(float, w)))
     changes: dict[str, Any] = {key: {"name": name} for key, name in zip(GROUPS, names, strict=True)}
     changes |= {"batch_size": "full", "steps": len(path) - 1, "precision": "float64", "log_every": 1}
-    lost = steps is not None and len(path) < steps + 1
+    diverged = steps is not None and len(path) < steps + 1
     run = fake_run(
         runs_dir,
         {**changes, **(settings or {})},
         name=surface or "quadratic",
-        status="diverged" if lost else "done",
+        status="diverged" if diverged else "done",
         rows=[(i + 1, i + 1, i + 1, 0.1, value) for i, value in enumerate(values[:-1])],
         evals=[],
         objective={"least": least, "minima": minima or None, "hessian": hessian},

@@ -17,7 +17,7 @@ import numpy as np
 
 from sgdlab.problem.data.files import KnownFile
 from sgdlab.problem.data.idx import idx_bytes
-from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, ImageSet
+from sgdlab.problem.data.image_sets import DEBIAN_FOLDER, IMAGE_SETS, ImageSet
 
 CLOSED = "http://127.0.0.1:1/"  # a mirror that refuses connections
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -46,7 +46,7 @@ def cifar_contents() -> dict[str, bytes]:
                 "labels": rng.integers(0, 10, 3).tolist(),
             }
         )
-        for known in DATASETS["cifar10"].files
+        for known in IMAGE_SETS["cifar10"].files
     }
 
 
@@ -60,7 +60,7 @@ def known_files(contents: dict[str, bytes]) -> tuple[KnownFile, ...]:
 def tiny(name: str, contents: dict[str, bytes], *mirrors: str) -> ImageSet:
     """The row `name` of the table with other files, at these mirrors, and without folders outside the data
     folder; without mirrors at one that refuses."""
-    row = DATASETS[name]
+    row = IMAGE_SETS[name]
     folders = tuple(folder for folder in row.folders if isinstance(folder, str))
     return replace(row, files=known_files(contents), folders=folders, mirrors=mirrors or (CLOSED,))
 

@@ -82,7 +82,7 @@ def finish(config: Config, shown: Display | None = None) -> Run:
 
 
 class Interrupts:
-    """A display that sends the process a signal when the run has made so many updates."""
+    """A display that sends the process a signal after this number of updates."""
 
     def __init__(self, at: int, number: int = signal.SIGINT) -> None:
         self.at, self.number = at, number
@@ -106,10 +106,10 @@ class Interrupts:
 
 
 def interrupt(config: Config, at: int, number: int = signal.SIGINT) -> Path:
-    """Run until so many updates are made, stop there by a signal, and return the folder.
+    """Run this number of updates, stop by a signal, and return the folder.
 
     Checkpoints, and so reports to the display, come after every update; what is written when is no part
-    of a run's identity.
+    of the run's hash.
     """
     with pytest.raises(Interrupted) as caught:
         runner.run(replace(config, checkpoint_every=0.0), Interrupts(at, number))

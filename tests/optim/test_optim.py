@@ -41,7 +41,7 @@ RULED = pytest.mark.parametrize(
 @pytest.mark.parametrize("problem", PROBLEMS)
 @WRITTEN_CASES
 def test_whoever_computes_it_it_is_the_formula(name, variant, problem):
-    """torch keeps a factor of NAdam in the default dtype, whatever the weights': see `Entry.rounds`."""
+    """torch keeps a factor of NAdam in its default dtype: see `Entry.torch_inexact`."""
     problem = PROBLEMS[problem]
     lr, optimizer = ROWS[name].lr, configured(name, variant)
     expected = by_formula(name, optimizer.hypers, problem, [lr] * STEPS)
@@ -119,8 +119,8 @@ def settings_of(name, variant):
     spreads = {"lr": [ROWS[name].lr * (1 - 0.1 * run) for run in range(RUNS)]}
     for key, value in hypers.items():
         values = spread(entry.hypers[key], value)
-        together = not any(entry.refuse(hypers | {key: other}) for other in values)
-        spreads[key] = values if together else [value] * RUNS
+        legal = not any(entry.refuse(hypers | {key: other}) for other in values)
+        spreads[key] = values if legal else [value] * RUNS
     return spreads
 
 
@@ -130,7 +130,7 @@ def ruled(name, hypers):
     return [Parameter.of(rule, role, start.shape) for role, start in zip(ROLES, START, strict=True)]
 
 
-def stacked(name, variant, dtype=torch.float64):
+def batched_rule(name, variant, dtype=torch.float64):
     """The runs as one: rules and weights."""
     rules = ruled(name, {key: as_tensors(values) for key, values in settings_of(name, variant).items()})
     starts = [np.stack([(1 + run) * start for run in range(RUNS)]) for start in START]
@@ -143,8 +143,8 @@ def path_of(rules, weights):
     for _ in range(STEPS):
         points = [rule.point(*given) for rule, *given in zip(rules, states, weights, strict=True)]
         grads = map(torch.from_numpy, quadratic_gradient([point.numpy() for point in points]))
-        moved = [rule.update(*given) for rule, *given in zip(rules, grads, states, weights, strict=True)]
-        weights, states = [new for new, _ in moved], [state for _, state in moved]
+        updated = [rule.update(*given) for rule, *given in zip(rules, grads, states, weights, strict=True)]
+        weights, states = [new for new, _ in updated], [state for _, state in updated]
         path.append(torch.cat([weights[0].flatten(-2), weights[1]], dim=-1))
     return torch.stack(path)
 
@@ -152,12 +152,12 @@ def path_of(rules, weights):
 @RULED
 def test_many_runs_as_one_are_the_runs_one_by_one(name, variant):
     """Each run has a start and hyperparameters of its own."""
-    together = path_of(*stacked(name, variant))
+    batched = path_of(*batched_rule(name, variant))
     spreads = settings_of(name, variant)
     for run in range(RUNS):
         rules = ruled(name, {key: values[run] for key, values in spreads.items()})
         alone = path_of(rules, [torch.from_numpy((1 + run) * start) for start in START])
-        assert relative_error(together[:, run], alone) < 1e-10
+        assert relative_error(batched[:, run], alone) < 1e-10
 
 
 def bits(states, weights):
@@ -167,16 +167,16 @@ def bits(states, weights):
 @RULED
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_rule_changes_nothing_it_is_given_and_keeps_the_dtype(name, variant, dtype):
-    rules, weights = stacked(name, variant, dtype)
+    rules, weights = batched_rule(name, variant, dtype)
     states = [rule.init(w) for rule, w in zip(rules, weights, strict=True)]
     shapes = [value.shape for value in bits(states, weights)]
     for _ in range(3):
         before = bits(states, weights)
         given = [torch.ones_like(w) for w in weights]
-        moved = [rule.update(g, s, w) for rule, g, s, w in zip(rules, given, states, weights, strict=True)]
+        updated = [rule.update(g, s, w) for rule, g, s, w in zip(rules, given, states, weights, strict=True)]
         assert all(map(torch.equal, bits(states, weights), before))
         assert all(torch.equal(g, torch.ones_like(g)) for g in given)
-        states, weights = [state for _, state in moved], [w for w, _ in moved]
+        states, weights = [state for _, state in updated], [w for w, _ in updated]
         assert [value.shape for value in bits(states, weights)] == shapes
         assert all(w.dtype == dtype for w in weights)
         assert all(

@@ -122,20 +122,20 @@ def test_groups_have_hyperparameters_of_their_own(name):
     def apart(weights):  # no group's gradient depends on another's weights
         return sum((w**2).sum() for w in weights)
 
-    def moved(groups, weights):
+    def updated(groups, weights):
         optimizer = optimizer_class(name)(groups, lr=lrs[0])
         for _ in range(3):
             optimizer.step(closure_of(optimizer, weights, apart))
         return weights
 
     both = parameters()
-    together = moved(
+    both = updated(
         [{"params": [both[0]], "role": "matrix"}, {"params": [both[1]], "role": "vector", "lr": lrs[1]}], both
     )
     for i, (role, lr) in enumerate(zip(("matrix", "vector"), lrs, strict=True)):
         alone = parameters()
-        moved([{"params": [alone[i]], "role": role, "lr": lr}], alone)
-        assert torch.equal(alone[i], together[i])
+        updated([{"params": [alone[i]], "role": role, "lr": lr}], alone)
+        assert torch.equal(alone[i], both[i])
 
 
 @NAMES

@@ -122,7 +122,7 @@ def test_the_defaults_are_torchs(name):
             assert value == signature.parameters[key].default, key
 
 
-def test_the_customary_learning_rates():
+def test_the_default_learning_rates():
     """torch's own, but for SGD (torch: 1e-3) and RMSProp (torch: 1e-2; Keras and most papers: 1e-3)."""
     expected = {"sgd": 0.1, "rmsprop": 1e-3}
     assert defaults("newton").default_lr == 1.0

@@ -26,7 +26,7 @@ def polar(g):
 
 
 def walk(role, start, steps=1, seed=1, **hypers):
-    """The differences of `start` over so many updates with random gradients: (steps, *shape)."""
+    """The differences of `start` over `steps` updates with random gradients: (steps, *shape)."""
     parameter = Parameter.of(Rule(**{"lr": 1.0, **hypers}), role, tuple(start.shape))
     w, state, path = start, parameter.init(start), []
     for t in range(steps):

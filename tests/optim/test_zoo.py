@@ -81,8 +81,8 @@ def test_every_one_is_refused_or_makes_updates(library):
         net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 2))
         hypers = {"name": name, "library": "pytorch-optimizer", **needed.get(name, {})}
         chosen = optim.check(Optimizer(name="zoo", default_lr=0.01, hypers=hypers))
-        customary = inspect.signature(library.load_optimizer(name)).parameters.get("lr")
-        lr = (customary and customary.default) or 0.01
+        parameter = inspect.signature(library.load_optimizer(name)).parameters.get("lr")
+        lr = (parameter and parameter.default) or 0.01
         made = optim.build(chosen, lr, net.parameters(), roles=ROLES)
         before = [w.detach().clone() for w in net.parameters()]
 

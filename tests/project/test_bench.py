@@ -91,7 +91,7 @@ def test_numbers_with_their_units(part, value, unit, text):
 
 def test_a_worker_answers_and_says_what_killed_it(part):
     workers = part("workers")
-    with workers.Worker("products:products") as worker:
+    with workers.Worker("matmul:matmul") as worker:
         assert worker.ask({"batch": 2, "updates": 3})["seconds"] > 0
         with pytest.raises(workers.WorkerFailed, match="KeyError: 'batch'"):
             worker.ask({})

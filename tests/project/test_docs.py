@@ -10,7 +10,7 @@ import pytest
 import yaml
 from helpers.documents import DOCUMENTS, ROOT
 
-from sgdlab.optim.table import OPTIMIZERS
+from sgdlab.optim import OPTIMIZERS
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 QUESTIONS, STATIONS = 15, 10

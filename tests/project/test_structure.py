@@ -131,6 +131,28 @@ def test_imports_inside_execution_point_one_way(path: Path):
     assert not found & set(EXECUTION[EXECUTION.index(parts[0]) + 1 :])
 
 
+def listed(package: str) -> list[str]:
+    """The names in `__all__` of a package."""
+    return getattr(importlib.import_module(package), "__all__", [])
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=short)
+def test_names_are_imported_from_the_package_that_lists_them(path: Path):
+    """Outside a package; its own modules import them from where they are defined."""
+    packages = [
+        module_name(file) for file in MODULES if file.name == "__init__.py" and file.parent.name != "sgdlab"
+    ]
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        above = [name for name in packages if node.module.startswith(f"{name}.")]
+        for package in above:
+            if path.is_relative_to(ROOT / package.replace(".", "/")):
+                continue
+            wrong = {alias.name for alias in node.names} & {*listed(package)}
+            assert not wrong, f"{short(path)}:{node.lineno}: import {', '.join(sorted(wrong))} from {package}"
+
+
 def test_no_circle_of_modules():
     """The imports of modules, those inside functions left out, have an order; Python's own would break."""
     needs = {
@@ -196,7 +218,7 @@ def arguments(function: ast.FunctionDef) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=short)
 def test_public_functions_describe_their_arguments(path: Path):
-    """The docstring of a function of several arguments describes each of them, and the result.
+    """The docstring of a function of several arguments describes each one, and the result.
 
     The rules of optimizers have an order of their own: idea, symbols, state, equations (CONTRIBUTING.md).
     """

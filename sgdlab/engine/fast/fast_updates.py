@@ -44,20 +44,22 @@ _RELU_BACKWARD = torch.ops.aten.threshold_backward.grad_input
 _SOFTMAX_BACKWARD = torch.ops.aten._log_softmax_backward_data.default
 
 
-def build(problem: Problem, optimizer: Optimizer, lr: float, curve: Callable[[int], float] | None) -> Updates:
+def build(
+    problem: Problem, optimizer: Optimizer, lr: float, schedule: Callable[[int], float] | None
+) -> Updates:
     """Build the updates of a run to which the fast path applies (`eligibility.fast_path_applies`).
 
     Args:
         problem: data, model and loss.
         optimizer: name and hyperparameters.
         lr: learning rate, before the schedule.
-        curve: factor on lr as a function of the schedule's unit; None: constant 1.
+        schedule: factor on lr as a function of the schedule's unit; None: constant 1.
 
     Returns:
         The updates, before the first.
     """
     surface = isinstance(problem.config.model, SurfaceModel)
-    return (PointUpdates if surface else NetworkUpdates)(problem, optimizer, lr, curve)
+    return (PointUpdates if surface else NetworkUpdates)(problem, optimizer, lr, schedule)
 
 
 def _padded(width: int) -> int:
@@ -77,16 +79,16 @@ class _FastUpdates(ABC):
         self,
         optimizer: Optimizer,
         lr: float,
-        curve: Callable[[int], float] | None,
+        schedule: Callable[[int], float] | None,
         weights: Tensor,
         parts: Sequence[Tensor],
     ) -> None:
         self._fused_step = fused_step.build(optimizer.name, optimizer.hypers, weights, parts)
-        self._base, self._curve, self._unit = lr, curve, 0
+        self._base, self._schedule, self._unit = lr, schedule, 0
 
     @property
     def lr(self) -> float:
-        return self._base if self._curve is None else self._base * self._curve(self._unit)
+        return self._base if self._schedule is None else self._base * self._schedule(self._unit)
 
     def next_unit(self) -> None:
         self._unit += 1
@@ -122,20 +124,20 @@ class PointUpdates(_FastUpdates):
     """
 
     def __init__(
-        self, problem: Problem, optimizer: Optimizer, lr: float, curve: Callable[[int], float] | None
+        self, problem: Problem, optimizer: Optimizer, lr: float, schedule: Callable[[int], float] | None
     ) -> None:
         self._problem = problem
         (self._point,) = problem.model.parameters()
         self._w = self._point.detach()
         self._surface = surfaces.surface(asdict(problem.config.model))
-        stated = self._w.dtype == torch.float64 and len(self._w) <= FEW
+        stated = self._w.dtype == torch.float64 and problem.spec.weights <= FEW
         self._gradient = self._by_formula if stated else self._by_autograd
         # With a single example, every batch has the same linear coefficients xi.
         self._xi = None
         if problem.spec.train_size == 1:
             self._xi = problem.data.train_x[0].tolist()
             self.objective = lambda: self._gradient(slice(0, 1))[0]
-        super().__init__(optimizer, lr, curve, self._w, [self._w])
+        super().__init__(optimizer, lr, schedule, self._w, [self._w])
 
     def make(self, index: Index) -> Tensor:
         loss, gradient = self._gradient(index)
@@ -200,7 +202,7 @@ class NetworkUpdates(_FastUpdates):
     """
 
     def __init__(
-        self, problem: Problem, optimizer: Optimizer, lr: float, curve: Callable[[int], float] | None
+        self, problem: Problem, optimizer: Optimizer, lr: float, schedule: Callable[[int], float] | None
     ) -> None:
         self._data = problem.data
         layers = [layer for layer in problem.model.modules() if isinstance(layer, nn.Linear)]
@@ -211,7 +213,7 @@ class NetworkUpdates(_FastUpdates):
         for parameter, view in zip(problem.model.parameters(), self._of_each(weights), strict=True):
             parameter.data = view.copy_(parameter.detach())
         self._transposed = [layer.t() for layer in self._layers]
-        super().__init__(optimizer, lr, curve, weights, self._layers)
+        super().__init__(optimizer, lr, schedule, weights, self._layers)
         self._workspaces: dict[int, _Workspace] = {}
 
     def make(self, index: Index) -> Tensor:

@@ -111,22 +111,23 @@ def run(
     folders = folders or [run_cache.folder_of(config) for config in configs]
     settings = device.settings(first.device, threads=first.threads, seed=first.seed)
     with settings, disk_errors(folders[0].parent), device.memory_errors():
-        product = matmul.choose(first.matmul_backend, first.device, first.precision)
+        backend = matmul.choose(first.matmul_backend, first.device, first.precision)
         built, trainer = prepare(configs, display.say)
         common = runner.run_info(first, built, experiment)
-        common["implementation"] = {"matmul": product, "update": "batched"}
+        common["implementation"] = {"matmul": backend, "update": "batched"}
         progress = _Progress(display, signals, trainer)
         title = f"{counted(len(configs), 'run')}: {first.dataset.name}, {first.model.name}"
         weights = counted(built.spec.weights, "weight")
         display.start(f"{title} ({weights}), {first.device}", progress.length)
         try:
-            with matmul.using(product):
+            with matmul.using(backend):
                 trainer.run(progress)
         finally:
             display.close()
         writer = BatchWriter(
             configs=configs,
             folders=folders,
+            spec=built.spec,
             trainer=trainer,
             common=common,
             seconds=progress.seconds(),

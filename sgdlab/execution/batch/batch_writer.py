@@ -26,6 +26,7 @@ from sgdlab.engine.batched.curves import Array, RunCurves
 from sgdlab.engine.batched.trainer import BatchedTrainer
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.recorder import EVALUATION_METRICS, TRAJECTORY_METRICS
+from sgdlab.problem import Spec
 from sgdlab.records import FILES, config_yaml
 from sgdlab.records.bulk_write import Stage, rows_text, staging
 from sgdlab.records.columns import weight_names
@@ -39,13 +40,15 @@ CHUNK, CHUNK_NUMBERS = 50, 100_000
 class BatchWriter:
     """Writes the folders of a batch's runs once all of them are trained.
 
-    configs, folders: of the runs, in order. common: the fields of run.json that the runs share.
+    configs, folders: of the runs, in order. spec: of their problem.
+    common: the fields of run.json that the runs share.
     seconds: of the whole batch; each run is given an equal share. times: seconds from the start of the batch
     to the evaluation after each number of updates.
     """
 
     configs: Sequence[Config]
     folders: Sequence[Path]
+    spec: Spec
     trainer: BatchedTrainer
     common: Mapping[str, Any]
     seconds: float
@@ -55,7 +58,7 @@ class BatchWriter:
         self._curves, self._digits = self.trainer.curves, device.DIGITS[self.configs[0].precision]
         self._weights = {name: weight.cpu() for name, weight in self.trainer.weights.items()}
         columns = {name: [column.name for column in table] for name, table in FILES.items()}
-        columns["trajectory.csv"] += weight_names(sum(weight[0].numel() for weight in self._weights.values()))
+        columns["trajectory.csv"] += weight_names(self.spec.weights)
         self._headers = {name: ",".join(names) + "\n" for name, names in columns.items()}
         # Most runs of a batch have the same rows, except for the numbers.
         self._train_cells = functools.cache(

@@ -59,9 +59,9 @@ def _read(name: str, raw: Any) -> Case:
     return Case(label=label or name, overrides=tuple(given))
 
 
-def _check(texts: Sequence[str]) -> None:
-    overrides.check(texts)
-    for text in texts:
+def _check(case_overrides: Sequence[str]) -> None:
+    overrides.check(case_overrides)
+    for text in case_overrides:
         section = key_of(text).partition(".")[0]
         if section in (*KEYS, "experiment", "hydra"):
             raise UsageError(f"{text}: a case cannot set {section}")

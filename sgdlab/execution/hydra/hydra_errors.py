@@ -8,7 +8,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from sgdlab.base.errors import UsageError, did_you_mean, nearest
 from sgdlab.config import options
-from sgdlab.execution.hydra.overrides import RENAMED
+from sgdlab.execution.hydra.overrides import RENAMED_OVERRIDES
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
 
@@ -53,8 +53,8 @@ def _missing_config(err: MissingConfigException) -> str:
     if not group:
         return f"{name}: no such configuration"
     choice = f"{group}={name}"
-    if choice in RENAMED:
-        return f"{choice} is now {RENAMED[choice]}"
+    if choice in RENAMED_OVERRIDES:
+        return f"{choice} is now {RENAMED_OVERRIDES[choice]}"
     return f"{choice}: no such {group}; {did_you_mean(name, err.options or [])}"
 
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]") -> None:
+def hydra_main(arguments: Sequence[str], job: "Callable[[DictConfig], float | None]") -> None:
     """Let Hydra parse a command line and compose conf/, and call a function with the result.
 
     Args:
-        words: flags of Hydra and overrides.
+        arguments: flags of Hydra and overrides.
         job: function of the composed configuration; of a sweep, the launcher decides what runs.
 
     Raises:
@@ -38,7 +38,7 @@ def hydra_main(words: Sequence[str], job: "Callable[[DictConfig], float | None]"
         changed(os.environ, {"HYDRA_FULL_ERROR": "1", "SGDLAB_HYDRA_DIR": scratch}),
     ):
         try:
-            sys.argv = ["sgdlab train", *words]
+            sys.argv = ["sgdlab train", *arguments]
             main()
         finally:
             sys.argv = argv

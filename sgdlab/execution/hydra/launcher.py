@@ -86,9 +86,9 @@ class SweepLauncher(Launcher):
             UserError: some jobs failed; all have been run.
         """
         sweep = self.plan(job_overrides)
-        from sgdlab.execution.sweep.run_sweeps import run_alone
+        from sgdlab.execution.sweep.run_sweeps import run_sweep
 
-        run_alone(sweep)
+        run_sweep(sweep)
         return [_returned(job) for job in sweep.jobs]
 
     def plan(self, job_overrides: Sequence[Sequence[str]]) -> "Sweep":
@@ -156,24 +156,24 @@ class GridSweeper(Sweeper):
             returned.append(self.launcher.launch(jobs, initial_job_idx=first))
         return returned
 
-    def jobs(self, arguments: Sequence[str]) -> list[list[list[str]]]:
+    def jobs(self, command_overrides: Sequence[str]) -> list[list[list[str]]]:
         """The overrides of each job, in lists of at most `max_batch_size` jobs.
 
         Overrides of the command line win over the experiment's `hydra.sweeper.params`.
         """
         assert self._context is not None
         swept = [f"{key}={value}" for key, value in self._params.items()]
-        texts = [*swept, *map(overrides.as_typed, arguments)]
-        parsed = overrides.parse_with_globs(texts, self._context.config_loader)
+        merged = [*swept, *map(overrides.as_typed, command_overrides)]
+        parsed = overrides.parse_with_globs(merged, self._context.config_loader)
         return BasicSweeper.split_arguments(parsed, self._max_batch_size)
 
 
 @contextmanager
-def hydra_ready(texts: Iterable[str]) -> Iterator[None]:
+def hydra_ready(command_overrides: Iterable[str]) -> Iterator[None]:
     """Check overrides, and inside, let Hydra compose them: it knows our plugins, and its errors are reworded.
 
     Args:
-        texts: the overrides.
+        command_overrides: the overrides.
 
     Yields:
         Nothing.
@@ -181,7 +181,7 @@ def hydra_ready(texts: Iterable[str]) -> Iterator[None]:
     Raises:
         UsageError: an override is refused, by `overrides.check` or by Hydra.
     """
-    overrides.check(texts)
+    overrides.check(command_overrides)
     register()
     try:
         yield
@@ -189,18 +189,18 @@ def hydra_ready(texts: Iterable[str]) -> Iterator[None]:
         raise reword(err) from None
 
 
-def plan_sweep(texts: Sequence[str]) -> "Sweep":
-    """Compose and check the sweep of `sgdlab train TEXTS`, without running it.
+def plan_sweep(command_overrides: Sequence[str]) -> "Sweep":
+    """Compose and check the sweep of `sgdlab train OVERRIDES`, without running it.
 
     Args:
-        texts: overrides, among them an experiment that is a sweep.
+        command_overrides: of the command, among them an experiment that is a sweep.
 
     Raises:
         UsageError: an override, or the configuration of a job, is refused.
     """
-    with hydra_ready(texts), hydra.initialize_config_dir(str(conf_dir()), **version_base()):
+    with hydra_ready(command_overrides), hydra.initialize_config_dir(str(conf_dir()), **version_base()):
         loader = GlobalHydra.instance().config_loader()
-        for_hydra = overrides.for_hydra(texts, multirun=True)
+        for_hydra = overrides.for_hydra(command_overrides, multirun=True)
         config = loader.load_configuration("config", for_hydra, run_mode=RunMode.MULTIRUN)
         sweeper = Plugins.instance().instantiate_sweeper(
             hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),

@@ -2,7 +2,7 @@
 
 parse, parse_with_globs       text -> Hydra's Override, plain numbers without Hydra's slow parser
 check                         refuses what Hydra would misread, or answer with bad advice
-defer, abbreviate, as_typed   texts that Hydra takes in place of some overrides, and the way back
+defer, abbreviate, as_typed   overrides rewritten for Hydra, and the way back
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from sgdlab.config.reader import refuse_renamed
 from sgdlab.optim.settings import ZOO
 from sgdlab.problem.surfaces import QUADRATIC, SURFACES
 
-# Former overrides -> present ones; former names of settings are in `sgdlab.config.reader.RENAMED`.
-RENAMED = {
+# Former overrides -> present ones; former names of settings are in `sgdlab.config.reader.RENAMED_SETTINGS`.
+RENAMED_OVERRIDES = {
     "hydra/launcher=batched": "hydra.launcher.batch=always",
     "hydra/launcher=auto": "hydra.launcher.batch=auto",
 }
@@ -56,11 +56,11 @@ def parse(text: str) -> Override:
     return _parse_numbers(text) or _PARSER.parse_override(text)
 
 
-def parse_with_globs(texts: Iterable[str], loader: ConfigLoader) -> list[Override]:
+def parse_with_globs(overrides: Iterable[str], loader: ConfigLoader) -> list[Override]:
     """Parse overrides as Hydra does for a sweep.
 
     Args:
-        texts: the overrides.
+        overrides: the overrides.
         loader: finds the options of a group, among which glob(...) chooses.
 
     Returns:
@@ -70,7 +70,7 @@ def parse_with_globs(texts: Iterable[str], loader: ConfigLoader) -> list[Overrid
         HydraException: one of them cannot be parsed.
     """
     parser = OverridesParser.create(config_loader=loader)
-    return [_parse_numbers(text) or parser.parse_overrides([text])[0] for text in texts]
+    return [_parse_numbers(text) or parser.parse_overrides([text])[0] for text in overrides]
 
 
 def _parse_numbers(text: str) -> Override | None:
@@ -91,21 +91,21 @@ def _parse_numbers(text: str) -> Override | None:
     )
 
 
-def check(texts: Iterable[str]) -> None:
+def check(overrides: Iterable[str]) -> None:
     """Refuse overrides that Hydra would misread, or refuse with bad advice.
 
     Raises:
         UsageError: names the first of them, and what to write instead.
     """
-    groups, texts = options.groups(), list(texts)
-    zoo = options.chosen(texts)["optimizer"] == ZOO
-    for text in texts:
+    groups, overrides = options.groups(), list(overrides)
+    zoo = options.chosen(overrides)["optimizer"] == ZOO
+    for text in overrides:
         override = _parse_or_refuse(text)
         key, group = override.key_or_group, override.key_or_group.partition("/")[0]
         if not key:
             raise UsageError(f"{text}: the setting's name is missing; write key=value, like lr=0.1")
-        if text in RENAMED:
-            raise UsageError(f"{text} is now {RENAMED[text]}")
+        if text in RENAMED_OVERRIDES:
+            raise UsageError(f"{text} is now {RENAMED_OVERRIDES[text]}")
         if key == "hydra" or key.startswith(("hydra.", "hydra/")):
             _refuse(key == "hydra", f"{text}: give one setting of Hydra, like hydra.sweeper.max_batch_size=1")
             continue
@@ -125,7 +125,7 @@ def check(texts: Iterable[str]) -> None:
             raise UsageError(f"{text}: choose the option instead; write {key.removesuffix('.name')}=NAME")
         if override.is_sweep_override():
             _check_sweep(override, text, groups)
-    _check_problem(texts)
+    _check_problem(overrides)
 
 
 def _parse_or_refuse(text: str) -> Override:
@@ -178,9 +178,9 @@ def _check_sweep(override: Override, text: str, groups: dict[str, list[str]]) ->
         )
 
 
-def _check_problem(texts: Sequence[str]) -> None:
+def _check_problem(overrides: Sequence[str]) -> None:
     """Refuse another model for a problem that is about one surface."""
-    given = dict(text.partition("=")[::2] for text in texts)
+    given = dict(text.partition("=")[::2] for text in overrides)
     own = options.chosen([f"problem={given['problem']}"])["model"] if "problem" in given else ""
     if own in (QUADRATIC, *SURFACES) and given.get("model", own) != own:
         raise UsageError(
@@ -194,7 +194,7 @@ def _refuse(condition: bool, message: str) -> None:
         raise UsageError(message)
 
 
-def for_hydra(texts: Iterable[str], *, multirun: bool) -> list[str]:
+def for_hydra(overrides: Iterable[str], *, multirun: bool) -> list[str]:
     """Rewrite overrides that Hydra would refuse or read slowly before its sweeper gets them.
 
     A setting of a swept group becomes a sweep over its one value: Hydra sets plain values in the option that
@@ -203,14 +203,14 @@ def for_hydra(texts: Iterable[str], *, multirun: bool) -> list[str]:
     Hydra parses the command line twice before its sweeper does, and only the sweeper needs the numbers.
 
     Args:
-        texts: the overrides.
+        overrides: the overrides.
         multirun: whether the command is certainly a sweep.
 
     Returns:
         An override for each; `as_typed` gives the original.
     """
-    texts = list(texts)
-    parsed = [_parse_or_refuse(text) for text in texts]
+    overrides = list(overrides)
+    parsed = [_parse_or_refuse(text) for text in overrides]
     swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
     if "problem" in swept:
         swept |= {"dataset", "model", "loss"}

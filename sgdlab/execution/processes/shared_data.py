@@ -1,6 +1,6 @@
 """Image data sets that the workers of a sweep share: read and verified once, then mapped by each worker.
 
-They are in a temporary file without a name, so that nothing of it remains, whichever process dies.
+They are in a temporary file without a name, so that nothing of it remains when a process dies.
 """
 
 import mmap

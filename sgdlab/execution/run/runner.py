@@ -12,7 +12,7 @@ import torch
 
 from sgdlab import optim, problem
 from sgdlab.base.errors import UserError
-from sgdlab.base.files import disk_errors
+from sgdlab.base.files import disk_errors, remove_temporaries
 from sgdlab.base.formatting import counted, utc_now
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.config.run_hash import as_mapping, run_hash, slug
@@ -182,8 +182,7 @@ def _create_or_resume(config: Config, writer: RunWriter, trainer: Trainer, state
 
 def _clear(config: Config, writer: RunWriter) -> None:
     """Remove what a killed process left half-written and, with `force`, the earlier record."""
-    for path in writer.folder.glob(".*.tmp"):
-        path.unlink()
+    remove_temporaries(writer.folder)
     if config.force:
         # run.json goes first: a kill from here on must not leave a record that says `done`.
         for name in ("run.json", "checkpoint.pt", "measure.csv"):

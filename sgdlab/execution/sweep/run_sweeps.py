@@ -20,7 +20,7 @@ from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import Job, Sweep
 
 
-def run_alone(sweep: Sweep) -> None:
+def run_sweep(sweep: Sweep) -> None:
     """Run a sweep and print its summary. Raises UserError when a job failed, and what `run_sweeps` raises."""
     run_sweeps([sweep])
     summary([(job.label_text, job.outcome) for job in sweep.jobs], sweep.folder)

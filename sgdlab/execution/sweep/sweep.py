@@ -90,13 +90,17 @@ class Sweep:
     """The jobs of one command. While entered, keeps their record in `<runs_dir>/sweeps/<id>`."""
 
     def __init__(
-        self, jobs: list[Job], tasks: Sequence[str], experiment: str | None, settings: SweepSettings
+        self,
+        jobs: list[Job],
+        command_overrides: Sequence[str],
+        experiment: str | None,
+        settings: SweepSettings,
     ) -> None:
         """Create the sweep.
 
         Args:
             jobs: at least one.
-            tasks: the overrides of the command, with the values that it sweeps over.
+            command_overrides: the overrides of the command, with the values that it sweeps over.
             experiment: the name of the experiment that the command runs.
             settings: how the jobs are run.
         """
@@ -105,13 +109,13 @@ class Sweep:
             job.sweep = self
         _label(jobs)
         first = jobs[0].config
-        name = sweep_id(experiment, tasks)
+        name = sweep_id(experiment, command_overrides)
         self.folder = Path(first.runs_dir).expanduser() / "sweeps" / name
         multirun = ["-m"] if experiment is None else []
         info = {
             "id": name,
             "experiment": experiment,
-            "command": " ".join(["sgdlab train", *multirun, *_hashed(tasks)]),
+            "command": " ".join(["sgdlab train", *multirun, *_hashed(command_overrides)]),
             "figure": first.figure,
             "started": utc_now(),
         }
@@ -160,19 +164,21 @@ class Sweep:
         self._saved = time.monotonic()
 
 
-def sweep_id(experiment: str | None, tasks: Sequence[str]) -> str:
+def sweep_id(experiment: str | None, command_overrides: Sequence[str]) -> str:
     """Return a sweep's name and folder: its experiment and what was changed, for example `lr=10,0.1`.
 
     Two sweeps of one command have the same name, so the second finds the runs of the first.
 
     Args:
         experiment: the experiment's name, if any.
-        tasks: the overrides of the command, in any order.
+        command_overrides: the overrides of the command, in any order.
 
     Returns:
         The name, legal as a path; one `/` may be in it, from the experiment's.
     """
-    text = " ".join(sorted(task for task in _hashed(tasks) if not task.startswith("experiment=")))
+    text = " ".join(
+        sorted(override for override in _hashed(command_overrides) if not override.startswith("experiment="))
+    )
     clean = re.sub(r"[^\w.,=+-]+", "-", text)[:60].strip("-")
     if clean != text.replace(" ", "-"):
         clean += "-" + hashlib.sha256(text.encode()).hexdigest()[:6]

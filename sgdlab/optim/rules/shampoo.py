@@ -86,7 +86,7 @@ class Shampoo(_Settings, MatrixRule):
             right_root = self._root(right, full=self._full(w, -1), axis=-1)
         step = left_root @ g if self._full(w, -2) else left_root * g
         step = step @ right_root if self._full(w, -1) else step * right_root
-        new, rest = _moved(self, step, g, state, w, axes=(-2, -1))
+        new, rest = _apply_direction(self, step, g, state, w, axes=(-2, -1))
         return new, {"left": left, "right": right, "left_root": left_root, "right_root": right_root, **rest}
 
     def _full(self, w: Tensor, axis: int) -> bool:
@@ -118,7 +118,7 @@ class _ShampooVector(_Settings, Rule):
         square, root = _gathered(self, state["square"], g.square()), state["root"]
         if state["step"] % self.update_interval == 0:
             root = _inverse_power(square, square, self.eps, self.exponent / 2)
-        new, rest = _moved(self, root * g, g, state, w, axes=(-1,))
+        new, rest = _apply_direction(self, root * g, g, state, w, axes=(-1,))
         return new, {"square": square, "root": root, **rest}
 
 
@@ -137,7 +137,7 @@ def _start(rule: _Settings, w: Tensor) -> State:
     return {"step": counter(), **{name: torch.zeros_like(w) for name in names}}
 
 
-def _moved(
+def _apply_direction(
     rule: _Settings, step: Tensor, g: Tensor, state: State, w: Tensor, *, axes: tuple[int, ...]
 ) -> tuple[Tensor, State]:
     """The parameter and the rest of the state after a step in this direction; norms are over `axes`."""

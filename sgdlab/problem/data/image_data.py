@@ -17,8 +17,8 @@ import platformdirs
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.base.files import atomic_write
 from sgdlab.problem.data.files import BadFile, Found, find
-from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, ImageSet, Labels, Pixels
-from sgdlab.problem.settings import IMAGE_SETS
+from sgdlab.problem.data.image_sets import DEBIAN_FOLDER, IMAGE_SETS, ImageSet, Labels, Pixels
+from sgdlab.problem.settings import IMAGE_SIZES
 
 EMBEDDED_SOURCE = "part of sgdlab"
 
@@ -131,7 +131,7 @@ def dataset_status(name: str, data_dir: Path | None = None) -> Status:
         UsageError: there is no such data set.
     """
     dataset, folder = _image_set(name), data_folder(data_dir)
-    _, _, train, test = IMAGE_SETS[name]
+    _, _, train, test = IMAGE_SIZES[name]
     found, bad = _search(dataset, folder)
     partly: Literal["incomplete", "absent"] = "incomplete" if found else "absent"
     places = [file.path.parent for file in found.values()] or [folder / dataset.folders[0]]
@@ -183,7 +183,7 @@ def _search(dataset: ImageSet, folder: Path) -> tuple[dict[str, Found], list[Bad
     """The good files of a set by name, and the bad copies met on the way."""
     good: dict[str, Found] = {}
     bad: list[BadFile] = []
-    others = {file.sha256 for row in DATASETS.values() for file in row.files}
+    others = {file.sha256 for row in IMAGE_SETS.values() for file in row.files}
     for known in dataset.files:
         found, wrong = find(known, [folder / place for place in dataset.folders])
         # MNIST and Fashion-MNIST have the same file names: directly in the data folder, one is no bad other.
@@ -194,6 +194,6 @@ def _search(dataset: ImageSet, folder: Path) -> tuple[dict[str, Found], list[Bad
 
 
 def _image_set(name: str) -> ImageSet:
-    if name not in DATASETS:
-        raise UsageError(f"unknown image data set {name!r}: {did_you_mean(name, DATASETS)}")
-    return DATASETS[name]
+    if name not in IMAGE_SETS:
+        raise UsageError(f"unknown image data set {name!r}: {did_you_mean(name, IMAGE_SETS)}")
+    return IMAGE_SETS[name]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sgdlab.problem.data.files import Found, KnownFile
 from sgdlab.problem.data.idx import parse_idx
-from sgdlab.problem.settings import IMAGE_SETS
+from sgdlab.problem.settings import IMAGE_SIZES
 
 Pixels = npt.NDArray[np.uint8]  # (N, channels, height, width), 0-255
 Labels = npt.NDArray[np.int64]  # (N,), 0-9
@@ -74,7 +74,7 @@ def _from_cifar10(files: Sequence[Found]) -> Arrays:
 
 def _idx_files(name: str, *digests: str) -> tuple[KnownFile, ...]:
     """The files of an MNIST-like set of 28 x 28 images (header: 16 bytes for images, 8 for labels)."""
-    _, _, train, test = IMAGE_SETS[name]
+    _, _, train, test = IMAGE_SIZES[name]
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
     sizes = (16 + 28 * 28 * train, 8 + train, 16 + 28 * 28 * test, 8 + test)
     return tuple(map(KnownFile, names, sizes, digests))
@@ -90,7 +90,7 @@ _CIFAR10 = (
     ("test_batch", 31_035_526, "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831"),
 )
 
-DATASETS: dict[str, ImageSet] = {
+IMAGE_SETS: dict[str, ImageSet] = {
     # The publisher's content (github.com/zalandoresearch/fashion-mnist), which Debian only packs anew.
     "fashion_mnist": ImageSet(
         files=_idx_files(

@@ -3,7 +3,7 @@
 import pytest
 from helpers.tiny_sets import idx_contents, serving, tiny, write
 
-from sgdlab.problem.data.image_sets import DATASETS
+from sgdlab.problem.data.image_sets import IMAGE_SETS
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def use(monkeypatch):
     """use("mnist", contents, *mirrors): replace a row of the table by a tiny one."""
 
     def replace_row(name, contents, *mirrors):
-        monkeypatch.setitem(DATASETS, name, tiny(name, contents, *mirrors))
+        monkeypatch.setitem(IMAGE_SETS, name, tiny(name, contents, *mirrors))
 
     return replace_row
 

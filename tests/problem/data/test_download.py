@@ -26,7 +26,7 @@ from helpers.tiny_sets import (
 from sgdlab.base.errors import UserError
 from sgdlab.problem.data import download
 from sgdlab.problem.data.image_data import load_images
-from sgdlab.problem.data.image_sets import DATASETS
+from sgdlab.problem.data.image_sets import IMAGE_SETS
 
 CONTENTS = idx_contents()
 ROOT = Path(__file__).resolve().parents[3]
@@ -230,8 +230,8 @@ def test_debian_s_files_are_found_and_kept_unpacked(tmp_path, use, monkeypatch):
     folder = write(tmp_path / "fashion-mnist", CONTENTS, packed=True)
     monkeypatch.setattr("sgdlab.problem.data.image_data.DEBIAN_FOLDER", folder)
     use("fashion_mnist", CONTENTS)
-    row = DATASETS["fashion_mnist"]
-    monkeypatch.setitem(DATASETS, "fashion_mnist", replace(row, folders=(*row.folders, folder)))
+    row = IMAGE_SETS["fashion_mnist"]
+    monkeypatch.setitem(IMAGE_SETS, "fashion_mnist", replace(row, folders=(*row.folders, folder)))
     assert load_images("fashion_mnist", tmp_path / "data", pytest.fail).source == str(folder)
     assert inside(tmp_path / "data/fashion_mnist") == set(CONTENTS)
     assert load_images("fashion_mnist", tmp_path / "data").source == str(tmp_path / "data/fashion_mnist")
@@ -241,5 +241,5 @@ def test_debian_s_files_are_found_and_kept_unpacked(tmp_path, use, monkeypatch):
 
 
 def test_the_addresses_of_the_table_end_in_a_slash_and_name_no_file():
-    for row in DATASETS.values():
+    for row in IMAGE_SETS.values():
         assert all(re.fullmatch(r"https?://[^ ]+/", mirror) for mirror in row.mirrors)

@@ -22,7 +22,7 @@ from helpers.tiny_sets import (
 from sgdlab.base.errors import UserError
 from sgdlab.problem.data import download
 from sgdlab.problem.data.image_data import load_images
-from sgdlab.problem.data.image_sets import DATASETS
+from sgdlab.problem.data.image_sets import IMAGE_SETS
 
 CONTENTS = idx_contents()
 ROOT = Path(__file__).resolve().parents[3]
@@ -108,10 +108,10 @@ CHILD = """
     import sys
     from pathlib import Path
     sys.path.insert(0, "tests")
-    from sgdlab.problem.data.image_sets import DATASETS
+    from sgdlab.problem.data.image_sets import IMAGE_SETS
     from sgdlab.problem.data.image_data import load_images
     from helpers.tiny_sets import idx_contents, tiny
-    DATASETS["fashion_mnist"] = tiny("fashion_mnist", idx_contents(), sys.argv[2])
+    IMAGE_SETS["fashion_mnist"] = tiny("fashion_mnist", idx_contents(), sys.argv[2])
     print(load_images("fashion_mnist", Path(sys.argv[1])).sha256)
 """
 
@@ -155,7 +155,7 @@ def test_of_several_processes_one_downloads_and_the_others_wait_for_it(tmp_path,
     go.set()
     outputs = [child.communicate(timeout=60) for child in children]
     assert [child.returncode for child in children] == [0, 0, 0], outputs
-    assert {stdout for stdout, _ in outputs} == {DATASETS["fashion_mnist"].sha256 + "\n"}
+    assert {stdout for stdout, _ in outputs} == {IMAGE_SETS["fashion_mnist"].sha256 + "\n"}
     assert sum("downloading" in stderr for _, stderr in outputs) == 1
     assert set(requests) == {f"/{name}.gz" for name in CONTENTS}
     assert inside(data / "fashion_mnist") == {*CONTENTS, ".lock"}

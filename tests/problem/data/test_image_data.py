@@ -23,7 +23,7 @@ from sgdlab.base.errors import UsageError, UserError
 from sgdlab.problem.data.files import read_verified
 from sgdlab.problem.data.idx import parse_idx
 from sgdlab.problem.data.image_data import Images, data_folder, dataset_status, load_images
-from sgdlab.problem.data.image_sets import DATASETS, DEBIAN_FOLDER, EMBEDDED
+from sgdlab.problem.data.image_sets import DEBIAN_FOLDER, EMBEDDED, IMAGE_SETS
 
 NEEDS_DEBIAN = pytest.mark.skipif(not debian_is_installed(), reason="needs Debian's dataset-fashion-mnist")
 CONTENTS = idx_contents()
@@ -182,8 +182,8 @@ def test_the_embedded_set_is_there_and_needs_neither_torch_nor_a_data_folder(tmp
 
 
 def test_an_altered_package_says_to_install_it_again(tmp_path, monkeypatch):
-    row = replace(DATASETS["fashion_mnist_small"], folders=(tmp_path,))
-    monkeypatch.setitem(DATASETS, "fashion_mnist_small", row)
+    row = replace(IMAGE_SETS["fashion_mnist_small"], folders=(tmp_path,))
+    monkeypatch.setitem(IMAGE_SETS, "fashion_mnist_small", row)
     with pytest.raises(
         UserError, match=r"train-images-idx3-ubyte.gz is not in the package; install sgdlab again"
     ):
@@ -243,7 +243,7 @@ def test_make_small_makes_the_embedded_files(full, tmp_path):
     root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "scripts/make_small", "--data-dir", str(full[0]), "--into", str(tmp_path)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    for known in DATASETS["fashion_mnist_small"].files:
+    for known in IMAGE_SETS["fashion_mnist_small"].files:
         assert f'"{known.name}": "{known.sha256}"' in done.stdout
         read_verified(tmp_path / f"{known.name}.gz", known)
 
@@ -269,9 +269,9 @@ def test_status_tells_present_absent_incomplete_and_corrupt(tmp_path, use):
 
 
 def test_the_table_is_consistent():
-    for row in DATASETS.values():
+    for row in IMAGE_SETS.values():
         assert all(len(file.sha256) == 64 and int(file.sha256, 16) for file in row.files)
-    assert DATASETS["fashion_mnist"].size == 47_040_016 + 60_008 + 7_840_016 + 10_008
-    assert [file.size for file in DATASETS["mnist"].files] == [
-        file.size for file in DATASETS["fashion_mnist"].files
+    assert IMAGE_SETS["fashion_mnist"].size == 47_040_016 + 60_008 + 7_840_016 + 10_008
+    assert [file.size for file in IMAGE_SETS["mnist"].files] == [
+        file.size for file in IMAGE_SETS["fashion_mnist"].files
     ]

@@ -14,7 +14,7 @@ ROUNDS = 5  # blocks on which the ways are compared
 FLOAT32_ERROR = 2e-6  # largest relative error that counts as that of float32
 
 
-def products() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+def matmul() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """Answer as the peers do, without losses."""
     torch.set_num_threads(1)
 
