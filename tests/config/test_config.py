@@ -14,6 +14,7 @@ from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.config.reader import read
 from sgdlab.config.run_hash import HASH_EXCLUDED, as_mapping, run_hash, slug
+from sgdlab.execution.run.run_cache import folder_of
 from sgdlab.records import find_runs, flatten
 
 BASE = [word for word in SMALL if not word.startswith("model")]
@@ -96,22 +97,30 @@ def test_a_setting_that_came_later_makes_another_run_too(tmp_path, change):
     assert run_hash(starts[0]) != run_hash(starts[1])
 
 
-def test_a_setting_that_comes_later_leaves_runs_in_their_folders(tmp_path, monkeypatch):
-    """At the value that changes nothing it is not hashed; at any other it is."""
+@pytest.mark.parametrize(("key", "other"), [("ridge", 0.1), ("model.init.std", 0.5)])
+def test_a_setting_that_comes_later_leaves_runs_in_their_folders(tmp_path, monkeypatch, key, other):
+    """At the value that changes nothing the hash is that of a configuration without the setting."""
     config = configure(tmp_path, *LINE)
-    before = run_hash(config)
-    for key, value, other in (("ridge", 0.0, 0.1), ("model.init.std", config.model.init.std, 0.5)):
-        monkeypatch.setitem(run_hash_module.UNHASHED_AT, key, value)
-        assert run_hash(config) != before  # as when the setting was not there yet
-        unset = as_mapping(config)
-        *groups, last = key.split(".")
-        section = unset
+    *groups, last = key.split(".")
+
+    def section(settings):
         for group in groups:
-            section = section[group]
-        section[last] = other
-        assert run_hash(read(unset)) != run_hash(config)
-        monkeypatch.delitem(run_hash_module.UNHASHED_AT, key)
-    assert run_hash(config) == before
+            settings = settings[group]
+        return settings
+
+    def without(settings):
+        del section(settings)[last]
+        return settings
+
+    with monkeypatch.context() as patch:  # before there was the setting
+        patch.setattr(run_hash_module, "as_mapping", lambda config: without(as_mapping(config)))
+        folder = folder_of(config)
+
+    monkeypatch.setitem(run_hash_module.UNHASHED_AT, key, section(as_mapping(config))[last])
+    assert folder_of(config) == folder
+    changed = as_mapping(config)
+    section(changed)[last] = other
+    assert folder_of(read(changed)) != folder
 
 
 @pytest.mark.parametrize(
