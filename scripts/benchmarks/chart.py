@@ -16,7 +16,7 @@ from benchmarks.table import Row, quantity
 
 COLUMNS = 3  # panels side by side
 OWN, OTHER = "#1f77b4", "#b8bec6"  # bars of sgdlab, and of what it is compared with
-OTHERS = ("import torch", "plain script", "Lightning", "JAX", "products alone", "serial")
+OTHERS = ("import ", "plain script", "Lightning", "JAX", "products alone", "serial")
 
 
 def draw(rows: Sequence[Row], path: Path) -> list[Path]:

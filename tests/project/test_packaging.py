@@ -29,7 +29,7 @@ RUN = (
 )
 
 # Says where a Python finds sgdlab and its configuration.
-WHERE = "import sgdlab; from sgdlab.config.schema import conf_dir; print(sgdlab.__file__); print(conf_dir())"
+WHERE = "import sgdlab; from sgdlab.config.options import conf_dir; print(sgdlab.__file__); print(conf_dir())"
 
 
 @pytest.fixture(scope="module")
