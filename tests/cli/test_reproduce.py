@@ -108,8 +108,8 @@ def test_two_figures_on_the_embedded_data(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("words", "epochs", "rows_each", "accuracy"),
     [
-        # Adam divides small gradients by their size, which amplifies rounding most: one epoch, and the products
-        # of the recorded run. In the second epoch another way of updating differs by 1.8 %.
+        # Adam divides small gradients by their size, which amplifies rounding most: one epoch, with the
+        # matrix products of the recorded run. In the second epoch the general update differs by 1.8 %.
         (["experiment=notes/adam_learning_rate", "lr=0.001", "matmul_backend=default"], 1, 3, None),
         (["experiment=notes/script"], 3, 38, 79.3),  # %, as the notes' script prints after its third epoch
     ],
