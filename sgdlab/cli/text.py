@@ -19,8 +19,13 @@ def wrap(text: str, width: int, *, indent: int = 0, hanging: int | None = None) 
         The lines.
     """
     others = indent if hanging is None else hanging
-    margins = {"initial_indent": " " * indent, "subsequent_indent": " " * others}
-    return textwrap.wrap(text, width, break_on_hyphens=False, **margins)  # type: ignore[arg-type]
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * others,
+        break_on_hyphens=False,
+    )
 
 
 def wrap_items(items: Sequence[str], width: int, *, separator: str = ", ", indent: int = 0) -> list[str]:

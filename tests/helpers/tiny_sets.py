@@ -36,6 +36,18 @@ def idx_contents(seed: int = 0) -> dict[str, bytes]:
     return {name: idx_bytes(array) for name, array in arrays.items()}
 
 
+CONTENTS = idx_contents()
+
+
+def silent(line: str) -> None:
+    """A log that nobody reads."""
+
+
+def inside(folder: Path) -> set[str]:
+    """The names in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 def cifar_contents() -> dict[str, bytes]:
     """Three examples a file, pickled as the real batches are."""
     rng = np.random.default_rng(1)

@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 from helpers.tiny_sets import (
     CLOSED,
+    CONTENTS,
     TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
     Quiet,
     cifar_archive,
     cifar_contents,
-    idx_contents,
+    inside,
     serving,
+    silent,
     write,
 )
 
@@ -28,16 +30,7 @@ from sgdlab.problem.data import download
 from sgdlab.problem.data.image_data import load_images
 from sgdlab.problem.data.image_sets import IMAGE_SETS
 
-CONTENTS = idx_contents()
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def silent(line: str) -> None:
-    pass
-
-
-def inside(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
 
 
 def test_files_are_downloaded_with_a_bar_and_kept_unpacked(tmp_path, use, mirror, capfd):

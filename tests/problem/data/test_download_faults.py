@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from helpers.tiny_sets import (
+    CONTENTS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
     Quiet,
-    idx_contents,
+    inside,
     serving,
+    silent,
     write,
 )
 
@@ -24,16 +26,7 @@ from sgdlab.problem.data import download
 from sgdlab.problem.data.image_data import load_images
 from sgdlab.problem.data.image_sets import IMAGE_SETS
 
-CONTENTS = idx_contents()
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def silent(line: str) -> None:
-    pass
-
-
-def inside(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
 
 
 # What can go wrong with the disk
