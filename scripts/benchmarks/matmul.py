@@ -30,7 +30,7 @@ def matmul() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
 
 
 def _precisions() -> list[str]:
-    """The settings of torch with which products have the error of float32 on this machine."""
+    """Return the settings of torch with which products have the error of float32 on this machine."""
     a, b = torch.randn(256, 512), torch.randn(512, 256)
     exact = a.double() @ b.double()
     accurate = []
@@ -42,7 +42,10 @@ def _precisions() -> list[str]:
 
 
 def _way(batch: int, precision: str, flipped: bool) -> Callable[[int], float]:
-    """A function that times repeated products. flipped: weights are stored as (in, out), not (out, in)."""
+    """Return a function that times repeated products.
+
+    flipped: weights are stored as (in, out), not (out, in).
+    """
     torch.manual_seed(0)
     pairs = list(itertools.pairwise(SIZES))
     x = [torch.randn(batch, size) for size in SIZES]

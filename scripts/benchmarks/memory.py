@@ -40,14 +40,14 @@ def rows(effort: Effort, folder: Path) -> list[Row]:
 
 
 def _total(name: str, peaks: Sequence[Mapping[str, float]]) -> Row:
-    """The memory of all processes of a command."""
+    """Return the memory of all processes of a command."""
     uss, rss = (min(result[kind] for result in peaks) for kind in ("uss", "rss"))
     note = f"USS {uss:.0f}, RSS {rss:.0f} MB"
     return row([result["pss"] for result in peaks], variant=name, unit="MB", of="all processes", note=note)
 
 
 def _jobs(peaks: Mapping[str, Sequence[Mapping[str, float]]]) -> list[Row]:
-    """The memory of one job above that of torch, and the pages that belong to a job alone."""
+    """Return the memory of one job above that of torch, and the pages that belong to a job alone."""
     torch = min(result["pss"] for result in peaks[IMPORT])
     above = {
         name: row(
@@ -89,7 +89,7 @@ def peak(arguments: Sequence[str]) -> dict[str, float]:
 
 
 def _memory(root: Any, psutil: Any) -> dict[str, float]:
-    """The memory of a process and its descendants now, in MB, by kind."""
+    """Return the memory of a process and its descendants now, in MB, by kind."""
     total, jobs = dict.fromkeys(KINDS, 0.0), []
     try:
         processes = [root, *root.children(recursive=True)]

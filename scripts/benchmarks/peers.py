@@ -106,7 +106,7 @@ def sgdlab_run() -> Callable[[Question], Answer]:
 
     @cache
     def checkpoint(optimizer: str, folder: str, dataset: str) -> float:
-        """Seconds of a checkpoint: ten updates with one after each, less ten without."""
+        """Return seconds of a checkpoint: ten updates with one after each, less ten without."""
         question = {"optimizer": optimizer, "folder": folder, "dataset": dataset, "batch": 16, "updates": 10}
         config = _config({**question, "log": False}, Path(folder) / "runs")
         often, never = (loop(replace(config, checkpoint_every=every)) for every in (0.0, 3600.0))
@@ -138,7 +138,7 @@ def sgdlab_bare() -> Callable[[Question], Answer]:
 
 
 def _start(folder: str) -> list[np.ndarray]:
-    """The initial weights (out, in) and biases (out,), in the order of the layers."""
+    """Return the initial weights (out, in) and biases (out,), in the order of the layers."""
     with np.load(Path(folder) / "start.npz") as arrays:
         return [arrays[name] for name in sorted(arrays.files)]
 

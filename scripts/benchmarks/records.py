@@ -61,7 +61,7 @@ class _TimedRecorder(Recorder):
 
 
 def _now() -> tuple[float, float]:
-    """Seconds of the clock, and processor seconds of all threads but this one."""
+    """Return seconds of the clock, and processor seconds of all threads but this one."""
     return time.perf_counter(), time.process_time() - time.thread_time()
 
 

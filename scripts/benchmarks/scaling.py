@@ -55,7 +55,7 @@ def runs(effort: Effort, folder: Path) -> list[Row]:
 
 
 def _curve(axis: str, of: str, variants: dict[int, Callable[[], float]], effort: Effort) -> list[Row]:
-    """The rows of a curve: seconds of `of` against `axis`."""
+    """Return the rows of a curve: seconds of `of` against `axis`."""
     times = in_turn({f"{x:,}": work for x, work in variants.items()}, effort.repeats)
     return [
         row(seconds, case=axis, variant=variant, of=of, x=float(x))

@@ -28,7 +28,7 @@ class Command:
 
 
 def _quick(*arguments: str, **variables: str) -> Command:
-    """A command that does not compute: the import of Hydra and .3 s."""
+    """Return a command that does not compute: the import of Hydra and .3 s."""
     command = (*SGDLAB, *arguments)
     return Command(arguments=command, variables=variables, beside=IMPORT_HYDRA, seconds=0.3)
 

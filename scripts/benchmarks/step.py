@@ -119,7 +119,7 @@ def check(name: str, losses: list[float], expected: list[float]) -> None:
 
 
 def _case(workers: Mapping[str, Worker], question: Mapping[str, Any], repeats: int) -> list[Row]:
-    """The rows of one optimizer and batch size."""
+    """Return the rows of one optimizer and batch size."""
     variants = {
         name: (lambda worker=worker: worker.ask(question)["seconds"] / question["updates"])
         for name, worker in workers.items()

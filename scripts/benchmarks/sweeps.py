@@ -38,7 +38,7 @@ def rows(effort: Effort, folder: Path) -> list[Row]:
 
 
 def _row(name: str, times: Mapping[str, Sequence[float]]) -> Row:
-    """The cost of a run, from the minima and from the medians: differences of single times are noise."""
+    """Return the cost of a run by minima and by medians: differences of single times are noise."""
     many = VARIANTS[name][1]
     minimum, median = (
         (of(times[f"{name} {many}"]) - of(times[f"{name} {FEW}"])) / (many - FEW)

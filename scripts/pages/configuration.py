@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from pages.markdown import code, generated, table
 from sgdlab.base.checks import Check, Folder, Nested, Optional, Text, legal
+from sgdlab.base.formatting import format_value
 from sgdlab.config import options
-from sgdlab.config.reader import setting_checks
+from sgdlab.config.reader import section_checks, setting_checks
 from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.config.schema import GROUPS
+from sgdlab.execution.sweep.sweep import SweepSettings
 from sgdlab.figures.spec import KINDS
 
 _INTRODUCTION = """\
@@ -21,8 +23,7 @@ prints the configuration and runs nothing, and `sgdlab train --help` says what t
 setting is checked by name, type and range before any data is read; an unknown name is answered with the
 nearest one.
 
-The optimizers' settings are in [optimizers.md](optimizers.md), the launcher's in
-[runs.md](runs.md#processes-and-batches).
+The optimizers' settings are in [optimizers.md](optimizers.md).
 """
 _HASH = """\
 A run's folder is named by a hash of its settings. These cannot change its numbers and are not hashed:
@@ -33,6 +34,12 @@ _PROBLEMS = """\
 
 A problem chooses options of the groups above and sets what goes with them. `experiment=NAME` does the
 same for a named sweep; those of the notes are in [results.md](results.md).
+"""
+_LAUNCHER = """\
+## hydra.launcher
+
+`hydra/launcher=` chooses how the jobs of a sweep run ([runs.md](runs.md#processes-and-batches)): `local`
+(default) in processes, in parallel; `serial` one after another, in this process.
 """
 _FIGURES = """\
 ## Figures
@@ -46,7 +53,7 @@ WORDS = {Text: "a text", Folder: "the name of a folder", Nested: "a mapping"}
 
 
 def page() -> str:
-    """The text of docs/configuration.md."""
+    """Return the text of docs/configuration.md."""
     checks = setting_checks()
     top = [_row(setting, checks) for setting in options.top_settings()]
     names = ", ".join(code(name) for name in HASH_EXCLUDED)
@@ -59,7 +66,7 @@ def page() -> str:
     ]
     for group in GROUPS:
         blocks += _group(group, checks)
-    blocks += [_PROBLEMS, _problems(), _FIGURES]
+    blocks += [_PROBLEMS, _problems(), _LAUNCHER, _launcher(), _FIGURES]
     for kind, spec in KINDS.items():
         meaning, _, keys = (inspect.getdoc(spec) or "").partition("\n\n")
         blocks.append(f"### {kind}\n\n{meaning}\n\n```text\n{keys}\n```")
@@ -71,14 +78,14 @@ def _row(setting: options.Setting, checks: dict[str, Check]) -> tuple[str, str, 
 
 
 def allowed(check: Check | None) -> str:
-    """What a check allows, in a few words; empty where there is none."""
+    """Return what a check allows, in a few words; empty where there is none."""
     if isinstance(check, Optional):
         return f"null, or {allowed(check.inner)}"
     return "" if check is None else WORDS.get(type(check)) or legal(check)
 
 
 def _group(group: str, checks: dict[str, Check]) -> Iterator[str]:
-    """A group's options, what their settings classes say, and their settings, equal ones in one row."""
+    """Yield a group's options, the docstrings of their settings, and their settings, equal ones once."""
     names = options.groups()[group]
     yield f"## {group}"
     default = options.chosen().get(group)
@@ -98,7 +105,7 @@ def _group(group: str, checks: dict[str, Check]) -> Iterator[str]:
 
 
 def _classes(group: str, names: Iterable[str]) -> Iterator[str]:
-    """What the settings classes say, each once, for the options that have it."""
+    """Yield what the settings classes say, each once, for the options that have it."""
     owners: dict[type, list[str]] = {}
     for name in names:
         owners.setdefault(GROUPS[group][name], []).append(name)
@@ -109,6 +116,17 @@ def _classes(group: str, names: Iterable[str]) -> Iterator[str]:
         fields = re.split(r"\n(?=[a-z_, ]+: )", more)  # `name: meaning`, or plain sentences
         lines += [f"  - {' '.join(field.split())}" for field in fields if field]
     yield "\n".join(lines)
+
+
+def _launcher() -> str:
+    meanings = dict(re.findall(r"(?m)^(\w+): (.*(?:\n +.*)*)", inspect.getdoc(SweepSettings) or ""))
+    rows = []
+    for key, check in section_checks(SweepSettings, ""):
+        if key != "parallel":  # this is the choice of the launcher
+            default = format_value(getattr(SweepSettings, key))
+            meaning = " ".join(meanings[key].split()).rstrip(".")
+            rows.append((code(f"hydra.launcher.{key}"), code(default), allowed(check), meaning))
+    return table(COLUMNS, rows)
 
 
 def _problems() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 
 def generated(source: str) -> str:
-    """The first line of a generated page.
+    """Return the first line of a generated page.
 
     Args:
         source: what the page is written from.
@@ -14,7 +14,7 @@ def generated(source: str) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; `|` in cells is escaped.
+    """Return a table; `|` in cells is escaped.
 
     Args:
         titles: of the columns.
@@ -32,12 +32,12 @@ def _cell(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A text as inline code; nothing for an empty one."""
+    """Return a text as inline code; nothing for an empty one."""
     return f"`{text}`" if text else ""
 
 
 def docstring(thing: object) -> str:
-    """A docstring as Markdown: prose as it stands, indented paragraphs as blocks of text."""
+    """Return a docstring as Markdown: prose as it stands, indented paragraphs as blocks of text."""
     paragraphs = (inspect.getdoc(thing) or "").split("\n\n")
     return "\n\n".join(_paragraph(paragraph) for paragraph in paragraphs)
 

@@ -24,7 +24,7 @@ rules are ordinary `torch.optim.Optimizer`s; see [python.md](python.md).
 
 
 def page() -> str:
-    """The text of docs/optimizers.md."""
+    """Return the text of docs/optimizers.md."""
     rows = [(f"[{name}](#{name})", code(entry.formula), _torch(entry)) for name, entry in OPTIMIZERS.items()]
     blocks = [
         generated("OPTIMIZERS, the rules' docstrings and conf/optimizer"),
@@ -39,7 +39,7 @@ def page() -> str:
 
 
 def _torch(entry: Entry) -> str:
-    """Torch's class of the same numbers, and when it is taken; or why there is none."""
+    """Return torch's class of the same numbers, and when it is taken; or why there is none."""
     if entry.torch is None:
         return f"none ({entry.no_torch_reason})"
     parts = [code(entry.torch.replace(":", "."))]

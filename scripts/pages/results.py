@@ -52,7 +52,7 @@ NOTES = {
 
 
 def page() -> str:
-    """The text of docs/results.md."""
+    """Return the text of docs/results.md."""
     claims, curves = _rows("claims.csv"), _rows("curves.csv")
     verdicts = Counter(row["verdict"] for row in claims)
     blocks = [
@@ -77,7 +77,7 @@ def _rows(name: str) -> Rows:
 
 
 def _versions() -> str:
-    """The versions that the recorded runs name, such as `torch 2.14.1, numpy 2.4.6`."""
+    """Return the versions that the recorded runs name, such as `torch 2.14.1, numpy 2.4.6`."""
     records = [json.loads(path.read_bytes()) for path in sorted(BASELINES.glob("notes/*/run.json"))]
     found = {
         f"{name} {record['versions'][name].partition('+')[0]}"
@@ -107,7 +107,7 @@ def _experiment(experiment: Experiment, claims: Rows, curves: Rows) -> Iterator[
 
 
 def _speed(path: Path) -> Iterator[str]:
-    """The rows of `scripts/bench --json`, a table each benchmark; nothing where none were recorded."""
+    """Yield the rows of `scripts/bench --json`, a table each benchmark; nothing where none were recorded."""
     if not path.exists():
         return
     recorded = json.loads(path.read_bytes())
@@ -123,7 +123,7 @@ def _speed(path: Path) -> Iterator[str]:
 
 
 def _pivoted(rows: Sequence[Mapping[str, Any]], cases: Sequence[str]) -> str:
-    """A row for each case, a column for each variant."""
+    """Return a row for each case, a column for each variant."""
     variants = list(dict.fromkeys(row["variant"] for row in rows))
     times = {(row["case"], row["variant"]): _time(row) for row in rows}
     cells = [[case, *(times.get((case, variant), "") for variant in variants)] for case in cases]

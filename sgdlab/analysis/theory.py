@@ -46,7 +46,7 @@ class Method:
     best_momentum: Callable[[float, float, float], float] | None = None
 
     def rate(self, lr: float, momentum: float, low: float, high: float) -> float:
-        """Computes the factor per step by which the error shrinks in the long run.
+        """Compute the factor per step by which the error shrinks in the long run.
 
         Args:
             lr: step size.
@@ -60,7 +60,7 @@ class Method:
 
 
 def _root(total: float, product: float) -> float:
-    """The larger absolute value of the roots of z^2 - total z + product."""
+    """Return the larger absolute value of the roots of z^2 - total z + product."""
     square = total * total - 4 * product
     return math.sqrt(product) if square < 0 else (abs(total) + math.sqrt(square)) / 2
 
@@ -76,7 +76,7 @@ def _heavy_ball_tuned(m: float, L: float) -> Tuned:
 
 
 def _heavy_ball_momentum(a: float, m: float, L: float) -> float:
-    """The least b at which both roots are complex at m and L: then the rate is sqrt(b) (Polyak 1964).
+    """Return the least b at which both roots are complex at m and L: then the rate is sqrt(b) (Polyak 1964).
 
     At most 1 where a * L <= 4.
     """
@@ -109,7 +109,7 @@ METHODS: dict[str, Method] = {
 
 
 def contraction_factor(step: Sequence[float], distance: Sequence[float], rounding: float = ROUNDING) -> float:
-    """Measures the factor per step by which a run's distance to the minimum shrank.
+    """Measure the factor per step by which a run's distance to the minimum shrank.
 
     Momentum makes the distance oscillate, so the largest distance in the third quarter of the path is
     compared with the largest one in the fourth. An oscillation slower than a quarter hides the factor, as

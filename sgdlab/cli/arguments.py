@@ -1,4 +1,4 @@
-"""Command-line arguments that commands share: the form of a parser, and the folder of runs."""
+"""Command-line arguments that commands share: the form of a parser, the folders of runs and of data."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from sgdlab.base.errors import UserError
 def command_parser(
     name: str, description: str, examples: str = "", **options: Any
 ) -> argparse.ArgumentParser:
-    """A parser in the form that all commands share: no abbreviated options, line breaks kept in --help.
+    """Return a parser of the form that all commands share: no abbreviated options, line breaks kept.
 
     Args:
         name: name of the command.
@@ -33,8 +33,18 @@ def command_parser(
 
 
 def default_runs_dir() -> Path:
-    """The folder of runs where no option names one: the variable SGDLAB_RUNS, else `runs`."""
+    """Return the folder of runs where no option names one: the variable SGDLAB_RUNS, else `runs`."""
     return Path(os.environ.get("SGDLAB_RUNS") or "runs")
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """Add the option --data-dir, whose value is a Path or None."""
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        type=Path,
+        help="where data sets are kept (default: the variable SGDLAB_DATA, else the user's cache folder)",
+    )
 
 
 def add_runs_dir(parser: argparse.ArgumentParser, *, must_exist: bool = True) -> None:

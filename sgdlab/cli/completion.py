@@ -34,7 +34,7 @@ Tab completion of commands, groups, options, settings and runs. Put this line in
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of `sgdlab completion`."""
+    """Return the arguments of `sgdlab completion`."""
     parser = command_parser("completion", _HOW_TO)
     parser.add_argument("shell", nargs="?", metavar="SHELL", help="bash, zsh or fish: print its script")
     return parser
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
 
 
 def script(shell: str) -> str:
-    """The text that makes a shell ask for completions at each press of TAB."""
+    """Return the text that makes a shell ask for completions at each press of TAB."""
     return Path(__file__).with_name("shells").joinpath(f"completion.{shell}").read_text(encoding="utf-8")
 
 
@@ -77,7 +77,7 @@ def answer(argv: Sequence[str]) -> int:
 
 
 def complete(line: str) -> list[str]:
-    """The sorted candidates for the last word of a line that begins with `sgdlab`.
+    """Return the sorted candidates for the last word of a line that begins with `sgdlab`.
 
     line: the text before the cursor; a space at its end begins a new word.
     """
@@ -92,7 +92,7 @@ def complete(line: str) -> list[str]:
 
 
 def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
-    """Candidates for `word`, which follows `words` on the line of a command."""
+    """Return candidates for `word`, which follows `words` on the line of a command."""
     parser: argparse.ArgumentParser = importlib.import_module(COMMANDS[command][0]).parser()
     flags = {flag: action for action in parser._actions for flag in action.option_strings}
     before = flags.get(words[-1]) if words else None
@@ -119,7 +119,7 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
 
 
 def _flag_values(flag: str) -> Iterable[str]:
-    """The values of a flag where they are names; for other flags the shell offers files."""
+    """Return the values of a flag where they are names; for other flags the shell offers files."""
     from sgdlab.analysis.theory import METHODS
     from sgdlab.figures.columns import REGRET, SOURCES, X_AXES
     from sgdlab.figures.spec import KINDS
@@ -141,7 +141,7 @@ def _flag_values(flag: str) -> Iterable[str]:
 
 
 def _run_names() -> list[str]:
-    """Runs and sweeps by the names that `sgdlab plot` takes, with the recorded baselines."""
+    """Return runs and sweeps by the names that `sgdlab plot` takes, with the recorded baselines."""
     from sgdlab.records import selection_name
 
     runs_dir = default_runs_dir()
@@ -150,13 +150,13 @@ def _run_names() -> list[str]:
 
 
 def _by_level(names: Iterable[str], word: str, separator: str = "/") -> list[str]:
-    """The names that begin with `word`, up to their next separator: TAB goes down a tree level by level."""
+    """Return the names that begin with `word`, up to their next separator: TAB descends level by level."""
     rests = [name[len(word) :].partition(separator) for name in names if name.startswith(word)]
     return [word + head + cut for head, cut, _ in rests]
 
 
 def _overrides(words: Sequence[str], word: str) -> Iterable[str]:
-    """Candidates for an override such as `optimizer=adam`, `model.init.std=` or `-m lr=0.1,`."""
+    """Return candidates for an override such as `optimizer=adam`, `model.init.std=` or `-m lr=0.1,`."""
     if word.startswith("hydra"):
         return _ask_hydra(word)
     chosen = options.chosen(words)
@@ -169,7 +169,7 @@ def _overrides(words: Sequence[str], word: str) -> Iterable[str]:
 
 
 def _settings(chosen: Mapping[str, str]) -> list[options.Setting]:
-    """The settings of a run in which these options are chosen, without the names of the options."""
+    """Return the settings of a run in which these options are chosen, without the names of the options."""
     nested = [each for group, option in chosen.items() for each in options.settings(group, option)]
     return [
         *options.top_settings(),
@@ -178,7 +178,7 @@ def _settings(chosen: Mapping[str, str]) -> list[options.Setting]:
 
 
 def _values(key: str, value: str, chosen: Mapping[str, str]) -> list[str]:
-    """The values of a group or setting where they are names, else the value that the setting has now."""
+    """Return the values of a group or setting where they are names, else the setting's present value."""
     from sgdlab.config.reader import setting_checks
 
     groups = options.groups()
@@ -193,7 +193,7 @@ def _values(key: str, value: str, chosen: Mapping[str, str]) -> list[str]:
 
 
 def _names(check: Check | None) -> list[str]:
-    """The legal values that are names; none for a setting that holds numbers."""
+    """Return the legal values that are names; none for a setting that holds numbers."""
     match check:
         case Choice(names=names):
             return list(names)
@@ -207,7 +207,7 @@ def _names(check: Check | None) -> list[str]:
 
 
 def _ask_hydra(word: str) -> list[str]:
-    """Hydra's candidates for its own settings. Hydra reads the line from COMP_LINE and prints them."""
+    """Return Hydra's candidates for its own settings. Hydra reads the line from COMP_LINE and prints them."""
     from sgdlab.execution.hydra.hydra_main import hydra_main
     from sgdlab.execution.hydra.launcher import register
 

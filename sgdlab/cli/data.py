@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from sgdlab.cli.arguments import command_parser
+from sgdlab.cli.arguments import add_data_dir, command_parser
 from sgdlab.cli.text import table
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of `sgdlab data` and of `sgdlab data fetch NAME`."""
+    """Return the arguments of `sgdlab data` and of `sgdlab data fetch NAME`."""
     parser = command_parser(
         "data",
         "List the image data sets: state, folder and size on this computer.\n"
@@ -19,8 +19,7 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("action", nargs="?", choices=["fetch"], help="fetch a data set; without it, list them")
     add("name", nargs="?", metavar="NAME", help="such as fashion_mnist; `sgdlab data` lists them")
-    folder = "where data sets are kept (default: the variable SGDLAB_DATA, else the user's cache folder)"
-    add("--data-dir", metavar="DIR", type=Path, help=folder)
+    add_data_dir(parser)
     return parser
 
 

@@ -32,7 +32,7 @@ Examples
 
 
 def manual(overrides: Iterable[str]) -> str:
-    """The help page, with the settings of the options that overrides such as optimizer=adam choose."""
+    """Return the help page, with the settings of the options that overrides such as optimizer=adam choose."""
     top = _settings("Settings: change with KEY=VALUE", options.top_settings())
     groups = (_group(*choice) for choice in options.chosen(overrides).items())
     return "\n\n".join([_HEAD, _options(), top, *groups, _TAIL])

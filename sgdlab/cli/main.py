@@ -19,7 +19,7 @@ An optimizer laboratory: train, sweep and plot stochastic gradient descent.
 
 
 def usage() -> str:
-    """The text of `sgdlab --help`."""
+    """Return the text of `sgdlab --help`."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {meaning}" for name, (_, meaning) in COMMANDS.items()]
     return _USAGE.format(commands="\n".join(lines))

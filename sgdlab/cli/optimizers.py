@@ -36,7 +36,7 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of `sgdlab optimizers`."""
+    """Return the arguments of `sgdlab optimizers`."""
     parser = command_parser("optimizers", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("name", nargs="?", metavar="NAME", help="one optimizer, such as adam")
     return parser
@@ -67,13 +67,13 @@ class Setting:
     meaning: str
 
     def range_unless_in(self, text: str) -> str:
-        """The legal values in brackets, unless the default or the text shows them."""
+        """Return the legal values in brackets, unless the default or the text shows them."""
         known = not self.legal or self.default in ("true", "false") or self.legal in text
         return "" if known else f" ({self.legal})"
 
 
 def settings_of(name: str) -> list[Setting]:
-    """The settings of OPTIMIZERS[name], lr first."""
+    """Return the settings of OPTIMIZERS[name], lr first."""
     checks: dict[str, Check] = {"optimizer.default_lr": Number(low=0)}
     checks |= {f"optimizer.{key}": check for key, check in OPTIMIZERS[name].hypers.items()}
     return [
@@ -89,7 +89,7 @@ def settings_of(name: str) -> list[Setting]:
 
 
 def _table(width: int) -> Iterator[str]:
-    """The lines of the table: a row for each optimizer, with its settings below."""
+    """Yield the lines of the table: a row for each optimizer, with its settings below."""
     columns = "{:<10} {:>5}  {:<7}  {:<14}  {}"
     left = len(columns.format("", "", "", "", ""))
     yield columns.format("name", "state", "batched", "implementation", "formula")
@@ -114,7 +114,7 @@ def _table(width: int) -> Iterator[str]:
 
 
 def page(name: str, width: int) -> Iterator[str]:
-    """The paragraphs of one optimizer's page.
+    """Yield the paragraphs of one optimizer's page.
 
     Args:
         name: an option of the group `optimizer`.
@@ -142,7 +142,7 @@ def page(name: str, width: int) -> Iterator[str]:
 
 
 def docstring(rule: str) -> str:
-    """The docstring of `package.module:Class`, read from its source: an import would load torch."""
+    """Return the docstring of `package.module:Class`, read from its source: an import would load torch."""
     module, _, name = rule.partition(":")
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None

@@ -87,7 +87,7 @@ def _names(option: str, text: str) -> str | list[str]:
 
 
 def _number(option: str, text: str) -> Any:
-    """A number or null where the text is one, else the text, such as minmax, for the figure's checks."""
+    """Return a number or None where the text is one, else the text, for the figure's checks."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -96,7 +96,7 @@ def _number(option: str, text: str) -> Any:
 
 
 def _pair(example: str) -> Reader:
-    """A reader of two numbers, such as 7x4 or 0,2.5."""
+    """Return a reader of two numbers, such as 7x4 or 0,2.5."""
 
     def read(option: str, text: str) -> list[Any]:
         parts = re.split("[x,]", text)
@@ -139,7 +139,7 @@ _READERS: dict[str, Reader] = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of `sgdlab plot`; an option that is not given is absent from the result."""
+    """Return the arguments of `sgdlab plot`; an option that is not given is absent from the result."""
     parser = command_parser("plot", _DESCRIPTION, _EXAMPLES, argument_default=argparse.SUPPRESS)
     add = parser.add_argument
     targets = "experiment, sweep, folder or hash (default: the newest)"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sgdlab.analysis.experiments import BY_NAME, EXPERIMENTS, Experiment
 from sgdlab.base.errors import UserError
-from sgdlab.cli.arguments import add_runs_dir, command_parser
+from sgdlab.cli.arguments import add_data_dir, add_runs_dir, command_parser
 
 if TYPE_CHECKING:
     from sgdlab.records import Selection
@@ -20,14 +20,14 @@ the measured numbers, and write report.html beside the figures. Finished runs ar
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of `sgdlab reproduce`."""
+    """Return the arguments of `sgdlab reproduce`."""
     parser = command_parser("reproduce", _DESCRIPTION)
     add = parser.add_argument
     add("what", choices=["notes"], help="what to reproduce")
     add("--quick", action="store_true", help="Fashion-MNIST's first 6,000 images only; fewer claims")
     add("--only", action="append", choices=BY_NAME, metavar="NAME", help="one experiment; may be repeated")
     add("-o", "--output", metavar="DIR", type=Path, help="folder of figures, tables and report")
-    add("--data-dir", metavar="DIR", help="where data sets are kept")
+    add_data_dir(parser)
     add_runs_dir(parser, must_exist=False)
     add("--quiet", action="store_true", help="no progress display")
     return parser
@@ -59,7 +59,7 @@ def _name(quick: bool) -> str:
 
 
 def _overrides(experiment: Experiment, quick: bool) -> list[str]:
-    """The overrides of `sgdlab train` that run an experiment; those that name folders are left out."""
+    """Return the overrides of `sgdlab train` that run an experiment; those that name folders are left out."""
     changed = [*experiment.quick, f"name={_name(quick)}"] if quick else []
     return [f"experiment=notes/{experiment.name}", *changed]
 
@@ -91,7 +91,7 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
 
 
 def _quoted(path: object) -> str:
-    """A path as a quoted value in Hydra's grammar."""
+    """Return a path as a quoted value in Hydra's grammar."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
 

@@ -39,7 +39,7 @@ status, hash, name, started, seconds, or a number such as loss, test_loss, test_
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of `sgdlab runs`."""
+    """Return the arguments of `sgdlab runs`."""
     parser = command_parser("runs", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
     words = "which runs: an experiment, sweep, folder or hash; and filters such as lr=0.1"
@@ -137,7 +137,7 @@ def _print_table(runs: Sequence["Run"]) -> None:
 
 
 def _table(runs: Sequence["Run"], layout: str) -> "Table":
-    """A row for each run: wide, narrow (without the start), or stacked (settings share a column and wrap)."""
+    """Return a row for each run: wide, narrow (no start), or stacked (settings share a column and wrap)."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -166,7 +166,7 @@ def _table(runs: Sequence["Run"], layout: str) -> "Table":
 
 
 def _setting_columns(runs: Sequence["Run"], keys: Sequence[str]) -> dict[str, list[str]]:
-    """A column for each setting, titled by the last part of its key where no other key ends so."""
+    """Return a column for each setting, titled by the last part of its key where no other key ends so."""
     columns = {"case": [run.case or "-" for run in runs]} if any(run.case is not None for run in runs) else {}
     lasts = Counter(key.rpartition(".")[2] for key in keys)
     for key in keys:

@@ -29,7 +29,7 @@ class CommandLine:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags of `sgdlab train`; overrides are left over."""
+    """Return the flags of `sgdlab train`; overrides are left over."""
     parser = argparse.ArgumentParser(
         prog="sgdlab train", add_help=False, allow_abbrev=False, exit_on_error=False
     )

@@ -21,7 +21,7 @@ _LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^ #].*?))?(?: +#
 
 
 def conf_dir() -> Path:
-    """The folder of YAML files: inside an installed package, else beside the package in a clone.
+    """Return the folder of YAML files: inside an installed package, else beside the package in a clone.
 
     Raises UsageError when neither has a config.yaml.
     """
@@ -42,7 +42,7 @@ class Setting:
 
 
 def groups() -> dict[str, list[str]]:
-    """The options of each config group by name; an option in a folder is `folder/name`."""
+    """Return the options of each config group by name; an option in a folder is `folder/name`."""
     names: dict[str, list[str]] = {}
     for folder in sorted(path for path in conf_dir().iterdir() if path.is_dir()):
         files = folder.rglob("*.yaml")
@@ -52,7 +52,7 @@ def groups() -> dict[str, list[str]]:
 
 
 def option_text(group: str, option: str) -> str:
-    """The YAML text of a group's option; the group "" has one, "config".
+    """Return the YAML text of a group's option; the group "" has one, "config".
 
     Args:
         group: the name of a folder in conf/.
@@ -74,7 +74,7 @@ def option_text(group: str, option: str) -> str:
 
 
 def settings(group: str, option: str) -> list[Setting]:
-    """The settings of a group's option, with their comments.
+    """Return the settings of a group's option, with their comments.
 
     Args:
         group, option: as of `option_text`.
@@ -97,12 +97,12 @@ def settings(group: str, option: str) -> list[Setting]:
 
 
 def top_settings() -> list[Setting]:
-    """The settings of a run that belong to no group, from conf/config.yaml."""
+    """Return the settings of a run that belong to no group, from conf/config.yaml."""
     return settings("", "config")
 
 
 def chosen(overrides: Iterable[str] = ()) -> dict[str, str]:
-    """The option that a run has of each group, other than problem and experiment.
+    """Return the option that a run has of each group, other than problem and experiment.
 
     Precedence: override, experiment, problem, default.
     """
@@ -117,13 +117,13 @@ def chosen(overrides: Iterable[str] = ()) -> dict[str, str]:
 
 
 def _choices(group: str, option: str) -> dict[str, str]:
-    """What the `defaults` of an option choose in other groups."""
+    """Return what the `defaults` of an option choose in other groups."""
     pairs = re.findall(r"^ +- (?:override /)?(\w+): (\w+)$", option_text(group, option), flags=re.MULTILINE)
     return {group: option for group, option in pairs if option != "null"}
 
 
 def meaning(group: str, option: str) -> str:
-    """What an option is.
+    """Return what an option is.
 
     Args:
         group, option: as of `option_text`.
@@ -138,5 +138,5 @@ def meaning(group: str, option: str) -> str:
 
 
 def key_of(override: str) -> str:
-    """The setting or group that an override of the command line changes."""
+    """Return the setting or group that an override of the command line changes."""
     return override.lstrip("+~").partition("=")[0]

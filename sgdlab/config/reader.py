@@ -55,7 +55,7 @@ def refuse_renamed(key: str, value: object) -> None:
 
 
 def read_optimizer(raw: Any) -> Optimizer:
-    """The optimizer's section; its hyperparameters stay as given, for `sgdlab.optim` to check."""
+    """Return the optimizer's section; its hyperparameters stay as given, for `sgdlab.optim` to check."""
     section = _section("optimizer", raw)
     hypers = {k: Anything()(v) for k, v in section.items() if k not in ("name", "default_lr", "impl")}
     default_lr = _checked(POSITIVE, "optimizer.default_lr", section.get("default_lr"))
@@ -121,32 +121,38 @@ def read_section(
 
 @cache
 def _fields(kind: type) -> dict[str, Check | type]:
-    """The check of each field of a settings class; for a nested section its class."""
+    """Return the check of each field of a settings class; for a nested section its class."""
     hints = get_type_hints(kind, include_extras=True)
     return {key: getattr(hint, "__metadata__", (hint,))[0] for key, hint in hints.items()}
 
 
 def setting_checks(optimizer: str | None = None) -> dict[str, Check]:
-    """What each setting may hold, by its dotted key.
+    """Return what each setting may hold, by its dotted key.
 
     Settings of one name in several options of a group, such as model.outputs, have the same check.
 
     optimizer: the option of that group whose own settings are included; None: of no optimizer.
     """
     sections = [(Config, ""), *((kind, f"{group}.") for group in GROUPS for kind in GROUPS[group].values())]
-    checks = {key: check for kind, prefix in sections for key, check in _nested_checks(kind, prefix)}
+    checks = {key: check for kind, prefix in sections for key, check in section_checks(kind, prefix)}
     if optimizer is not None:
         own = OPTIMIZERS[optimizer].hypers if optimizer in OPTIMIZERS else {}
         checks |= {"optimizer.impl": IMPL, **{f"optimizer.{key}": check for key, check in own.items()}}
     return checks
 
 
-def _nested_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:
+def section_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:
+    """Yield the dotted key and the check of each setting of a settings class, those of nested sections too.
+
+    Args:
+        kind: the settings class.
+        prefix: put before each key, such as `model.`.
+    """
     for key, field in _fields(kind).items():
         if key in (*GROUPS, "optimizer"):  # the groups of a Config
             continue
         if isinstance(field, type):
-            yield from _nested_checks(field, f"{prefix}{key}.")
+            yield from section_checks(field, f"{prefix}{key}.")
         else:
             yield prefix + key, field
 

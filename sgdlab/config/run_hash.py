@@ -23,7 +23,7 @@ HASH_EXCLUDED = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "q
 
 
 def as_mapping(config: Config) -> dict[str, Any]:
-    """The configuration as plain nested mappings and lists, the shape of its YAML."""
+    """Return the configuration as plain nested mappings and lists, the shape of its YAML."""
     raw: dict[str, Any] = _plain(config)
     raw["optimizer"] |= raw["optimizer"].pop("hypers")
     return raw
@@ -72,7 +72,7 @@ def _drop_at(raw: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def slug(config: Config) -> str:
-    """The readable part of a run folder's name: `sgd-lr0.1-mt0.9-bs64-s0`."""
+    """Return the readable part of a run folder's name: `sgd-lr0.1-mt0.9-bs64-s0`."""
     momentum = config.optimizer.hypers.get("momentum")
     parts = [
         config.optimizer.name,

@@ -86,7 +86,7 @@ def example_gradients(problem: Problem) -> Tensor:
 
 
 def _batch_means(rows: Tensor, batches: Batches, draws: int) -> Iterator[Tensor]:
-    """The mean of rows (N, weights) over `draws` full batches in all; (batches, weights) for each epoch."""
+    """Yield the means of rows (N, weights) over `draws` full batches: (batches, weights) for each epoch."""
     epoch = 0
     while draws > 0:
         drawn = [index for index in batches.epoch(epoch) if isinstance(index, Tensor)]  # not sequential
@@ -97,7 +97,7 @@ def _batch_means(rows: Tensor, batches: Batches, draws: int) -> Iterator[Tensor]
 
 
 def _standard_error(epochs: list[Tensor], *, partition: bool) -> float:
-    """The standard error of the mean of all values; `epochs` holds (batches,) values of each epoch.
+    """Return the standard error of the mean of all values; `epochs` holds (batches,) values of each epoch.
 
     partition: the batches of an epoch partition the examples and so depend on each other; then only epochs
     are independent (the batches of a single epoch count as independent all the same). Epochs may differ in

@@ -173,7 +173,7 @@ class Trainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Return to the update at which `state` was taken; the run then continues with the same bits.
+        """Go back to the update at which `state` was taken; the run then continues with the same bits.
 
         Raises:
             KeyError, TypeError, ValueError, RuntimeError: it is not a state of this run.

@@ -97,7 +97,7 @@ def split(index: Index, size: int) -> Iterator[tuple[Index, float]]:
 
 @functools.lru_cache(maxsize=2**16)  # as many as a batch of runs has seeds: each is asked for once an epoch
 def _first_seed(seed: int) -> int:
-    """The seed of epoch 0's sampling; each later epoch has the next one.
+    """Return the seed of epoch 0's sampling; each later epoch has the next one.
 
     The seed itself draws the weights, so sampling must not start from it too. The generator's own mixing
     makes a 62-bit seed, so that no two pairs (seed, epoch) share one in practice.

@@ -38,7 +38,7 @@ class TrainingSettings(OptimSettings, ProblemSettings):
     measure_draws: Annotated[int, Int(low=2)]
 
 
-def check(config: TrainingSettings, spec: Spec) -> None:
+def check_training(config: TrainingSettings, spec: Spec) -> None:
     """Check settings of the loop that depend on the problem or on each other.
 
     Args:
@@ -72,7 +72,7 @@ def check(config: TrainingSettings, spec: Spec) -> None:
 
 
 def _check_measurements(config: TrainingSettings, spec: Spec) -> None:
-    """Trajectories and measurements need a small problem."""
+    """Refuse trajectories and measurements of a large problem."""
     if config.measure == "gradient_noise":
         _check_gradient_noise(config, spec)
     if config.measure == "autodiff" and spec.weights > MAX_TRAJECTORY_WEIGHTS:

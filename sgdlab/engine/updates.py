@@ -127,7 +127,7 @@ class GeneralUpdates:
 
 
 def _compiled(problem: Problem) -> Callable[[Tensor, Tensor], Tensor]:
-    """The problem's loss by torch.compile. Errors come with the first call and name what is missing."""
+    """Return the problem's loss by torch.compile. Errors come with the first call and name what lacks."""
     graphs = problem.data.train_x.device.type == "cuda"
     compiled = torch.compile(problem.loss_of, dynamic=False, mode="reduce-overhead" if graphs else None)
 

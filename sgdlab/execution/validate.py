@@ -20,7 +20,7 @@ from sgdlab.base.formatting import format_value
 from sgdlab.config import options
 from sgdlab.config.reader import read
 from sgdlab.config.schema import Config
-from sgdlab.engine.settings import check as check_training
+from sgdlab.engine.settings import check_training
 from sgdlab.figures import read_spec
 from sgdlab.problem.settings import Network
 
@@ -38,9 +38,9 @@ def validate(settings: Mapping[str, Any]) -> Config:
         UsageError: names a setting, its value and what is legal.
     """
     config = read(settings)
-    spec = problem.check(config)
+    spec = problem.check_problem(config)
     check_training(config, spec)
-    optimizer = optim.check(config.optimizer)
+    optimizer = optim.check_optimizer(config.optimizer)
     optim.refuse_incompatible(optimizer, spec.roles, spec.weights)
     if config.figure is not None:
         read_spec(config.figure)
@@ -104,7 +104,7 @@ def _truncated_normal_defaults(model: str) -> dict[str, float]:
 
 
 def _resolved(device_name: str) -> str:
-    """The device of a run, without the import of torch (seconds) where the answer is certain."""
+    """Return the device of a run, without the import of torch (seconds) where the answer is certain."""
     if device_name == "cpu" or (device_name == "auto" and "torch" not in sys.modules and not _may_have_gpu()):
         return "cpu"
     from sgdlab.engine import device

@@ -26,7 +26,7 @@ from sgdlab.figures.spec import (
     FigureSpec,
     Grid,
     Heatmap,
-    Sweep,
+    SweepFigure,
     Trajectories,
     check_moving,
     check_options,
@@ -44,7 +44,7 @@ __all__ = [
     "FigureSpec",
     "Grid",
     "Heatmap",
-    "Sweep",
+    "SweepFigure",
     "Trajectories",
     "animate",
     "check_moving",
@@ -57,7 +57,7 @@ __all__ = [
 
 
 def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
-    """Draws runs.
+    """Draw runs.
 
     Args:
         runs: the runs, in the order of the legend.
@@ -91,7 +91,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a figure; the same figure gives the same bytes.
+    """Write a figure; the same figure gives the same bytes.
 
     Args:
         figure: a matplotlib figure.
@@ -106,7 +106,7 @@ def save(figure: "Figure", path: Path) -> None:
 
 
 def animate(drawing: "Drawing", path: Path, *, fps: float = 15, frames: int = 80) -> None:
-    """Writes a GIF in which a drawing's lines grow step by step.
+    """Write a GIF in which a drawing's lines grow step by step.
 
     Args:
         drawing: a drawing of kind curves, grid or trajectories.
@@ -124,7 +124,7 @@ def animate(drawing: "Drawing", path: Path, *, fps: float = 15, frames: int = 80
 
 
 def inline_svg(figure: "Figure", name: str, label: str) -> str:
-    """Converts a figure to an <svg> element of a page.
+    """Convert a figure to an <svg> element of a page.
 
     Args:
         figure: a matplotlib figure.

@@ -28,7 +28,7 @@ COLORS = 256  # of the palette, the most that a GIF has
 
 
 def save_animation(drawing: Drawing, path: Path, *, fps: float, frames: int) -> None:
-    """Writes an animation of a drawing; the same drawing gives the same bytes, and is unchanged afterwards.
+    """Write an animation of a drawing; the same drawing gives the same bytes, and is unchanged afterwards.
 
     Args:
         drawing: the drawing.
@@ -60,7 +60,7 @@ def save_animation(drawing: Drawing, path: Path, *, fps: float, frames: int) -> 
 
 
 def _palette(image: Image.Image, animated: Sequence[AnimatedArtist]) -> Image.Image:
-    """An image with the palette of all frames: exactly white and the lines' colours, then the image's own."""
+    """Return an image with the palette of all frames: white and the lines' exact colours, then its own."""
     lines = [each.artist.get_color() for each in animated if isinstance(each.artist, Line2D)]
     own = dict.fromkeys(tuple(round(255 * part) for part in to_rgb(color)) for color in ["white", *lines])
     rest = image.quantize(COLORS - len(own), method=Image.Quantize.MEDIANCUT).getpalette() or []
@@ -70,7 +70,7 @@ def _palette(image: Image.Image, animated: Sequence[AnimatedArtist]) -> Image.Im
 
 
 def _moments(animated: Sequence[AnimatedArtist], frames: int) -> Values:
-    """The moment of each frame, evenly from the first to the last; whole numbers where all moments are."""
+    """Return the moment of each frame, evenly spaced; whole numbers where all moments are."""
     moments = np.concatenate([each.moments for each in animated])
     first, last = moments.min(), moments.max()
     if not (moments == np.round(moments)).all():
@@ -108,12 +108,12 @@ def _images(drawing: Drawing, moments: Values) -> list[Image.Image]:
 
 
 def _points(artist: Artist) -> Values:
-    """A line's points, (n, 2); none for another artist."""
+    """Return a line's points, (n, 2); none for another artist."""
     return np.array(artist.get_xydata(), dtype=np.float64) if isinstance(artist, Line2D) else np.empty((0, 2))
 
 
 def _grow(each: AnimatedArtist, points: Values, moment: float) -> bool:
-    """Shows the part of an artist that is visible at this moment; returns whether there is any."""
+    """Show the part of an artist that is visible at this moment; return whether there is any."""
     if len(points) > 1 and isinstance(each.artist, Line2D):
         count = int(np.count_nonzero(each.moments <= moment))
         each.artist.set_data(*points[:count].T)

@@ -21,7 +21,7 @@ DECADES = 3  # a shorter logarithmic axis is labelled at 1, 2 and 5 of each deca
 
 
 def grid_shape(count: int) -> tuple[int, int]:
-    """The rows and columns of a number of panels, at most PANELS_A_ROW in a row."""
+    """Return the rows and columns of a number of panels, at most PANELS_A_ROW in a row."""
     rows = math.ceil(count / PANELS_A_ROW)
     return rows, math.ceil(count / rows)
 
@@ -29,7 +29,7 @@ def grid_shape(count: int) -> tuple[int, int]:
 def make_panels(
     count: int, size: tuple[float, float] | None, x_title: str, y_titles: Sequence[str]
 ) -> tuple[Figure, list[Axes]]:
-    """Makes a figure with panels, and titles at its left and lower edge.
+    """Make a figure with panels, and titles at its left and lower edge.
 
     Args:
         count: of panels.
@@ -58,7 +58,7 @@ def make_panels(
 
 
 def set_limits(axes: Sequence[Axes], series: Sequence[Series], spec: Curves) -> None:
-    """Sets limits and ticks of shared axes.
+    """Set limits and ticks of shared axes.
 
     Args:
         axes: the panels, of which the first is set.
@@ -89,7 +89,7 @@ def _set_ticks(ax: Axes, spec: Curves, *, few: bool) -> None:
 
 
 def label_decades(ax: Axes) -> None:
-    """Labels a short logarithmic axis at 1, 2 and 5 of each decade, as plain numbers."""
+    """Label a short logarithmic axis at 1, 2 and 5 of each decade, as plain numbers."""
     for axis in (ax.xaxis, ax.yaxis):
         low, high = axis.get_view_interval()
         if axis.get_scale() == "log" and high < low * 10**DECADES:
@@ -99,7 +99,7 @@ def label_decades(ax: Axes) -> None:
 
 
 def _y(series: Sequence[Series], spec: Curves) -> tuple[Values, bool]:
-    """The values that the y axis includes, and whether it is logarithmic.
+    """Return the values that the y axis includes, and whether it is logarithmic.
 
     It includes the values of a diverged run that lie near the other runs, but not its explosion. Where all
     runs diverged, it includes all values.
@@ -118,7 +118,7 @@ def _y(series: Sequence[Series], spec: Curves) -> tuple[Values, bool]:
 
 
 def padded_limits(values: Values, *, log: bool) -> tuple[float, float]:
-    """Computes the limits of an axis.
+    """Compute the limits of an axis.
 
     Args:
         values: what it shows.

@@ -66,7 +66,7 @@ class Names:
 
 
 def checks_of(spec: type) -> dict[str, Check]:
-    """The check of each key of a spec."""
+    """Return the check of each key of a spec."""
     return _checks_of(spec)
 
 
@@ -77,7 +77,7 @@ def _checks_of(spec: type) -> dict[str, Check]:
 
 
 def normalise(spec: Any) -> None:
-    """Puts each key into its normal form; raises ValueError, which names the first illegal one."""
+    """Put each key into its normal form. Raises ValueError, which names the first illegal one."""
     for key, check in checks_of(type(spec)).items():
         value = getattr(spec, key)
         try:

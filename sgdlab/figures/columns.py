@@ -40,12 +40,12 @@ def is_column(name: str) -> bool:
 
 
 def source(name: str) -> str:
-    """The file that holds a column, or from which it is computed."""
+    """Return the file that holds a column, or from which it is computed."""
     return "train.csv" if name == REGRET.name else SOURCES.get(name, "trajectory.csv")
 
 
 def read_table(run: Run, name: str) -> "pd.DataFrame":
-    """Reads the file that holds a column.
+    """Read the file that holds a column.
 
     Args:
         run: a recorded run.
@@ -58,7 +58,7 @@ def read_table(run: Run, name: str) -> "pd.DataFrame":
 
 
 def axis_title(name: str) -> str:
-    """The title of an axis that shows a column, with its unit."""
+    """Return the title of an axis that shows a column, with its unit."""
     if name == REGRET.name:
         return REGRET.title
     if name not in SOURCES:

@@ -39,7 +39,7 @@ class Field:
 
 
 def field_of(run: Run) -> Field | None:
-    """The function that a run minimised; None where its records do not determine it."""
+    """Return the function that a run minimised; None where its records do not determine it."""
     config, known = run.info["config"], run.info.get("objective") or {}
     minima = np.array(known.get("minima") or np.empty((0, 2)), dtype=np.float64)
     least, model = known.get("least"), config["model"]
@@ -60,7 +60,7 @@ def field_of(run: Run) -> Field | None:
 
 
 def draw_contours(ax: Axes, field: Field, count: int) -> None:
-    """Fills a panel with contours.
+    """Fill a panel with contours.
 
     Args:
         ax: the panel, with its limits.
@@ -86,7 +86,7 @@ def draw_contours(ax: Axes, field: Field, count: int) -> None:
 
 
 def _levels(above: Values, count: int) -> Sequence[float]:
-    """Heights above the minimum, in a geometric sequence: evenly spaced in a narrow valley and in a bowl."""
+    """Return heights above the minimum in a geometric sequence: evenly spaced in valleys and in bowls."""
     top = float(above.max())
     lowest = max(float(np.quantile(above, LOWEST)), DEEPEST * top)
     return [float(level) for level in np.geomspace(lowest, top, count + 1)[:-1]]

@@ -48,7 +48,7 @@ class Panel:
 
 
 def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
-    """Draws one column of the runs.
+    """Draw one column of the runs.
 
     Args:
         runs: the runs, in the order of the legend.
@@ -75,7 +75,7 @@ def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
 
 
 def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
-    """Draws several columns of the runs, one per panel.
+    """Draw several columns of the runs, one per panel.
 
     Args:
         runs: the runs, in the order of the legend.
@@ -181,7 +181,7 @@ def _draw_series(
 
 
 def _draw_diverged(ax: Axes, curve: Curve, style: LineStyle, animated: list[AnimatedArtist]) -> None:
-    """A diverged run up to its last finite point, with a cross there or at the edge of the panel."""
+    """Draw a diverged run up to its last finite point, with a cross there or at the edge of the panel."""
     y = np.clip(curve.y, *ax.get_ylim())
     line = ax.plot(curve.x, y, color=style.color, linestyle=style.dash)[0]
     mark = draw_cross(ax, style.color, curve.x[-1], y[-1])
@@ -190,7 +190,7 @@ def _draw_diverged(ax: Axes, curve: Curve, style: LineStyle, animated: list[Anim
 
 
 def _entries(panels: Sequence[Panel], styles: Styles) -> list[LegendEntry]:
-    """The figure's legend, each text once.
+    """Return the figure's legend, each text once.
 
     Several panels of different runs say in notes how their runs ended; the panels of a grid show the same
     runs, so there the legend does.
@@ -207,7 +207,7 @@ def _entries(panels: Sequence[Panel], styles: Styles) -> list[LegendEntry]:
 
 
 def _notes(panel: Panel, styles: Styles) -> list[LegendEntry]:
-    """A panel's notes on runs that are not done."""
+    """Return a panel's notes on runs that are not done."""
     entries = []
     for each in panel.series:
         if each.outcome:

@@ -69,7 +69,7 @@ class Panel:
 
 
 def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
-    """Draws a number of each run as a colour.
+    """Draw a number of each run as a colour.
 
     Args:
         runs: the runs.
@@ -99,7 +99,7 @@ def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
 
 
 def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str]) -> Panel:
-    """Averages the runs of each cell, which may differ by seed alone."""
+    """Average the runs of each cell, which may differ by seed alone."""
     cells: dict[tuple[float, float], list[int]] = {}
     for i, run in enumerate(runs):
         at = (axis_value(run, keys[0], said=f"x={keys[0]}"), axis_value(run, keys[1], said=f"y={keys[1]}"))
@@ -150,7 +150,7 @@ def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatma
 
 
 def _scale(panels: Sequence[Panel], spec: Heatmap) -> tuple[Normalize, Colormap]:
-    """The scale of colours, grey above; that of a rate ends at 1, where errors grow."""
+    """Return the scale of colours, grey above; that of a rate ends at 1, where errors grow."""
     finite = np.concatenate([panel.values[np.isfinite(panel.values)] for panel in panels])
     rate = spec.value == RATE
     low, high = float(finite.min()), 1.0 if rate else float(finite.max())
@@ -161,7 +161,7 @@ def _scale(panels: Sequence[Panel], spec: Heatmap) -> tuple[Normalize, Colormap]
 
 
 def _cell_edges(places: Values, *, log: bool) -> Values:
-    """The edges, (n + 1,), of cells around positions, (n,): halfway between neighbours."""
+    """Return the edges, (n + 1,), of cells around positions, (n,): halfway between neighbours."""
     at = np.log(places) if log else places
     middle = (at[1:] + at[:-1]) / 2
     ends = np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]])
@@ -171,7 +171,7 @@ def _cell_edges(places: Values, *, log: bool) -> Values:
 def _draw_theory(
     ax: Axes, panel: Panel, method: Method, spec: Heatmap, *, swapped: bool
 ) -> dict[str, Artist]:
-    """Draws the stability limit, the best momentum at each step size, and the optimum: label -> handle."""
+    """Draw the stability limit, the best momentum at each step size, and the optimum: label -> handle."""
     low, high = spec.curvature or _curvature(panel.runs)
     across = [(max(start, 0.0), end) for start, end in (ax.get_xlim(), ax.get_ylim())]
     steps, momenta = reversed(across) if swapped else across
@@ -195,7 +195,7 @@ def _draw_theory(
 
 
 def _curvature(runs: Sequence[Run]) -> tuple[float, float]:
-    """The least and the largest eigenvalue of the Hessian of the runs' function."""
+    """Return the least and the largest eigenvalue of the Hessian of the runs' function."""
     hessians = {
         str(hessian): hessian for run in runs if (hessian := (run.info.get("objective") or {}).get("hessian"))
     }

@@ -34,7 +34,7 @@ class Labels:
         }
 
     def settings(self, run: Run, *, seed: bool) -> dict[str, str]:
-        """Collects the parts of a run's label.
+        """Collect the parts of a run's label.
 
         Args:
             run: one of the runs.
@@ -48,7 +48,7 @@ class Labels:
         return case | {key: format_value(run.settings[key]) for key in keys if key in run.settings}
 
     def text(self, run: Run, *, seed: bool, more: str = "") -> str:
-        """Writes a run's label.
+        """Write a run's label.
 
         Args:
             run: one of the runs.
@@ -66,7 +66,7 @@ class Labels:
 
 
 def with_notes(label: str, *notes: str) -> str:
-    """Writes an entry of a legend.
+    """Write an entry of a legend.
 
     Args:
         label: of a line; may be empty.
@@ -80,12 +80,12 @@ def with_notes(label: str, *notes: str) -> str:
 
 
 def settings_with_case(run: Run) -> dict[str, Any]:
-    """The settings of a run, after its case if it has one."""
+    """Return the settings of a run, after its case if it has one."""
     return run.settings if run.case is None else {CASE: run.case, **run.settings}
 
 
 def settings_text(run: Run, *, without: Container[str]) -> str:
-    """Writes the settings that a group of runs shares.
+    """Write the settings that a group of runs shares.
 
     Args:
         run: one of them.
@@ -99,7 +99,7 @@ def settings_text(run: Run, *, without: Container[str]) -> str:
 
 
 def setting_text(run: Run, key: str) -> str:
-    """Writes the value of a setting.
+    """Write the value of a setting.
 
     Args:
         run: a run.
@@ -113,7 +113,7 @@ def setting_text(run: Run, key: str) -> str:
 
 
 def resolve_setting(name: str, runs: Sequence[Run], *, said: str) -> str:
-    """Finds the setting that a name means.
+    """Find the setting that a name means.
 
     Args:
         name: a full name, a last part that is unique, or `case`.

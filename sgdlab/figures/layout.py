@@ -59,7 +59,7 @@ def make_drawing(
     clock: str = "step {:,.0f}",
     passes: int = 1,
 ) -> Drawing:
-    """Draws a figure and fixes the positions of its parts.
+    """Draw a figure and fix the positions of its parts.
 
     Args:
         draw: draws the figure, and appends the artists that an animation moves to the list.
@@ -97,7 +97,7 @@ def make_drawing(
 
 
 def set_titles(figure: Figure, axes: Sequence[Axes], titles: Sequence[str], title: str) -> None:
-    """Sets the titles of a figure, in lines that fit.
+    """Set the titles of a figure, in lines that fit.
 
     Args:
         figure: the figure.

@@ -49,7 +49,7 @@ class LegendEntry:
     artist: Artist | None = None
 
     def handles(self) -> tuple[Artist, ...]:
-        """The artists before the text, one over the other."""
+        """Return the artists before the text, one over the other."""
         if self.artist is not None:
             return (self.artist,)
         color = self.style.color
@@ -66,7 +66,7 @@ class LegendEntry:
 
 
 def cross(color: Any, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2D:
-    """Makes the mark of a diverged run.
+    """Make the mark of a diverged run.
 
     Args:
         color: its colour.
@@ -80,7 +80,7 @@ def cross(color: Any, x: Sequence[float] = (), y: Sequence[float] = ()) -> Line2
 
 
 def draw_cross(ax: Axes, color: Any, x: float, y: float) -> Line2D:
-    """Draws the mark of a diverged run above everything, at the panel's edge too.
+    """Draw the mark of a diverged run above everything, at the panel's edge too.
 
     Args:
         ax: the panel.
@@ -97,7 +97,7 @@ def draw_cross(ax: Axes, color: Any, x: float, y: float) -> Line2D:
 
 
 def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[LegendEntry]) -> None:
-    """Adds the legend.
+    """Add the legend.
 
     Several panels have it below them. A single panel has it inside if it covers nothing, else on the right.
 
@@ -124,7 +124,7 @@ def add_legend(figure: Figure, axes: Sequence[Axes], entries: Sequence[LegendEnt
 
 
 def add_below(figure: Figure, entries: Sequence[LegendEntry]) -> None:
-    """Adds a legend below all panels.
+    """Add a legend below all panels.
 
     Args:
         figure: the figure.
@@ -135,7 +135,7 @@ def add_below(figure: Figure, entries: Sequence[LegendEntry]) -> None:
 
 
 def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[LegendEntry]]]) -> None:
-    """Adds notes inside panels, where they cover the least; in the middle of an empty panel.
+    """Add notes inside panels, where they cover the least; in the middle of an empty panel.
 
     Args:
         figure: the figure, with everything drawn.
@@ -151,7 +151,7 @@ def add_notes(figure: Figure, notes: Sequence[tuple[Axes, Sequence[LegendEntry]]
 
 
 def _wrapped(entries: Sequence[LegendEntry], length: int) -> list[LegendEntry]:
-    """The entries, with their texts in lines of at most `length` characters."""
+    """Return the entries, with their texts in lines of at most `length` characters."""
     return [replace(entry, text=textwrap.fill(entry.text, length)) for entry in entries]
 
 
@@ -171,7 +171,7 @@ def _legend(owner: Axes | Figure, entries: Sequence[LegendEntry], **options: Any
 
 
 def _put_inside(figure: Figure, ax: Axes, entries: Sequence[LegendEntry]) -> tuple[Legend, float]:
-    """Puts a legend where it covers the fewest points of the curves: it, and their number (inf: no room)."""
+    """Put a legend where it covers the fewest points of the curves: it, and their number (inf: no room)."""
     width, height = _inches(figure, entries, 1)
     panel = ax.get_window_extent()
     pixels = np.array([panel.width, panel.height])
@@ -187,7 +187,7 @@ def _put_inside(figure: Figure, ax: Axes, entries: Sequence[LegendEntry]) -> tup
 
 
 def _curve_points(ax: Axes) -> np.ndarray:
-    """Points (n, 2) on the panel's curves and bands' edges, in pixels, dense enough to test for overlap."""
+    """Return points (n, 2), in pixels, on the curves and bands' edges, dense enough to test for overlap."""
     lines = [line.get_transform().transform(np.column_stack(line.get_data())) for line in ax.lines]
     shown = [each for each in ax.collections if each.get_gid() != BACKGROUND]
     bands = [ax.transData.transform(path.vertices) for each in shown for path in each.get_paths()]

@@ -23,7 +23,7 @@ _POINT = 4 / 3  # CSS pixels
 
 
 def inline_svg(figure: Figure, name: str, label: str) -> str:
-    """Converts a figure to an <svg> element whose ids and styles do not clash with others in a page.
+    """Convert a figure to an <svg> element whose ids and styles do not clash with others in a page.
 
     Args:
         figure: the figure.
@@ -59,7 +59,7 @@ def is_animation(path: Path) -> bool:
 
 
 def check_path(path: Path, *, animation: bool = False) -> None:
-    """Checks the name of a figure's file.
+    """Check the name of a figure's file.
 
     Args:
         path: the file.
@@ -78,7 +78,7 @@ def check_path(path: Path, *, animation: bool = False) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure, complete or not at all, and creates its folder.
+    """Write a figure, complete or not at all, and create its folder.
 
     Args:
         figure: the figure.
@@ -96,7 +96,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file, complete or not at all, and creates its folder.
+    """Write a file, complete or not at all, and create its folder.
 
     Args:
         path: the file.

@@ -12,7 +12,7 @@ MOST_PANELS = 36
 
 
 def panel_keys(runs: Sequence[Run], spec: Panelled) -> list[str]:
-    """Finds the setting that panels differ in.
+    """Find the setting that panels differ in.
 
     Args:
         runs: the runs of the figure.
@@ -28,7 +28,7 @@ def panel_keys(runs: Sequence[Run], spec: Panelled) -> list[str]:
 
 
 def split_panels(runs: Sequence[Run], spec: Panelled) -> list[tuple[str, list[Run]]]:
-    """Distributes runs over panels by the value of a setting.
+    """Distribute runs over panels by the value of a setting.
 
     Args:
         runs: the runs of the figure.
@@ -60,5 +60,5 @@ def _title(value: str, group: Sequence[Run], keys: Sequence[str], runs: Sequence
 
 
 def subject(runs: Sequence[Run]) -> str:
-    """Names runs in an error: the folder and status of a single run, else their count."""
+    """Name runs in an error: the folder and status of a single run, else their count."""
     return f"{runs[0].folder} ({runs[0].status})" if len(runs) == 1 else f"any of {len(runs)} runs"

@@ -15,7 +15,7 @@ from sgdlab.base.formatting import format_value
 from sgdlab.figures.columns import SHRINKING
 from sgdlab.figures.legend import LegendEntry
 from sgdlab.figures.series import Series
-from sgdlab.figures.spec import Curves, Sweep
+from sgdlab.figures.spec import Curves, SweepFigure
 from sgdlab.figures.style import LineStyle
 
 DASHED, DOTTED = (0, (4, 2.5)), (0, (1, 1.2))
@@ -26,7 +26,7 @@ _EDGE = [Stroke(linewidth=3.2, foreground="white"), Normal()]
 
 
 def check_rates(spec: Curves, series: Sequence[Series]) -> None:
-    """Checks the labels of rates.
+    """Check the labels of rates.
 
     Args:
         spec: the figure.
@@ -42,7 +42,7 @@ def check_rates(spec: Curves, series: Sequence[Series]) -> None:
 
 
 def draw_rates(ax: Axes, spec: Curves, series: Sequence[Series], styles: Mapping[str, LineStyle]) -> None:
-    """Draws the rates, from the first point of their series on.
+    """Draw the rates, from the first point of their series on.
 
     Args:
         ax: the panel.
@@ -59,8 +59,8 @@ def draw_rates(ax: Axes, spec: Curves, series: Sequence[Series], styles: Mapping
             ax.plot(line.x, y, color=color, linewidth=1.3, path_effects=_EDGE, **THEORY)
 
 
-def draw_levels(ax: Axes, spec: Curves | Sweep, styles: Mapping[str, LineStyle]) -> None:
-    """Draws the levels across the panel.
+def draw_levels(ax: Axes, spec: Curves | SweepFigure, styles: Mapping[str, LineStyle]) -> None:
+    """Draw the levels across the panel.
 
     Args:
         ax: the panel.
@@ -72,8 +72,8 @@ def draw_levels(ax: Axes, spec: Curves | Sweep, styles: Mapping[str, LineStyle])
         ax.axhline(y, color=color, linestyle=DOTTED, linewidth=1.6, zorder=2.5, gid="theory")
 
 
-def note(spec: Curves | Sweep, label: str) -> str:
-    """Writes a note on the reference lines of a line, for its entry in the legend.
+def note(spec: Curves | SweepFigure, label: str) -> str:
+    """Write a note on the reference lines of a line, for its entry in the legend.
 
     Args:
         spec: the figure.
@@ -88,8 +88,8 @@ def note(spec: Curves | Sweep, label: str) -> str:
     return "; ".join(parts + ([f"theory {format_value(levels[label])}, dotted"] if label in levels else []))
 
 
-def entries(spec: Curves | Sweep, styles: Mapping[str, LineStyle]) -> list[LegendEntry]:
-    """Writes the entries of levels that belong to no line.
+def entries(spec: Curves | SweepFigure, styles: Mapping[str, LineStyle]) -> list[LegendEntry]:
+    """Write the entries of levels that belong to no line.
 
     Args:
         spec: the figure.

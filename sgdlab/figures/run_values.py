@@ -18,7 +18,7 @@ X_TITLES = {"lr": "Learning rate", "batch_size": "Batch size"}
 
 
 def run_value(run: Run, name: str, tail: float | None = None) -> float:
-    """Computes a number of a run.
+    """Compute a number of a run.
 
     Args:
         run: a recorded run.
@@ -54,7 +54,7 @@ def _mean_of_tail(run: Run, name: str, tail: float) -> float:
 
 
 def _column(run: Run, name: str) -> "pd.Series[float]":
-    """The values of a column by step, without those that are not known."""
+    """Return the values of a column by step, without those that are not known."""
     frame = read_table(run, name)
     if name not in frame:
         return pd.Series(dtype="float64")
@@ -62,7 +62,7 @@ def _column(run: Run, name: str) -> "pd.Series[float]":
 
 
 def measured_values(run: Run, quantity: str) -> dict[float | None, float]:
-    """Reads a quantity of measure.csv.
+    """Read a quantity of measure.csv.
 
     Args:
         run: a recorded run.
@@ -76,7 +76,7 @@ def measured_values(run: Run, quantity: str) -> dict[float | None, float]:
 
 
 def plot_options(run: Run) -> str:
-    """The options that draw a quantity of measure.csv; empty if the run has no measurements."""
+    """Return the options that draw a quantity of measure.csv; empty if the run has no measurements."""
     rows = run.measurements()
     if not rows:
         return ""
@@ -85,7 +85,7 @@ def plot_options(run: Run) -> str:
 
 
 def check_values(names: Sequence[str], runs: Sequence[Run], found: bool) -> None:
-    """Refuses a figure without any value.
+    """Refuse a figure without any value.
 
     Args:
         names: the numbers to draw.
@@ -108,7 +108,7 @@ def check_values(names: Sequence[str], runs: Sequence[Run], found: bool) -> None
 
 
 def setting_key(name: str | None, runs: Sequence[Run], *, key: str, kind: str) -> str:
-    """Finds the setting that an axis shows.
+    """Find the setting that an axis shows.
 
     Args:
         name: as the user wrote it, or None.
@@ -129,7 +129,9 @@ def setting_key(name: str | None, runs: Sequence[Run], *, key: str, kind: str) -
 
 
 def axis_value(run: Run, key: str, *, said: str) -> float:
-    """The position of a run on an axis of a setting; batch_size=full is the number of training examples.
+    """Return the position of a run on an axis of a setting.
+
+    batch_size=full is the number of training examples.
 
     Args:
         run: a run.
@@ -151,7 +153,7 @@ def axis_value(run: Run, key: str, *, said: str) -> float:
 
 
 def value_title(names: Sequence[str], tail: float | None) -> str:
-    """The title of an axis that shows numbers of runs.
+    """Return the title of an axis that shows numbers of runs.
 
     Args:
         names: the numbers.
@@ -170,7 +172,7 @@ def value_title(names: Sequence[str], tail: float | None) -> str:
 
 
 def setting_title(key: str) -> str:
-    """The title of an axis that shows a setting."""
+    """Return the title of an axis that shows a setting."""
     return X_TITLES.get(key) or _capitalised(key.rpartition(".")[2])
 
 

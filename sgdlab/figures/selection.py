@@ -13,7 +13,7 @@ CRITERION = "test_loss"  # the final number by which values are compared, as a m
 
 
 def best_runs(runs: Sequence[Run], name: str) -> list[Run]:
-    """Selects the runs at the best value of a setting among runs that differ in it and the seed alone.
+    """Select the runs at the best value of a setting among runs that differ in it and the seed alone.
 
     Args:
         runs: the runs of a figure.

@@ -67,7 +67,7 @@ class Series:
     diverged: tuple[Curve, ...]
 
     def text(self, *, outcome: bool, more: str = "") -> str:
-        """Writes the entry of the legend.
+        """Write the entry of the legend.
 
         Args:
             outcome: whether it says how the runs ended.
@@ -80,7 +80,7 @@ class Series:
 
 
 def read_curve(run: Run, spec: Curves) -> Curve:
-    """Reads a run's values of `spec.y` against `spec.x`.
+    """Read a run's values of `spec.y` against `spec.x`.
 
     Args:
         run: a recorded run.
@@ -127,12 +127,12 @@ def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
 
 
 def _select(curve: Curve, keep: "NDArray[np.bool_]") -> Curve:
-    """The points of a curve that are kept: (points,) of bool."""
+    """Return the points of a curve that are kept: (points,) of bool."""
     return Curve(run=curve.run, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
 
 
 def _on_log_axes(curve: Curve, spec: Curves) -> Curve:
-    """The points that a logarithmic axis can show: those above 0."""
+    """Return the points that a logarithmic axis can show: those above 0."""
     least = 1 / LARGEST
     keep = np.ones(len(curve.x), dtype=bool)
     if spec.logx:
@@ -190,7 +190,7 @@ def _interpolate(step: Values, at: "pd.Series[int]", values: "pd.Series[float]")
 
 
 def _smooth(y: Values, points: int) -> Values:
-    """The mean over the last `points` values, at the start over fewer.
+    """Return the mean over the last `points` values, at the start over fewer.
 
     Each mean is a sum of its own: a running sum would carry a spike's rounding error on for ever.
     """
@@ -204,7 +204,7 @@ def _smooth(y: Values, points: int) -> Values:
 def group_seeds(
     curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth: int = 1
 ) -> list[Series]:
-    """Groups curves into entries of a legend.
+    """Group curves into entries of a legend.
 
     Args:
         curves: a curve for each run.
@@ -232,7 +232,7 @@ def group_seeds(
 
 
 def _tails(folders: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that differ from one another; a single folder needs no name."""
+    """Return the shortest ends of the paths that differ from one another; a single folder needs no name."""
     paths = [folder.resolve() for folder in folders]
     for parts in range(max(len(path.parts) for path in paths) + 1):
         tails = ["/".join(path.parts[len(path.parts) - parts :]) for path in paths]
@@ -265,7 +265,7 @@ def _series(
 
 
 def _common(curves: Sequence[Curve]) -> tuple[Values, Values, Values]:
-    """Steps (points,), x (points,) and y (curves, points) at the steps that every curve has.
+    """Return steps (points,), x (points,) and y (curves, points) at the steps that every curve has.
 
     Where the runs' x differ, as seconds do, x is their mean.
     """
@@ -280,7 +280,7 @@ def _common(curves: Sequence[Curve]) -> tuple[Values, Values, Values]:
 
 
 def bounds(values: Values, band: str | float) -> tuple[Values, Values]:
-    """Computes the ends of a band.
+    """Compute the ends of a band.
 
     Args:
         values: (seeds, points).

@@ -174,7 +174,7 @@ class Trajectories(Panelled):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sweep(Panelled):
+class SweepFigure(Panelled):
     """A number of each run against a setting, one line for each value of another.
 
     x           a setting that is a number; null: the x of measured quantities in measure.csv
@@ -231,7 +231,7 @@ class Heatmap(Panelled):
 
 
 KINDS: dict[str, type[FigureSpec]] = {
-    spec.kind: spec for spec in (Curves, Grid, Trajectories, Sweep, Heatmap)
+    spec.kind: spec for spec in (Curves, Grid, Trajectories, SweepFigure, Heatmap)
 }
 MOVING = ("trajectories", "curves", "grid")  # kinds that can be animated
 # Of an animation: frames per second (viewers slow down faster ones), and the most frames.
@@ -244,7 +244,7 @@ KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")
 def read_spec(
     raw: Mapping[str, Any], *, base: FigureSpec | None = None, name: Callable[[str], str] = "figure.{}".format
 ) -> FigureSpec:
-    """Reads the specification of a figure.
+    """Read the specification of a figure.
 
     Args:
         raw: key -> value as written; `kind` selects the class.
@@ -278,7 +278,7 @@ def read_spec(
 
 
 def check_moving(spec: FigureSpec, path: Path) -> None:
-    """Checks that a figure can be animated.
+    """Check that a figure can be animated.
 
     Args:
         spec: the figure.
@@ -295,7 +295,7 @@ def check_moving(spec: FigureSpec, path: Path) -> None:
 
 
 def check_options(raw: Mapping[str, Any], *, name: Callable[[str], str]) -> None:
-    """Checks keys before the figure that they change is known.
+    """Check keys before the figure that they change is known.
 
     Args:
         raw: key -> value as written.

@@ -53,7 +53,7 @@ class LineStyle:
 
 
 def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
-    """A style for each line, given the settings in which the lines differ.
+    """Return a style for each line, given the settings in which the lines differ.
 
     Up to seven lines have a colour each. More lines that form a full grid of two settings take their colour
     from one setting and their dashes from the other; else colours repeat with other dashes. Still more lines
@@ -76,7 +76,7 @@ def line_styles(lines: Sequence[Mapping[str, str]]) -> list[LineStyle]:
 
 
 def styles_by_label(lines: Mapping[str, Mapping[str, str]]) -> dict[str, LineStyle]:
-    """The style of each line, from label -> settings in which the lines differ."""
+    """Return the style of each line, from label -> settings in which the lines differ."""
     return dict(zip(lines, line_styles(list(lines.values())), strict=True))
 
 

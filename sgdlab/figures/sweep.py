@@ -30,7 +30,7 @@ from sgdlab.figures.run_values import (
     value_title,
 )
 from sgdlab.figures.series import bounds
-from sgdlab.figures.spec import Sweep
+from sgdlab.figures.spec import SweepFigure
 from sgdlab.figures.style import LineStyle, styles_by_label
 from sgdlab.figures.titles import VALUES_ALONE, figure_title
 from sgdlab.records import Run, differing
@@ -53,7 +53,7 @@ class Line:
     theory: dict[float, float] = field(default_factory=dict)
 
     def finite(self, x: float) -> list[float]:
-        """The numbers at x of the runs that did not diverge."""
+        """Return the numbers at x of the runs that did not diverge."""
         return [value for value in self.values[x] if math.isfinite(value)]
 
 
@@ -65,8 +65,8 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-def draw_sweep(runs: Sequence[Run], spec: Sweep) -> Drawing:
-    """Draws a number of each run against a setting.
+def draw_sweep(runs: Sequence[Run], spec: SweepFigure) -> Drawing:
+    """Draw a number of each run against a setting.
 
     Args:
         runs: the runs, in the order of the legend.
@@ -95,8 +95,8 @@ def draw_sweep(runs: Sequence[Run], spec: Sweep) -> Drawing:
     return make_drawing(lambda _: _draw(panels, title, x_title, spec), runs, drawn, ", ".join(spec.value))
 
 
-def _points(run: Run, spec: Sweep) -> list[Point]:
-    """A run's points: the name of the number, its own x if it has one, its value (inf: diverged)."""
+def _points(run: Run, spec: SweepFigure) -> list[Point]:
+    """Return a run's points: the name of the number, its own x if it has one, its value (inf: diverged)."""
     points: list[Point] = []
     for name in spec.value:
         quantity = measured_values(run, name) if spec.x is None else {}
@@ -112,7 +112,7 @@ def _lines(
     x_key: str | None,
     by: str | None,
     labels: Labels,
-    spec: Sweep,
+    spec: SweepFigure,
 ) -> list[Line]:
     lines: dict[str, Line] = {}
     for run in runs:
@@ -138,8 +138,8 @@ def _name(run: Run, by: str | None, labels: Labels) -> tuple[str, dict[str, str]
     return value if by in BARE else f"{by.rpartition('.')[2]}={value}", {by: value}
 
 
-def _check_seeds(line: Line, spec: Sweep) -> None:
-    """Refuses to average runs that differ in more than the seed."""
+def _check_seeds(line: Line, spec: SweepFigure) -> None:
+    """Refuse to average runs that differ in more than the seed."""
     for x, runs in line.runs.items():
         keys = [key for key in differing(runs) if key != "seed"]
         if keys:
@@ -151,7 +151,7 @@ def _check_seeds(line: Line, spec: Sweep) -> None:
             )
 
 
-def _draw(panels: Sequence[Panel], title: str, x_title: str, spec: Sweep) -> Figure:
+def _draw(panels: Sequence[Panel], title: str, x_title: str, spec: SweepFigure) -> Figure:
     all_lines = [line for panel in panels for line in panel.lines]
     settings = {line.label: line.settings for line in all_lines}
     seeds = {len(values) for line in all_lines for values in line.values.values()}
@@ -179,29 +179,29 @@ def _draw(panels: Sequence[Panel], title: str, x_title: str, spec: Sweep) -> Fig
 
 
 def _draw_zone(ax: Axes, height: float) -> None:
-    """Draws the upper part of the panel, where marks stand for values outside the axis."""
+    """Draw the upper part of the panel, where marks stand for values outside the axis."""
     y = 1 - height
     zone = Rectangle((0, y), 1, height, transform=ax.transAxes, color="#f0f0f0", linewidth=0, zorder=0.5)
     ax.add_patch(zone)
     ax.plot([0, 1], [y, y], color="#bbbbbb", linewidth=0.8, zorder=0.6, gid="zone", transform=ax.transAxes)
 
 
-def _shown(line: Line, spec: Sweep, top: float) -> list[float]:
-    """The x at which a line has a point within the axes."""
+def _shown(line: Line, spec: SweepFigure, top: float) -> list[float]:
+    """Return the x at which a line has a point within the axes."""
     means = {x: float(np.mean(line.finite(x))) for x in sorted(line.values) if line.finite(x)}
     return [x for x, y in means.items() if y <= top and (y > 0 or not spec.logy) and (x > 0 or not spec.logx)]
 
 
-def _top(lines: Sequence[Line], spec: Sweep) -> float:
-    """The largest value that is drawn as a point."""
+def _top(lines: Sequence[Line], spec: SweepFigure) -> float:
+    """Return the largest value that is drawn as a point."""
     if spec.ylim:
         return spec.ylim[1]
     values = [y for line in lines for x in line.values for y in line.finite(x) if y > 0]
     return HUGE * float(np.median(values)) if values else math.inf
 
 
-def _set_limits(ax: Axes, lines: Sequence[Line], spec: Sweep, top: float, room: float) -> None:
-    """Limits of the shared axes; `room` is the part of the height that marks take at the upper edge."""
+def _set_limits(ax: Axes, lines: Sequence[Line], spec: SweepFigure, top: float, room: float) -> None:
+    """Return limits of the shared axes; `room` is the part of the height that marks take at the top."""
     values = [y for line in lines for x in line.values for y in line.finite(x) if y <= top]
     theory = [y for line in lines for y in line.theory.values()]
     y = np.array([*values, *theory, *(level for _, level in spec.levels)])
@@ -224,7 +224,7 @@ def _most_marks(lines: Sequence[Line], top: float) -> int:
     return max(Counter(edges).values(), default=0)
 
 
-def _draw_line(ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float) -> None:
+def _draw_line(ax: Axes, line: Line, style: LineStyle, spec: SweepFigure, top: float) -> None:
     x = _shown(line, spec, top)
     y = [float(np.mean(line.finite(each))) for each in x]
     dash = "none" if line.theory else style.dash  # points of what was measured, lines of theory
@@ -240,9 +240,9 @@ def _draw_line(ax: Axes, line: Line, style: LineStyle, spec: Sweep, top: float) 
 
 
 def _draw_edges(
-    ax: Axes, line: Line, color: Any, spec: Sweep, top: float, stack: float, used: Counter[float]
+    ax: Axes, line: Line, color: Any, spec: SweepFigure, top: float, stack: float, used: Counter[float]
 ) -> None:
-    """Draws marks on the edges for values outside the axes: diverged, far above, or not above 0."""
+    """Draw marks on the edges for values outside the axes: diverged, far above, or not above 0."""
     for x, values in line.values.items():
         mean = float(np.mean(line.finite(x))) if line.finite(x) else math.inf
         if math.inf in values or mean > top:
@@ -264,9 +264,9 @@ def _mark(marker: str, color: Any, x: float, y: float) -> Line2D:
 
 
 def _entries(
-    lines: Sequence[Line], styles: Mapping[str, LineStyle], spec: Sweep, top: float, *, seeds_said: bool
+    lines: Sequence[Line], styles: Mapping[str, LineStyle], spec: SweepFigure, top: float, *, seeds_said: bool
 ) -> list[LegendEntry]:
-    """An entry for each line, then the meaning of dashes and of marks on the edges."""
+    """Return an entry for each line, then the meaning of dashes and of marks on the edges."""
     entries: dict[str, LegendEntry] = {}
     for line in lines:
         seeds = max(len(values) for values in line.values.values())

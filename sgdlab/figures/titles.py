@@ -39,7 +39,7 @@ VALUES_ALONE = ("dataset", "model", "loss", "optimizer")
 
 
 def common_title(runs: Sequence[Run]) -> str:
-    """The settings that all runs share: `fashion_mnist, mlp, sgd, batch_size=64`."""
+    """Return the settings that all runs share: `fashion_mnist, mlp, sgd, batch_size=64`."""
     parts = []
     for key, omitted in _NAMED.items():
         values = {format_value(run.settings.get(key)) if key in run.settings else None for run in runs}
@@ -51,7 +51,7 @@ def common_title(runs: Sequence[Run]) -> str:
 
 
 def figure_title(runs: Sequence[Run], spec: FigureSpec) -> str:
-    """Chooses the title of a figure.
+    """Choose the title of a figure.
 
     Args:
         runs: the runs drawn.
@@ -64,13 +64,13 @@ def figure_title(runs: Sequence[Run], spec: FigureSpec) -> str:
 
 
 def y_title(spec: Curves) -> str:
-    """The title of the y axis of curves, with its unit and the smoothing."""
+    """Return the title of the y axis of curves, with its unit and the smoothing."""
     text = spec.y_title or axis_title(spec.y)
     return text if spec.smooth == 1 else f"{text},\nmean of the last {spec.smooth} logged points"
 
 
 def panel_title(template: str, runs: Sequence[Run], all_runs: Sequence[Run]) -> str:
-    """Fills in the title of a panel.
+    """Fill in the title of a panel.
 
     Args:
         template: a text with settings in braces, by their last part ({momentum}) or in full, and with one of
@@ -100,7 +100,7 @@ def panel_title(template: str, runs: Sequence[Run], all_runs: Sequence[Run]) -> 
 
 
 def _values(settings: Sequence[Mapping[str, Any]], key: str, format_spec: str) -> str:
-    """The values of a setting as formatted, each once; `none` where no run has it."""
+    """Return the values of a setting as formatted, each once; `none` where no run has it."""
     texts = {_formatted(key, each[key], format_spec): None for each in settings if key in each}
     return ",".join(texts) or "none"
 

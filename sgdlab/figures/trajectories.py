@@ -74,7 +74,7 @@ class Panel:
 
 
 def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
-    """Draws the paths of runs over contours.
+    """Draw the paths of runs over contours.
 
     Args:
         runs: the runs, in the order of the legend.
@@ -107,7 +107,7 @@ def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
 
 
 def _weights(run: Run) -> tuple[Values, Values]:
-    """A run's steps, (points,), and weights, (points, 2)."""
+    """Return a run's steps, (points,), and weights, (points, 2)."""
     frame = run.trajectory()
     names = [name for name in frame if str(name).startswith("w")]
     if len(frame) and len(names) != 2:
@@ -121,7 +121,7 @@ def _weights(run: Run) -> tuple[Values, Values]:
 
 
 def _distance(w: Values, field: Field | None) -> float:
-    """The distance to the nearest minimum; infinite where no minimum is known."""
+    """Return the distance to the nearest minimum; infinite where no minimum is known."""
     return float(np.linalg.norm(field.minima - w, axis=1).min(initial=np.inf)) if field else np.inf
 
 
@@ -168,7 +168,7 @@ def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, animated: lis
 
 
 def _size(count: int, aspect: float) -> tuple[float, float]:
-    """Inches of a figure that panels of this height per width fill."""
+    """Return inches of a figure that panels of this height per width fill."""
     rows, columns = grid_shape(count)
     width, height = (5.9, 4.6) if count == 1 else (2.6, 2.6)  # at most, of a panel
     width = min(width, height / aspect)
@@ -176,7 +176,7 @@ def _size(count: int, aspect: float) -> tuple[float, float]:
 
 
 def _limits(paths: Sequence[Path], minima: Values, spec: Trajectories) -> tuple[Interval, Interval, float]:
-    """Limits around the paths that fit and the minimum nearest to each, and the panel's height per width."""
+    """Return limits around the fitting paths and their nearest minima, and the panel's height per width."""
     ends = [path.w[0] for path in paths]
     if len(minima):
         ends += [_nearest(minima, path.w[-1 if path.fits else 0]) for path in paths]
@@ -196,7 +196,7 @@ def _nearest(minima: Values, w: Values) -> Values:
 
 
 def _proportioned(x: Interval, y: Interval, *, fixed: bool) -> tuple[Interval, Interval]:
-    """Widens the shorter side of limits that are slightly too flat or steep for equal scales."""
+    """Widen the shorter side of limits that are slightly too flat or steep for equal scales."""
     ratio = (y[1] - y[0]) / (x[1] - x[0])
     if fixed or FLATTEST <= ratio <= STEEPEST or not FLATTEST / 3 < ratio < STEEPEST * 3:
         return x, y
@@ -211,7 +211,7 @@ def _widened(ends: Interval, width: float) -> Interval:
 
 
 def _draw_path(ax: Axes, path: Path, style: LineStyle, animated: list[AnimatedArtist]) -> None:
-    """Draws a path up to where it leaves the panel for good, with arrowheads and a mark at its end."""
+    """Draw a path up to where it leaves the panel for good, with arrowheads and a mark at its end."""
     step, w, leaves = _visible(ax, path)
     line = ax.plot(*w.T, color=style.color, linestyle=style.dash, zorder=3)[0]
     if len(w) <= MOST_POINTS:
@@ -234,7 +234,7 @@ def _draw_path(ax: Axes, path: Path, style: LineStyle, animated: list[AnimatedAr
 
 
 def _visible(ax: Axes, path: Path) -> tuple[Values, Values, bool]:
-    """Steps and points up to the panel's edge where the path ends outside, and whether it does."""
+    """Return steps and points up to the panel's edge if the path ends outside, and whether it does."""
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     inside = ((path.w >= low) & (path.w <= high)).all(axis=1)
     if inside[-1] or not inside.any():
@@ -249,7 +249,7 @@ def _visible(ax: Axes, path: Path) -> tuple[Values, Values, bool]:
 
 
 def _arrows(ax: Axes, w: Values) -> list[tuple[int, float]]:
-    """The segments, by their first point, with an arrowhead in the middle, and its angle in degrees."""
+    """Return the segments with an arrowhead in the middle: first point, angle in degrees."""
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     aspect = ax.get_box_aspect() or 1.0
     scaled = (w - low) / (high - low) * np.array([1.0, aspect])  # in units of the panel's width
@@ -262,7 +262,7 @@ def _arrows(ax: Axes, w: Values) -> list[tuple[int, float]]:
 
 
 def _draw_ends(ax: Axes, panel: Panel, animated: list[AnimatedArtist], *, lengths: bool) -> None:
-    """Marks the starts and the minima; with `lengths`, draws the straight line between them."""
+    """Mark the starts and the minima; with `lengths`, draw the straight line between them."""
     starts = np.unique(np.array([path.w[0] for path in panel.paths]), axis=0)
     if lengths and len(panel.minima):
         ends = np.array(_straight(panel)).T
@@ -279,7 +279,7 @@ _SOLID: dict[str, Any] = {"markerfacecolor": "black", "markeredgecolor": "white"
 
 
 def _straight(panel: Panel) -> tuple[Values, Values]:
-    """The first path's start and the minimum nearest to its end."""
+    """Return the first path's start and the minimum nearest to its end."""
     first = panel.paths[0].w
     return first[0], _nearest(panel.minima, first[-1])
 
@@ -287,7 +287,7 @@ def _straight(panel: Panel) -> tuple[Values, Values]:
 def _entries(
     panels: Sequence[Panel], styles: Mapping[str, LineStyle], spec: Trajectories
 ) -> list[LegendEntry]:
-    """An entry for each path with its outcome and length, then the marks and the straight line."""
+    """Return an entry for each path with its outcome and length, then the marks and the straight line."""
     entries: dict[str, LegendEntry] = {}
     for path in (path for panel in panels for path in panel.paths):
         notes = [_outcome(path)] if len(panels) == 1 else []
@@ -310,7 +310,7 @@ def _entries(
 
 
 def _notes(panel: Panel, styles: Mapping[str, LineStyle]) -> list[LegendEntry]:
-    """A panel's notes on paths that do not end in it."""
+    """Return a panel's notes on paths that do not end in it."""
     entries = []
     for path in panel.paths:
         outcome = _outcome(path)

@@ -7,7 +7,7 @@ Each rule of the table is also an ordinary torch.optim.Optimizer for any trainin
 from typing import Any
 
 from sgdlab.base.errors import did_you_mean
-from sgdlab.optim.build import build, check, refuse_incompatible, resolve_impl
+from sgdlab.optim.build import build, check_optimizer, refuse_incompatible, resolve_impl
 from sgdlab.optim.external import EXTERNAL, external_class
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
@@ -17,7 +17,7 @@ __all__ = [
     "OPTIMIZERS",
     "Entry",
     "build",
-    "check",
+    "check_optimizer",
     "external_class",
     "factor",
     "refuse_incompatible",
@@ -41,5 +41,5 @@ def __dir__() -> list[str]:
 
 
 def _class_names() -> dict[str, str]:
-    """Class name -> name in OPTIMIZERS."""
+    """Return class name -> name in OPTIMIZERS."""
     return {entry.rule.partition(":")[2]: name for name, entry in OPTIMIZERS.items() if entry.rule}

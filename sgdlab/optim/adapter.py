@@ -216,7 +216,7 @@ def gradient_and_hessian(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tenso
 
 
 def _flat(parts: Sequence[Tensor | None], weights: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
-    """Derivatives (*lead, *shape of the weight) as one tensor (*lead, n); None is a zero derivative."""
+    """Join derivatives (*lead, *shape of the weight) to one tensor (*lead, n); None is a zero derivative."""
     known = [w.new_zeros(*lead, *w.shape) if d is None else d for d, w in zip(parts, weights, strict=True)]
     return torch.cat([part.reshape(*lead, -1) for part in known], dim=-1)
 
@@ -238,7 +238,7 @@ def _check_group(name: str, entry: Entry, group: Mapping[str, Any]) -> None:
 
 
 def _hashable(value: Any) -> Any:
-    """A tensor of one element as a number, as torch's own optimizers allow; a list as a tuple."""
+    """Return a tensor of one element as a number, as torch's own optimizers allow; a list as a tuple."""
     if isinstance(value, Tensor) and value.numel() == 1:
         return value.item()
     return tuple(value) if isinstance(value, list) else value
@@ -248,7 +248,7 @@ def _hashable(value: Any) -> Any:
 def _build_parameter(
     rule: type[Rule], hypers: tuple[tuple[str, Any], ...], role: str | None, shape: tuple[int, ...]
 ) -> Parameter:
-    """A parameter with its rule, cached because it changes only with the learning rate."""
+    """Return a parameter with its rule, cached because it changes only with the learning rate."""
     return Parameter.of(rule(**dict(hypers)), role, shape)
 
 
@@ -260,7 +260,7 @@ def rule_class(entry: Entry) -> type[Any]:
 
 
 def _signature(rule: type[Any]) -> inspect.Signature:
-    """The signature for `help`: the parameters, then the rule's hyperparameters with their defaults."""
+    """Return the signature for `help`: parameters, then the rule's hyperparameters with defaults."""
     hypers = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
         for field in fields(rule)

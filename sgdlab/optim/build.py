@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def check(optimizer: Optimizer) -> Optimizer:
+def check_optimizer(optimizer: Optimizer) -> Optimizer:
     """Check an optimizer's hyperparameters, without importing torch.
 
     Returns the optimizer with its hyperparameters in normal form (floats, tuples).
@@ -26,7 +26,7 @@ def check(optimizer: Optimizer) -> Optimizer:
             range), or values do not go together.
     """
     if optimizer.name in external.EXTERNAL:
-        return external.check(optimizer)
+        return external.check_external(optimizer)
     if optimizer.name not in OPTIMIZERS:
         names = [*OPTIMIZERS, *external.EXTERNAL]
         raise UsageError(

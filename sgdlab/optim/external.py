@@ -43,7 +43,7 @@ _REFUSED_NAMES = {
 REFUSED = {name: reason for reason, names in _REFUSED_NAMES.items() for name in names.split()}
 
 
-def check(optimizer: Optimizer) -> Optimizer:
+def check_external(optimizer: Optimizer) -> Optimizer:
     """Check the settings of an external optimizer without importing its class. Raises UsageError."""
     for key in ("lr", "params"):
         if key in optimizer.hypers:

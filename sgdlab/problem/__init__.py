@@ -11,6 +11,6 @@ package does not import torch.
 """
 
 from sgdlab.problem.problem import CHUNK, Problem, build
-from sgdlab.problem.spec import Spec, check
+from sgdlab.problem.spec import Spec, check_problem
 
-__all__ = ["CHUNK", "Problem", "Spec", "build", "check"]
+__all__ = ["CHUNK", "Problem", "Spec", "build", "check_problem"]

@@ -32,7 +32,7 @@ class Minimum:
 
 
 def known_minimum(problem: Problem) -> Minimum:
-    """The minimum of a surface, or of a linear model whose objective is strictly convex and smooth.
+    """Return the minimum of a surface, or of a linear model whose objective is strictly convex and smooth.
 
     Surfaces: from their table, if the data add no linear term (quadratics: with a ridge too); for `tilt`,
     which is linear, the minimum over its domain. Linear models of at most MOST_WEIGHTS weights with a squared
@@ -71,7 +71,7 @@ def _of_surface(problem: Problem, model: settings.SurfaceModel) -> Minimum:
 
 
 def _by_newton(problem: Problem) -> Minimum:
-    """Newton's method from 0, until rounding errors keep the gradient from shrinking further.
+    """Run Newton's method from 0, until rounding errors keep the gradient from shrinking further.
 
     A step is halved until it shrinks the gradient, which is always possible for a strictly convex function.
     """
@@ -99,7 +99,7 @@ def _by_newton(problem: Problem) -> Minimum:
 
 
 def objective_function(problem: Problem) -> Callable[[Tensor], Tensor]:
-    """The objective over all training examples as a function of one vector of weights, float64 on the CPU."""
+    """Return the objective over all training examples as a function of one weight vector (float64, CPU)."""
     data, ridge = problem.data, problem.config.ridge
     x, y = data.prepare(data.train_x).cpu().double(), data.train_y.cpu()
     y = y.double() if y.is_floating_point() else y

@@ -75,7 +75,7 @@ def build(model: settings.Model, spec: Spec, *, seed: int, dtype: torch.dtype) -
 
 
 def roles(net: nn.Module, spec: Spec) -> dict[str, str]:
-    """The role of each parameter for an optimizer.
+    """Return the role of each parameter for an optimizer.
 
     Args:
         net: the model that was built for `spec`.
@@ -107,7 +107,7 @@ def _layers(model: settings.Network, spec: Spec) -> list[nn.Module]:
 
 
 def _layer(shape: Shape, bias: bool) -> nn.Module:
-    """A dense layer, or a convolution that keeps the height and width of images."""
+    """Return a dense layer, or a convolution that keeps the height and width of images."""
     outputs, inputs, *kernel = shape
     if kernel:
         return nn.Conv2d(inputs, outputs, kernel[0], padding=kernel[0] // 2, bias=bias)

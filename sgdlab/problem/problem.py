@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgdlab.problem.settings import ProblemSettings
-from sgdlab.problem.spec import Spec, check
+from sgdlab.problem.spec import Spec, check_problem
 
 if TYPE_CHECKING:
     import torch
@@ -37,12 +37,14 @@ class Problem:
     roles: Mapping[str, str]
 
     def batch_loss(self, index: "Tensor | slice") -> "Tensor":
-        """The mean loss over the training examples at `index` plus the ridge term: a scalar with a graph
-        to the weights."""
+        """Return the mean loss over the training examples at `index` plus the ridge term.
+
+        It is a scalar with a graph to the weights.
+        """
         return self.loss_of(self.data.train_x[index], self.data.train_y[index])
 
     def loss_of(self, x: "Tensor", y: "Tensor") -> "Tensor":
-        """The mean loss over examples plus the ridge term.
+        """Return the mean loss over examples plus the ridge term.
 
         Args:
             x: inputs as the data set has them, (batch, *features).
@@ -54,7 +56,7 @@ class Problem:
         return self.regularized(self.loss(self.outputs(x), y))
 
     def outputs(self, x: "Tensor") -> "Tensor":
-        """The model's outputs, (batch, outputs), for inputs as the data set has them, (batch, *features).
+        """Return the model's outputs (batch, outputs) for inputs (batch, *features) of the data set.
 
         With precision=bfloat16, torch.autocast computes products in that type; weights, outputs and
         everything else stay float32.
@@ -68,7 +70,7 @@ class Problem:
             return self.model(self.data.prepare(x)).float()  # type: ignore[no-any-return]
 
     def regularized(self, loss: "Tensor") -> "Tensor":
-        """A loss, (), plus ridge/2 |w|^2 over all weights, biases included."""
+        """Return a loss, (), plus ridge/2 |w|^2 over all weights, biases included."""
         if self.config.ridge == 0:
             return loss
         return loss + self.config.ridge / 2 * sum(weight.square().sum() for weight in self.model.parameters())
@@ -89,8 +91,10 @@ class Problem:
             return self.regularized(total / size)
 
     def predicted(self, out: "Tensor") -> "Tensor":
-        """The class of each example, (batch,), from outputs (batch, outputs): that of the largest output, or
-        the sign of a single one."""
+        """Return the class of each example (batch,) from outputs (batch, outputs).
+
+        It is that of the largest output, or the sign of a single one.
+        """
         return out.argmax(dim=-1) if self.spec.outputs > 1 else (out.squeeze(-1) > 0).long()
 
     @cached_property
@@ -122,7 +126,7 @@ def build(
     from sgdlab.problem import losses, models
     from sgdlab.problem.data import datasets
 
-    spec = check(config)
+    spec = check_problem(config)
     data_dir = Path(config.data_dir).expanduser() if config.data_dir else None
     data = datasets.load(config.dataset, spec, data_dir=data_dir, device=device, dtype=dtype, log=log)
     model = models.build(config.model, spec, seed=config.seed, dtype=dtype).to(device)

@@ -66,8 +66,8 @@ class Spec:
 _NEEDS_CLASSES = ("cross_entropy", "nll", "kl_div", "logistic")
 
 
-def check(config: settings.ProblemSettings) -> Spec:
-    """The sizes of a problem whose settings go together, before any data is loaded.
+def check_problem(config: settings.ProblemSettings) -> Spec:
+    """Return the sizes of a problem whose settings go together, before any data is loaded.
 
     Raises UsageError, with the reason and what to use instead, when they do not.
     """
@@ -103,7 +103,7 @@ def _check(data: Data, model: Model, loss: Loss) -> Spec:
 
 
 def _sizes(data: Data, model: Model) -> tuple[Shape, int, int, int]:
-    """Features of an example, classes (0: real targets), training and test examples."""
+    """Return features of an example, classes (0: real targets), training and test examples."""
     point_data = isinstance(data, settings.ExactData | settings.NoiseData | settings.SequenceData)
     if isinstance(model, SurfaceModel) and not point_data:
         raise UsageError(
@@ -140,7 +140,7 @@ def _sizes(data: Data, model: Model) -> tuple[Shape, int, int, int]:
 
 
 def linear_coefficients(data: settings.SequenceData) -> list[float]:
-    """The xi_i of f_i(w) = f(w) + xi_i w: each value of a sequence, repeated by its count.
+    """Return the xi_i of f_i(w) = f(w) + xi_i w: each value of a sequence, repeated by its count.
 
     Raises UsageError when there is no value, or not one count for each.
     """
@@ -169,7 +169,7 @@ def _parameters(model: Model, features: Shape, outputs: int) -> tuple[ParameterS
 
 
 def _layers(model: settings.Network, features: Shape, outputs: int) -> list[Shape]:
-    """The shape of each layer's weights: (out, in), of a convolution (out, in, height, width)."""
+    """Return the shape of each layer's weights: (out, in), of a convolution (out, in, height, width)."""
     if isinstance(model, settings.Cnn):
         channels, height, width = features
         dense = 64 * (height // 4) * (width // 4)  # two poolings halve each side

@@ -60,7 +60,7 @@ class Surface:
 
 
 def surface(model: Mapping[str, Any]) -> Surface:
-    """The surface that the settings of a model choose, as in `config.model` of run.json."""
+    """Return the surface that the settings of a model choose, as in `config.model` of run.json."""
     if model["name"] == QUADRATIC:
         eigenvalues = model["eigenvalues"]
         if eigenvalues is None:
@@ -70,7 +70,7 @@ def surface(model: Mapping[str, Any]) -> Surface:
 
 
 def spectrum(dimension: int, condition: float) -> Point:
-    """Eigenvalues in geometric progression.
+    """Return eigenvalues in geometric progression.
 
     Args:
         dimension: how many, at least 1.
@@ -128,7 +128,7 @@ def quadratic(eigenvalues: Point, rotation: float) -> Surface:
 
 
 def _to_eigenvectors(w: Sequence[Any], degrees: float) -> list[Any]:
-    """The coordinates of w in axes rotated in the planes (0, 1), (1, 2), ... in that order."""
+    """Return the coordinates of w in axes rotated in the planes (0, 1), (1, 2), ... in that order."""
     return _rotated(w, degrees, reversed(range(len(w) - 1)))
 
 

@@ -49,7 +49,7 @@ def rows_text(starts: Sequence[str], numbers: Array, digits: int) -> str:
 
 
 def _column(numbers: Array, digits: int) -> Sequence[str]:
-    """The numbers as text; NaN is empty."""
+    """Return the numbers as text; NaN is empty."""
     first, *others = numbers.tolist()
     # A constant column, such as most learning rates. Not of NaN, nor of zeros, which may differ in sign.
     if first and first == first and all(map(first.__eq__, others)):

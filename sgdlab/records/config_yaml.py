@@ -39,7 +39,7 @@ def _number(key: str, value: float) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _section(key: str, value: bytes) -> str:
-    """A top-level key with its value, which comes as JSON because the cache needs a hashable argument."""
+    """Return a top-level key with its value, given as JSON because the cache needs a hashable argument."""
     section = {key: json.loads(value)}
     return str(
         yaml.dump(section, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)

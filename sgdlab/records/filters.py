@@ -71,7 +71,7 @@ def matching(runs: Sequence[Run], filters: Iterable[Filter]) -> list[Run]:
 
 
 def _key(name: str, names: Sequence[str], *, number: bool, said: str) -> str:
-    """The full name of a field: `loss` is a setting, but the metric where it is compared with a number."""
+    """Return a field's full name: `loss` is a setting, but the metric if compared with a number."""
     metric = f"metrics.{name}"
     return metric if number and metric in names else resolve(name, names, said=said)
 
@@ -118,5 +118,5 @@ def ordered(runs: Sequence[Run], by: str) -> list[Run]:
 
 
 def _rank(value: Any) -> tuple[bool, float, str]:
-    """A sort key: numbers by size, then everything else by its text; batch_size=256 comes before full."""
+    """Return a sort key: numbers by size, then all else by its text; batch_size=256 is before full."""
     return (False, float(value), "") if _is_number(value) else (True, 0.0, format_value(value))

@@ -39,7 +39,7 @@ def find_runs(root: Path) -> list[Run]:
 
 
 def _by_number(path: Path) -> list[tuple[str, float]]:
-    """A path's sort key, in which numbers count by their size."""
+    """Return a path's sort key, in which numbers count by their size."""
     parts = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?)", str(path))
     return [(text, float(number)) for text, number in zip_longest(parts[::2], parts[1::2], fillvalue="0")]
 
@@ -114,7 +114,7 @@ def _target(target: str, runs_dir: Path) -> Selection:
 
 
 def _by_hash(target: str, root: Path) -> Run | None:
-    """The run whose hash starts so, a baseline only if no other does. Raises UserError for several."""
+    """Return the run whose hash starts so, a baseline only if no other does. Raises UserError for several."""
     runs = [run for run in find_runs(root) if run.id.startswith(target)]
     own = [run for run in runs if BASELINES not in run.folder.relative_to(root).parts]
     if len(own) > 1:
@@ -177,7 +177,7 @@ def _sweep(folder: Path, name: str) -> Selection:
 
 
 def _runs_dir_of(folder: Path) -> Path:
-    """The runs_dir that a sweep's folder lies in: a sweep's id may hold slashes."""
+    """Return the runs_dir that a sweep's folder lies in: a sweep's id may hold slashes."""
     for parent in folder.resolve().parents:
         if parent.name == SWEEPS:
             return parent.parent

@@ -84,7 +84,7 @@ class Report:
 
 
 def write(report: Report, path: Path) -> None:
-    """Writes the page, complete or not at all.
+    """Write the page, complete or not at all.
 
     Args:
         report: its contents.
@@ -98,7 +98,7 @@ def write(report: Report, path: Path) -> None:
 
 
 def render(report: Report) -> str:
-    """The page as HTML; the same report gives the same text."""
+    """Return the page as HTML; the same report gives the same text."""
     anchors = [section.anchor for section in report.sections]
     assert len(set(anchors)) == len(anchors), "two sections of one name"
     # Sections may share runs.
@@ -133,7 +133,7 @@ def _totals(report: Report, runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _runs_table(runs: Sequence[Run]) -> dict[str, Any]:
-    """The arguments of the macro `table`: runs with the settings in which they differ and their metrics."""
+    """Return the arguments of the macro `table`: runs, the settings in which they differ, their metrics."""
     keys = differing(runs)
     metrics = {
         title: key for title, key in METRICS.items() if any(run.metrics.get(key) is not None for run in runs)
@@ -169,7 +169,7 @@ def _number(value: Any) -> str:
 
 
 def _recorded(runs: Sequence[Run]) -> dict[str, str]:
-    """Versions and machine as the runs recorded them, each value once."""
+    """Return versions and machine as the runs recorded them, each value once."""
     values: dict[str, dict[str, None]] = {}
     for run in runs:
         git = run.info.get("git") or {}

@@ -43,7 +43,7 @@ class Result:
 
 
 def evaluate(experiment: Experiment, selection: Selection | None, output: Path, *, quick: bool) -> Result:
-    """Draws an experiment's figure and judges its claims.
+    """Draw an experiment's figure and judge its claims.
 
     Args:
         experiment: the experiment.
@@ -82,7 +82,7 @@ def _title(experiment: Experiment, selection: Selection, *, quick: bool) -> str:
 
 
 def _draw(experiment: Experiment, selection: Selection, title: str, output: Path) -> tuple[str, str]:
-    """Saves the figure as PNG; returns it as <svg>, and a note on runs that are not in it."""
+    """Save the figure as PNG and return it as <svg>, with a note on runs that are not in it."""
     try:
         drawing = draw(selection.runs, read_spec(dict(selection.figure) | {"title": title}))
     except UserError as err:
@@ -95,7 +95,7 @@ def _draw(experiment: Experiment, selection: Selection, title: str, output: Path
 def write_reproduction(
     results: Sequence[Result], output: Path, *, command: str, quick: bool, failures: Sequence[str]
 ) -> None:
-    """Prints the tables and writes them, with the page, into a folder.
+    """Print the tables and write them, with the page, into a folder.
 
     Args:
         results: of the experiments, in order.

@@ -8,7 +8,7 @@ CURVES = {"experiment": "experiment", "panel": "panel", "the notes": "notes", "m
 
 
 def cells(rows: Iterable[Mapping[str, str]], columns: Mapping[str, str]) -> list[list[str]]:
-    """Selects the columns of a table.
+    """Select the columns of a table.
 
     Args:
         rows: rows of a CSV file by column.
@@ -21,7 +21,7 @@ def cells(rows: Iterable[Mapping[str, str]], columns: Mapping[str, str]) -> list
 
 
 def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Writes a table in Markdown.
+    """Write a table in Markdown.
 
     Args:
         titles: of the columns.

@@ -16,7 +16,7 @@ def test_settings_are_refused(words: list[str], message: str):
     command, *settings = words
     assert command == "train"
     with pytest.raises((UsageError, *HYDRA_ERRORS)) as caught:
-        overrides.check(settings)
+        overrides.check_overrides(settings)
         validate.prepare(validate.validate(composer(conf_dir()).compose(settings)))
     said = str(caught.value if isinstance(caught.value, UsageError) else reword(caught.value))
     assert message in said

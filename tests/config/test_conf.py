@@ -74,8 +74,8 @@ def test_every_file_is_an_option():
 @pytest.mark.parametrize(("group", "name"), PLAIN)
 def test_option_is_accepted(group: str, name: str):
     config = read(composed(f"{group}={name}", *WITH.get(f"{group}={name}", [])))
-    problem.check(config)
-    assert optim.check(config.optimizer)
+    problem.check_problem(config)
+    assert optim.check_optimizer(config.optimizer)
     assert getattr(config, group).name == name
 
 
@@ -83,7 +83,7 @@ def test_option_is_accepted(group: str, name: str):
 def test_problem_is_accepted_with_any_optimizer(name: str):
     for words, optimizer in (([], "sgd"), (["optimizer=adam"], "adam")):
         config = read(composed(f"problem={name}", *words))
-        problem.check(config)
+        problem.check_problem(config)
         assert config.name == name and config.precision == "float64" and config.eval_every == 0
         assert config.trajectory_every > 0
         assert config.optimizer.name == optimizer
@@ -113,8 +113,8 @@ def test_experiment_is_accepted_for_every_job(name: str):
     for key, text in sweep.items():
         for words in swept(key, str(text), raw.get("cases", {})):
             config = read(composed(f"experiment={name}", *words))
-            problem.check(config)
-            optim.check(config.optimizer)
+            problem.check_problem(config)
+            optim.check_optimizer(config.optimizer)
             read_spec(config.figure or {})
     config = read(composed(f"experiment={name}"))
     assert config.name == name.partition("/")[0]

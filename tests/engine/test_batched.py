@@ -35,7 +35,7 @@ DOUBLE = (*TINY, "precision=float64", "optimizer.impl=rule", "epochs=3", "eval_e
 def checked(name, variant):
     """The optimizer of conf/ with a variant of its hyperparameters, computed by its rule."""
     base = read_optimizer(composed(f"optimizer={name}")["optimizer"])
-    return optim.check(
+    return optim.check_optimizer(
         Optimizer(name=name, default_lr=base.default_lr, impl="rule", hypers={**base.hypers, **variant})
     )
 

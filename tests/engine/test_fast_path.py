@@ -149,7 +149,7 @@ KINDS = {
 def test_it_is_chosen_where_it_computes_the_same(tmp_path, words):
     base = [word for word in SMALL if not word.startswith("model.")]
     config = configure(tmp_path, *base, *words)
-    batches = setup.batches(config, problem.check(config).train_size)
+    batches = setup.batches(config, problem.check_problem(config).train_size)
     kind = setup.choose_implementation(config, batches.batch_size)["update"]
     assert kind == KINDS[words]
 

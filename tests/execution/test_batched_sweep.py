@@ -31,7 +31,7 @@ def sweep(runs_dir, *words, launcher="hydra.launcher.batch=always"):
 
 def optimizer(name, impl="auto", **hypers):
     found = read_optimizer(composed(f"optimizer={name}", "optimizer.impl=" + impl)["optimizer"])
-    return optim.check(replace(found, hypers={**found.hypers, **hypers}))
+    return optim.check_optimizer(replace(found, hypers={**found.hypers, **hypers}))
 
 
 def reasons(configs):

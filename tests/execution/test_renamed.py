@@ -26,7 +26,7 @@ def test_the_present_names_are_those_of_settings():
 )
 def test_a_former_name_is_answered_with_the_present_one(override, answer, capsys):
     with pytest.raises(UsageError) as caught:
-        overrides.check(["seed=1", override])
+        overrides.check_overrides(["seed=1", override])
     assert str(caught.value) == answer
     assert main(["train", override]) == 2
     assert answer in capsys.readouterr().err

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from sgdlab.analysis.theory import METHODS
 from sgdlab.base.errors import UsageError, UserError
-from sgdlab.figures import Heatmap, Sweep, draw, save
+from sgdlab.figures import Heatmap, SweepFigure, draw, save
 from sgdlab.figures.run_values import run_value
 from sgdlab.figures.style import line_styles
 from sgdlab.records import Run
@@ -168,16 +168,16 @@ def test_numbers_of_a_run(tmp_path: Path) -> None:
 def test_sweeps_that_cannot_be_are_refused(tmp_path: Path, keys: dict[str, Any], message: str) -> None:
     runs = [ended(tmp_path, 1.0, lr=lr, batch_size=size) for lr in (0.1, 1.0) for size in (16, 64)]
     with pytest.raises(UsageError) as refused:
-        draw(runs, Sweep(**keys))
+        draw(runs, SweepFigure(**keys))
     assert message in str(refused.value)
 
 
 def test_a_number_that_no_run_has_is_refused_and_one_without_it_handed_back(tmp_path: Path) -> None:
     bare = fake_run(tmp_path)
     with pytest.raises(UserError, match=r"no value of rate of .*; it needs trajectory_every=1"):
-        draw([bare], Sweep(x="lr", value="rate"))  # type: ignore[arg-type]
+        draw([bare], SweepFigure(x="lr", value="rate"))  # type: ignore[arg-type]
     good = fake_path(tmp_path / "b", np.array([[2.0], [1.0]]))
-    assert draw([good, bare], Sweep(x="lr", value="rate")).empty == (bare,)  # type: ignore[arg-type]
+    assert draw([good, bare], SweepFigure(x="lr", value="rate")).empty == (bare,)  # type: ignore[arg-type]
 
 
 def test_eighteen_named_lines_look_different() -> None:

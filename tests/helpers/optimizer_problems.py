@@ -31,13 +31,13 @@ def yaml_of(name):
 @functools.cache
 def defaults(name):
     """The checked optimizer of conf/optimizer/NAME.yaml."""
-    return optim.check(read_optimizer(yaml_of(name)))
+    return optim.check_optimizer(read_optimizer(yaml_of(name)))
 
 
 def configured(name: str, variant: Any, impl: str = "auto") -> Optimizer:
     base = defaults(name)
     hypers = {**base.hypers, **variant}
-    return optim.check(Optimizer(name=name, default_lr=base.default_lr, impl=impl, hypers=hypers))
+    return optim.check_optimizer(Optimizer(name=name, default_lr=base.default_lr, impl=impl, hypers=hypers))
 
 
 def implementations(optimizer: Optimizer) -> list[tuple[str, bool]]:

@@ -211,7 +211,7 @@ def test_a_model_without_matrices_is_refused_before_training(tmp_path, words, sa
     assert str(caught.value) == f"optimizer=muon: {said}"
     assert not (tmp_path / "runs").exists()
     base = configure(tmp_path, *[word for word in words if not word.startswith("optimizer.")])
-    muon = optim.check(read(composed(*words, "optimizer=muon")).optimizer)
+    muon = optim.check_optimizer(read(composed(*words, "optimizer=muon")).optimizer)
     with pytest.raises(UsageError, match="has no matrices"):  # from Python, where nobody has prepared it
         batch_run.prepare([replace(base, optimizer=muon, lr=lr) for lr in (0.1, 0.2)], print)
 

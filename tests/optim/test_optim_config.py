@@ -26,7 +26,7 @@ ADAM = {
 
 
 def check(name, **hypers):
-    return optim.check(Optimizer(name=name, default_lr=0.1, hypers=hypers))
+    return optim.check_optimizer(Optimizer(name=name, default_lr=0.1, hypers=hypers))
 
 
 def refusal(name, **hypers):

@@ -80,7 +80,7 @@ def test_every_one_is_refused_or_makes_updates(library):
         torch.manual_seed(0)
         net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 2))
         hypers = {"name": name, "library": "pytorch-optimizer", **needed.get(name, {})}
-        chosen = optim.check(Optimizer(name="zoo", default_lr=0.01, hypers=hypers))
+        chosen = optim.check_optimizer(Optimizer(name="zoo", default_lr=0.01, hypers=hypers))
         parameter = inspect.signature(library.load_optimizer(name)).parameters.get("lr")
         lr = (parameter and parameter.default) or 0.01
         made = optim.build(chosen, lr, net.parameters(), roles=ROLES)
@@ -148,12 +148,12 @@ def test_without_the_library_it_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 def test_the_name_is_a_setting_of_the_zoo_alone():
-    overrides.check(["optimizer=zoo", "optimizer.name=soap"])
-    overrides.check(["optimizer.name=soap,lion", "optimizer=zoo"])
+    overrides.check_overrides(["optimizer=zoo", "optimizer.name=soap"])
+    overrides.check_overrides(["optimizer.name=soap,lion", "optimizer=zoo"])
     for words in (
         ["optimizer.name=soap"],
         ["optimizer=adam", "optimizer.name=soap"],
         ["optimizer=zoo", "model.name=x"],
     ):
         with pytest.raises(UsageError, match="choose the option instead"):
-            overrides.check(words)
+            overrides.check_overrides(words)

@@ -19,7 +19,7 @@ def load(*overrides, dtype=torch.float32):
     config = read(composed(*overrides, *loss))
     return datasets.load(
         config.dataset,
-        problem.check(config),
+        problem.check_problem(config),
         data_dir=None,
         device=torch.device("cpu"),
         dtype=dtype,
@@ -126,7 +126,7 @@ def test_limit_takes_the_first_and_leaves_the_test_set(pixels):
 def test_a_limit_above_the_size_is_refused():
     config = read(composed("dataset=fashion_mnist_small", "dataset.limit=6001"))
     with pytest.raises(UsageError, match=r"dataset\.limit=6001: fashion_mnist_small has 6000 training"):
-        problem.check(config)
+        problem.check_problem(config)
 
 
 def generated(name, *more, dtype=torch.float64):
@@ -195,4 +195,4 @@ def test_generated_data_leaves_the_random_state_alone():
 def test_a_noise_that_is_no_fraction_is_refused():
     config = read(composed("dataset=logistic_regression", "dataset.noise=0.6"))
     with pytest.raises(UsageError, match=r"dataset\.noise=0\.6: .* must be <= 0\.5"):
-        problem.check(config)
+        problem.check_problem(config)

@@ -177,4 +177,4 @@ def test_the_accuracy_of_a_single_output_is_its_sign(tmp_path):
 def test_outputs_that_the_targets_do_not_have_are_refused():
     raw = composed("dataset=linear_regression", "model=linear", "loss=mse", "model.outputs=3")
     with pytest.raises(UsageError, match=r"model\.outputs=3: linear_regression has 1 target value,"):
-        problem.check(read(raw))
+        problem.check_problem(read(raw))

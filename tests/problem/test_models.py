@@ -14,7 +14,7 @@ from sgdlab.problem import models
 
 def build(*overrides, seed=0, dtype=torch.float32):
     config = read(composed(*overrides))
-    return models.build(config.model, problem.check(config), seed=seed, dtype=dtype)
+    return models.build(config.model, problem.check_problem(config), seed=seed, dtype=dtype)
 
 
 def count(model):
@@ -45,7 +45,7 @@ def count(model):
 )
 def test_the_number_of_weights(overrides, weights):
     assert count(build(*overrides)) == weights
-    assert problem.check(read(composed(*overrides))).weights == weights  # known without a model
+    assert problem.check_problem(read(composed(*overrides))).weights == weights  # known without a model
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_building_leaves_the_random_state_alone():
 
 
 def role(*overrides):
-    net, spec = build(*overrides), problem.check(read(composed(*overrides)))
+    net, spec = build(*overrides), problem.check_problem(read(composed(*overrides)))
     found = models.roles(net, spec)
     assert list(found) == [name for name, _ in net.named_parameters()]
     assert list(spec.roles) == list(found.values())

@@ -60,7 +60,7 @@ def test_every_command_can_be_meant(command: list[str]):
     if name != "train":
         return
     given = [word for word in rest if not word.startswith(("-", "hydra")) and word != "job"]
-    overrides.check(given)
+    overrides.check_overrides(given)
     # Of a sweep, its first run; range(...) is a sweep of its own.
     first = [re.sub(r"range\((?:(\d+),)?\d+\)", r"\g<1>", word).split(",")[0] for word in given]
     assert read(composed(*(f"{word}0" if word.endswith("=") else word for word in first)))

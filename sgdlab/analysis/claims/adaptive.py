@@ -30,14 +30,14 @@ def _ends_at(expected: Mapping[str, float], runs: Runs) -> Measured:
 
 
 def _average_regrets(runs: Runs) -> Measured:
-    """The mean over a run of f_t(x_t) - f_t(x*), where the mean of f_t(x*) is -1/3."""
+    """Return the mean over a run of f_t(x_t) - f_t(x*), where the mean of f_t(x*) is -1/3."""
     adam, amsgrad = (float(runs[case].train().loss.mean()) + 1 / 3 for case in ("Adam", "AMSGrad"))
     holds = abs(adam - 0.69) <= 0.005 and abs(amsgrad - 0.030) <= 0.0005
     return Measured(f"Adam {adam:.3f}, AMSGrad {amsgrad:.4f}", holds)
 
 
 def _largest_difference(runs: Runs, one: str, other: str) -> float:
-    """The largest relative difference of two loss curves."""
+    """Return the largest relative difference of two loss curves."""
     a, b = (runs[case].train().loss.to_numpy() for case in (one, other))
     if len(a) != len(b) or not len(a):
         raise Missing(f"{one} and {other} of one length")
@@ -73,7 +73,7 @@ def _finite_differences(runs: list[Run]) -> Measured:
 
 
 def _final(name: str, holds: Callable[[dict[str, float]], bool], runs: Runs) -> Measured:
-    """A final metric of the four optimizers satisfies `holds`."""
+    """Check that a final metric of the four optimizers satisfies `holds`."""
     cases = ("SGD", "Momentum", "Nesterov", "Adam")
     metrics = {case: float(runs[case].metrics[name] or math.nan) for case in cases}
     return Measured(listed(metrics, ".3f"), holds(metrics))

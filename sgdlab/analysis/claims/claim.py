@@ -48,7 +48,7 @@ class Runs(dict[Any, Run]):
         raise Missing(key)
 
     def only(self) -> Run:
-        """The single run; raises Missing when there are none or several."""
+        """Return the single run; raises Missing when there are none or several."""
         if len(self) != 1:
             raise Missing(f"{len(self)} runs")
         return next(iter(self.values()))
@@ -95,7 +95,7 @@ class Verdict:
 
 
 def claims_about(experiment: str, *claims: Claim, by: str | None = None, count: int = 1) -> tuple[Claim, ...]:
-    """Assigns claims to their experiment.
+    """Assign claims to their experiment.
 
     Args:
         experiment: its name below `notes/`.
@@ -111,7 +111,7 @@ def claims_about(experiment: str, *claims: Claim, by: str | None = None, count: 
 
 
 def judge(claim: Claim, runs: Sequence[Run]) -> Verdict:
-    """Measures a claim on the runs of its experiment.
+    """Measure a claim on the runs of its experiment.
 
     Args:
         claim: the claim.
@@ -138,7 +138,7 @@ def _keyed(runs: list[Run], by: str | None) -> list[Run] | Runs:
 
 
 def row(verdict: Verdict) -> dict[str, str]:
-    """The verdict as a row of claims.csv."""
+    """Return the verdict as a row of claims.csv."""
     claim, measured = verdict.claim, verdict.measured
     return {
         "experiment": claim.experiment,
@@ -152,7 +152,7 @@ def row(verdict: Verdict) -> dict[str, str]:
 
 
 def within(measured: Iterable[float], expected: Iterable[float], tolerance: float) -> bool:
-    """Compares numbers one by one.
+    """Compare numbers one by one.
 
     Args:
         measured: the numbers found.
@@ -166,7 +166,7 @@ def within(measured: Iterable[float], expected: Iterable[float], tolerance: floa
 
 
 def listed(numbers: Mapping[str, float], form: str, link: str = " ") -> str:
-    """Writes named numbers in a line.
+    """Write named numbers in a line.
 
     Args:
         numbers: name -> number.
@@ -180,7 +180,7 @@ def listed(numbers: Mapping[str, float], form: str, link: str = " ") -> str:
 
 
 def quantity(run: Run, name: str) -> list[float]:
-    """Reads a quantity of measure.csv.
+    """Read a quantity of measure.csv.
 
     Args:
         run: a run that measures in place of training.
@@ -200,12 +200,12 @@ def quantity(run: Run, name: str) -> list[float]:
 
 
 def path_points(run: Run) -> Values:
-    """The weights of a recorded path: (rows, weights)."""
+    """Return the weights of a recorded path: (rows, weights)."""
     table = run.trajectory()
     names = [name for name in map(str, table.columns) if name[0] == "w" and name[1:].isdigit()]
     return np.asarray(table[names], np.float64)
 
 
 def points_text(points: Values) -> str:
-    """Writes points, (rows, weights), as `(0.905, 0.2725) (1, 2)`."""
+    """Write points, (rows, weights), as `(0.905, 0.2725) (1, 2)`."""
     return " ".join("(" + ", ".join(f"{value:.4g}" for value in point) + ")" for point in points)

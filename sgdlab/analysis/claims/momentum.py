@@ -35,19 +35,19 @@ _METHOD = {"sgd": "gradient_descent", "polyak": "heavy_ball", "nesterov": "neste
 
 
 def measured_rate(run: Run) -> float:
-    """The factor per step by which a run's distance to the minimum shrinks in the long run."""
+    """Return the factor per step by which a run's distance to the minimum shrinks in the long run."""
     table = run.trajectory()
     return contraction_factor(table.step.to_list(), table.distance.to_list(), rounding=TINY)
 
 
 def _spectral_radius(run: Run) -> float:
-    """The factor that theory gives for the run's method, step size and momentum."""
+    """Return the factor that theory gives for the run's method, step size and momentum."""
     method = METHODS[_METHOD[run.settings["optimizer"]]]
     return method.rate(run.settings["lr"], run.settings.get("optimizer.momentum", 0.0), M, L)
 
 
 def _iterates(case: str, expected: Mapping[int, tuple[float, ...]], tolerance: float, runs: Runs) -> Measured:
-    """Weights of one case at some steps (-1: the last)."""
+    """Return weights of one case at some steps (-1: the last)."""
     path = path_points(runs[case])
     points = np.array([path[step] for step in expected])
     holds = within(points.flat, np.array(list(expected.values())).flat, tolerance)
@@ -98,13 +98,13 @@ def _heavy_ball_optimum(runs: Sequence[Run]) -> Measured:
 
 
 def _rates(rate: Callable[[Run], float], tolerance: float, runs: Runs) -> Measured:
-    """The rates of the cases, measured or by theory."""
+    """Return the rates of the cases, measured or by theory."""
     rates = {case: rate(runs[case]) for case in EXPECTED_RATES}
     return Measured(listed(rates, ".4f"), within(rates.values(), EXPECTED_RATES.values(), tolerance))
 
 
 def _heavy_ball_cycle(runs: Runs) -> Measured:
-    """The step from which on every iterate is within 1e-6 of the cycle."""
+    """Return the step from which on every iterate is within 1e-6 of the cycle."""
     path = path_points(runs["Polyak"])[:, 0]
     away = np.abs(path[:, None] - CYCLE_POINTS).min(axis=1) > 1e-6
     start = int(np.nonzero(away)[0].max()) + 1
@@ -112,7 +112,7 @@ def _heavy_ball_cycle(runs: Runs) -> Measured:
 
 
 def _steps_to_minimum(case: str, expected: int, runs: Runs) -> Measured:
-    """The first step within 1e-6 of the minimum; -1 if there is none."""
+    """Return the first step within 1e-6 of the minimum; -1 if there is none."""
     table = runs[case].trajectory()
     near = table.step[table.distance < 1e-6]
     step = int(near.iloc[0]) if len(near) else -1
@@ -120,7 +120,7 @@ def _steps_to_minimum(case: str, expected: int, runs: Runs) -> Measured:
 
 
 def _ends(expected: Mapping[str, tuple[tuple[float, float], tuple[float, float]]], runs: Runs) -> Measured:
-    """The last point of each case: case -> (the notes' point, half a unit of its last digits)."""
+    """Return the last point of each case: case -> (the notes' point, half a unit of its last digits)."""
     ends = {case: path_points(runs[case])[-1] for case in expected}
     holds = all(
         within([value], [aim], half)

@@ -44,7 +44,7 @@ def _unbiased(runs: Sequence[Run]) -> Measured:
 
 
 def _variance(sampling: str, runs: Sequence[Run]) -> Measured:
-    """The variance of a batch's gradient for each batch size, compared with theory in standard errors."""
+    """Compare the variance of a batch's gradient, for each batch size, with theory in standard errors."""
     chosen = [run for run in runs if run.settings["sampling"] == sampling]
     off, texts = 0.0, []
     for run in sorted(chosen, key=lambda run: int(run.settings["batch_size"])):
@@ -72,7 +72,7 @@ def _half_of_steps_raise(runs: Runs) -> Measured:
 
 
 def _noise_floors(runs: Sequence[Run], sizes: Sequence[str]) -> dict[str, float]:
-    """The mean of f(w) - f* over the last half of the runs, by batch size; the mean of their seeds."""
+    """Return the mean of f(w) - f* over the last half of the runs, by batch size; the mean of their seeds."""
     floors: dict[str, list[float]] = {}
     for run in runs:
         table = run.trajectory()

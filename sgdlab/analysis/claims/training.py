@@ -15,7 +15,7 @@ LAST = 10  # the notes train for ten epochs
 
 
 def mean_loss(run: Run, epoch: int) -> float:
-    """Averages the losses logged in an epoch.
+    """Average the losses logged in an epoch.
 
     Args:
         run: a run.
@@ -31,7 +31,7 @@ def mean_loss(run: Run, epoch: int) -> float:
 
 
 def jaggedness(run: Run) -> float:
-    """The mean change of the logged loss from one logged batch to the next, over the second half."""
+    """Return the mean change of the logged loss from one logged batch to the next, over the second half."""
     train = run.train()
     return float(train.loss[train.epoch > LAST // 2].diff().abs().mean())
 
@@ -44,13 +44,13 @@ def _show(numbers: Mapping[float, float]) -> str:
 
 
 def _final_losses(values: Sequence[float], holds: Callable[..., bool], runs: Runs) -> Measured:
-    """The mean losses of the last epoch, at these values of the setting, satisfy `holds`."""
+    """Return the mean losses of the last epoch, at these values of the setting, satisfy `holds`."""
     means = {value: mean_loss(runs[value], LAST) for value in values}
     return Measured(_show(means), holds(*means.values()))
 
 
 def _jumps(values: Sequence[float], holds: Callable[..., bool], runs: Runs) -> Measured:
-    """The jaggedness at these values of the setting satisfies `holds`."""
+    """Check that the jaggedness at these values of the setting satisfies `holds`."""
     jumps = {value: jaggedness(runs[value]) for value in values}
     return Measured(f"mean jump {_show(jumps)}", holds(*jumps.values()))
 
@@ -76,19 +76,19 @@ def _ends_above(value: float, floor: float, runs: Runs) -> Measured:
 
 
 def _final_metric(name: str, expected: float, tolerance: float, scale: float, runs: Runs) -> Measured:
-    """A final metric of the only run, times `scale`."""
+    """Return a final metric of the only run, times `scale`."""
     value = scale * float(runs.only().metrics[name] or math.nan)
     return Measured(f"{value:.4g}", within([value], [expected], tolerance))
 
 
 def _mean_losses(expected: Mapping[int, float], tolerance: float, runs: Runs) -> Measured:
-    """The only run's mean logged losses in some epochs."""
+    """Return the only run's mean logged losses in some epochs."""
     means = {float(epoch): mean_loss(runs.only(), epoch) for epoch in expected}
     return Measured(_show(means), within(means.values(), expected.values(), tolerance))
 
 
 def _accuracies(expected: tuple[float, ...], tolerance: float, runs: Runs) -> Measured:
-    """The only run's test accuracy after each epoch, in percent."""
+    """Return the only run's test accuracy after each epoch, in percent."""
     table = runs.only().eval()
     values = [100 * float(value) for value in table.test_accuracy[table.epoch > 0]]
     holds = len(values) == len(expected) and within(values, expected, tolerance)
@@ -218,7 +218,7 @@ READ_OFF: dict[str, tuple[str, dict[float, str]]] = {
 
 
 def curves(experiment: str, runs: list[Run]) -> list[dict[str, str]]:
-    """Compares an experiment's curves with the numbers read off the notes' plots.
+    """Compare an experiment's curves with the numbers read off the notes' plots.
 
     Args:
         experiment: its name, a key of READ_OFF.

@@ -166,7 +166,7 @@ class BatchCurves:
 
 
 def _norm(vectors: Array) -> Array:
-    """The Euclidean norm along the last axis, which keeps length 1. Scaled, so that no square overflows."""
+    """Return the Euclidean norm along the last axis, which keeps length 1. Scaled: no square overflows."""
     with np.errstate(invalid="ignore", over="ignore"):  # of a run that has diverged
         largest = np.abs(vectors).max(-1, keepdims=True)
         scale = np.where(largest > 0, largest, 1.0)

@@ -28,7 +28,7 @@ class BatchCallback(Protocol):
     """Receives the progress of a batch of runs."""
 
     def on_update(self) -> None:
-        """Called after each update, so it must be cheap. May raise to end the batch here."""
+        """Note an update. Must be cheap: called after each one. May raise to end the batch here."""
 
     def on_losses(self, step: int, losses: Array) -> None:
         """Receive batch losses; called at every fetch, so not for each update.

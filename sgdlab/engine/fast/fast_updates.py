@@ -63,7 +63,7 @@ def build(
 
 
 def _padded(width: int) -> int:
-    """The length of a row of `width` weights and the bias, with padding."""
+    """Return the length of a row of `width` weights and the bias, with padding."""
     return -(-(width + 1) // VECTOR) * VECTOR
 
 
@@ -107,13 +107,13 @@ class _FastUpdates(ABC):
                 own.copy_(other)
 
     def _buffers(self) -> dict[str, list[Tensor]]:
-        """The optimizer's state: for each name one tensor a parameter of the model, or one scalar."""
+        """Return the optimizer's state: for each name one tensor a parameter of the model, or one scalar."""
         buffers = self._fused_step.buffers().items()
         return {name: self._of_each(buffer) if buffer.ndim else [buffer] for name, buffer in buffers}
 
     @abstractmethod
     def _of_each(self, flat: Tensor) -> list[Tensor]:
-        """Views of (n,) numbers, one for each parameter of the model, in its shape and without padding."""
+        """Return views of (n,) numbers: one for each of the model's parameters, in its shape, unpadded."""
 
 
 class PointUpdates(_FastUpdates):

@@ -68,7 +68,7 @@ def plan(configs: Sequence[Config], *, memory: int = MEMORY, parallel: int = 1) 
             serial.setdefault("the only run of its kind", []).extend(members)
             continue
         first = configs[members[0]]
-        times = speed_up(len(members), problem.check(first).weights)
+        times = speed_up(len(members), problem.check_problem(first).weights)
         if parallel > 1 and times <= parallel:
             why = f"a batch is not known to be faster than {parallel} runs in parallel"
             serial.setdefault(why, []).extend(members)
@@ -102,7 +102,7 @@ def why_serial(config: Config) -> str:
     if config.precision == "bfloat16" or config.compile:
         asked = "compile=true" if config.compile else "precision=bfloat16"
         return f"{asked}: of single runs only"
-    weights = problem.check(config).weights
+    weights = problem.check_problem(config).weights
     if weights > MOST_WEIGHTS and config.device == "cpu":
         return (
             f"model={config.model.name} of {weights:,} weights: on a CPU, batches pay up to {MOST_WEIGHTS:,}"
@@ -129,7 +129,7 @@ def _kind(config: Config) -> str:
 
 def _bytes(config: Config) -> int:
     """Estimate the bytes of one run in a batch: its weights, its report, its order of the examples."""
-    spec = problem.check(config)
+    spec = problem.check_problem(config)
     per_epoch = setup.batches(config, spec.train_size).per_epoch
     total = setup.plan(config, per_epoch).total
     epochs = -(-total // per_epoch)

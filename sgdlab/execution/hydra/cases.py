@@ -60,7 +60,7 @@ def _read(name: str, raw: Any) -> Case:
 
 
 def _check(case_overrides: Sequence[str]) -> None:
-    overrides.check(case_overrides)
+    overrides.check_overrides(case_overrides)
     for text in case_overrides:
         section = key_of(text).partition(".")[0]
         if section in (*KEYS, "experiment", "hydra"):

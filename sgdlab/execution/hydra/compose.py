@@ -32,7 +32,7 @@ _INTERPOLATION = re.compile(r"\$\{(?:(\w+(?:\.\w+)*)|oc\.env:\w+(?:,[^${}]*)?)\}
 
 
 def version_base() -> dict[str, Any]:
-    """The argument `version_base` of Hydra's functions, for versions that still need it."""
+    """Return the argument `version_base` of Hydra's functions, for versions that still need it."""
     return {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}
 
 
@@ -84,7 +84,7 @@ class _Base:
     missing: frozenset[str]
 
     def changed(self, values: Sequence[Override]) -> dict[str, Any]:
-        """A copy of the settings with these values. Raises _NotPlainError."""
+        """Return a copy of the settings with these values. Raises _NotPlainError."""
         settings: dict[str, Any] = pickle.loads(self.settings)
         for override in values:
             key = override.key_or_group

@@ -157,7 +157,7 @@ class GridSweeper(Sweeper):
         return returned
 
     def jobs(self, command_overrides: Sequence[str]) -> list[list[list[str]]]:
-        """The overrides of each job, in lists of at most `max_batch_size` jobs.
+        """Return the overrides of each job, in lists of at most `max_batch_size` jobs.
 
         Overrides of the command line win over the experiment's `hydra.sweeper.params`.
         """
@@ -181,7 +181,7 @@ def hydra_ready(command_overrides: Iterable[str]) -> Iterator[None]:
     Raises:
         UsageError: an override is refused, by `overrides.check` or by Hydra.
     """
-    overrides.check(command_overrides)
+    overrides.check_overrides(command_overrides)
     register()
     try:
         yield
@@ -213,7 +213,7 @@ def plan_sweep(command_overrides: Sequence[str]) -> "Sweep":
 
 
 def _own(job: Sequence[str]) -> list[str]:
-    """The overrides that tell a job from others: not the experiment, which all of them share."""
+    """Return the overrides that tell a job from others: not the experiment, which all of them share."""
     return [text for text in filter_overrides(list(job)) if not text.startswith("experiment=")]
 
 

@@ -91,7 +91,7 @@ def _parse_numbers(text: str) -> Override | None:
     )
 
 
-def check(overrides: Iterable[str]) -> None:
+def check_overrides(overrides: Iterable[str]) -> None:
     """Refuse overrides that Hydra would misread, or refuse with bad advice.
 
     Raises:
@@ -234,5 +234,5 @@ def _for_hydra(override: Override, swept: set[str], multirun: bool) -> str:
 
 
 def as_typed(text: str) -> str:
-    """The override of which `for_hydra` made `text`."""
+    """Return the override of which `for_hydra` made `text`."""
     return _TYPED.get(text, text)

@@ -50,10 +50,10 @@ class JobCallback(Protocol):
     """Follows the jobs of a pool; `number` is that of the job's task."""
 
     def on_job_start(self, number: int) -> Display:
-        """A worker begins the job; what the job reports goes to the display that is returned."""
+        """Note that a worker begins the job, and return the display that follows it."""
 
     def on_job_output(self, number: int, line: str) -> None:
-        """The job wrote a line to its standard output or standard error.
+        """Receive a line that the job wrote to its standard output or standard error.
 
         Args:
             number: of the job.
@@ -61,7 +61,7 @@ class JobCallback(Protocol):
         """
 
     def on_job_end(self, number: int, outcome: Outcome, killed_pid: int | None) -> None:
-        """The job has ended.
+        """Note that the job has ended.
 
         Args:
             number: of the job.
@@ -70,7 +70,7 @@ class JobCallback(Protocol):
         """
 
     def on_tick(self) -> None:
-        """Called a few times a second."""
+        """Pass the time; called a few times a second."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ DEFAULT_RULE = 1e-8
 
 def estimated_cost(config: Config) -> float:
     """Return roughly how many seconds of one core a run takes."""
-    spec = problem.check(config)
+    spec = problem.check_problem(config)
     size = spec.train_size
     batch = size if config.batch_size == "full" else int(config.batch_size)
     per_epoch = size // batch if config.drop_last else -(-size // batch)

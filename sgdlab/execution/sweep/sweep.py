@@ -31,7 +31,7 @@ class SweepSettings:
     parallel: each job in a process of its own; else one after another in this process.
     batch: which jobs are trained as one batch. never: none; auto: where a batch is faster; always: wherever
         possible.
-    jobs: how many run in parallel; None: as many as there are cores for.
+    jobs: how many run in parallel; null: as many as there are cores for.
     jobs_per_gpu: how many run in parallel on each GPU.
     """
 

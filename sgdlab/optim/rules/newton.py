@@ -44,8 +44,10 @@ class Newton(HessianRule):
 
 
 def _only(matrix: Tensor, right: Tensor, tolerance: float) -> Tensor:
-    """The solution (*runs, n, 1) of matrix (*runs, n, n) times x = right (*runs, n, 1); a matrix with NaN
-    or infinity gives NaN. Raises UserError when a matrix is singular to `tolerance`."""
+    """Solve matrix (*runs, n, n) times x = right (*runs, n, 1) for x (*runs, n, 1).
+
+    A matrix with NaN or infinity gives NaN. Raises UserError when one is singular to `tolerance`.
+    """
     factors, pivots, _ = torch.linalg.lu_factor_ex(matrix)
     size = factors.diagonal(dim1=-2, dim2=-1).abs()
     if bool((size.amin(-1) <= tolerance * size.amax(-1)).any()):  # not where they are NaN
@@ -58,7 +60,7 @@ def _only(matrix: Tensor, right: Tensor, tolerance: float) -> Tensor:
 
 
 def _shortest(matrix: Tensor, right: Tensor, tolerance: float) -> Tensor:
-    """As `_only`, but by the pseudo-inverse of a symmetric matrix."""
+    """Solve as `_only` does, but by the pseudo-inverse of a symmetric matrix."""
     finite = matrix.isfinite().all(-1).all(-1)[..., None, None]
     values, vectors = torch.linalg.eigh(torch.where(finite, matrix, 0.0))  # fails on NaN
     inverse = torch.where(values.abs() > tolerance * values.abs().amax(-1, keepdim=True), 1 / values, 0.0)

@@ -140,7 +140,7 @@ def _start(rule: _Settings, w: Tensor) -> State:
 def _apply_direction(
     rule: _Settings, step: Tensor, g: Tensor, state: State, w: Tensor, *, axes: tuple[int, ...]
 ) -> tuple[Tensor, State]:
-    """The parameter and the rest of the state after a step in this direction; norms are over `axes`."""
+    """Return the parameter and the rest of the state after a step; norms are over `axes`."""
     new: dict[str, Any] = {"step": state["step"] + 1}
     if rule.grafting != "none":
         size = g

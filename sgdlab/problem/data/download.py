@@ -87,7 +87,7 @@ def download(
 def _from_mirror(
     mirror: str, dataset: ImageSet, files: Sequence[KnownFile], folder: Path, log: Log
 ) -> Iterator[tuple[str, bytearray]]:
-    """The name and verified content of each file; raises one of _FAILURES at the first that fails."""
+    """Yield the name and verified content of each file. Raises one of _FAILURES at the first that fails."""
     single = {f"{known.name}.gz": [known] for known in files}
     downloads = {dataset.archive: files} if dataset.archive else single
     for remote, contained in downloads.items():
@@ -114,7 +114,7 @@ def _transfer(url: str, path: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """An exception's message on one line, without the wrapping that urllib adds."""
+    """Return an exception's message on one line, without the wrapping that urllib adds."""
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
         error = error.reason
     message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

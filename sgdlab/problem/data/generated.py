@@ -33,8 +33,9 @@ def generate(data: Data, spec: Spec) -> tuple[Tensor, Tensor, Tensor, Tensor, st
 
 
 def _gaussian(data: GeneratedData) -> tuple[Tensor, Tensor]:
-    """Inputs x ~ N(0, Q diag(s) Q^T), shape (n, features), with a random rotation Q and eigenvalues s that
-    fall geometrically from 1 to 1/condition.
+    """Draw inputs x ~ N(0, Q diag(s) Q^T), shape (n, features), and targets.
+
+    Q is a random rotation; the eigenvalues s fall geometrically from 1 to 1/condition.
 
     With w ~ N(0, I), fixed for the data set: targets of linear_regression are x.w + noise * N(0, 1), shape
     (n, 1); labels of logistic_regression are [x.w > 0], shape (n,), each flipped with probability `noise`.
@@ -58,8 +59,10 @@ def _gaussian(data: GeneratedData) -> tuple[Tensor, Tensor]:
 
 
 def _least_squares(data: LeastSquaresData) -> tuple[Tensor, Tensor]:
-    """Inputs x ~ U(-.5, .5), shape (n, features); targets x.w + b + noise * N(0, 1), shape (n, 1), where the
-    `solution` is w, then b."""
+    """Draw inputs x ~ U(-.5, .5), shape (n, features), and targets.
+
+    Targets are x.w + b + noise * N(0, 1), shape (n, 1); the `solution` is w, then b.
+    """
     random = torch.Generator().manual_seed(data.seed)
     n = data.samples + data.test_samples
     *weights, bias = data.solution
@@ -70,7 +73,7 @@ def _least_squares(data: LeastSquaresData) -> tuple[Tensor, Tensor]:
 
 
 def _linear_terms(data: Data, dimension: int) -> tuple[Tensor, Tensor]:
-    """The xi of f_i(w) = f(w) + xi_i . w, shape (n, dimension), and targets that no loss reads.
+    """Return the xi of f_i(w) = f(w) + xi_i . w, shape (n, dimension), and targets that no loss reads.
 
     Noise is normal and shifted to mean 0, so that the mean of the f_i is f up to rounding. The only test
     example is the mean of the training examples: the test loss is the function that is minimised.

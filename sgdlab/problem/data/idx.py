@@ -13,7 +13,7 @@ UNSIGNED_BYTE = 0x08  # the type code of IDX for uint8
 
 
 def parse_idx(content: bytes | bytearray) -> npt.NDArray[np.uint8]:
-    """The writable uint8 array of an unpacked IDX file; it shares the memory of a bytearray.
+    """Return the writable uint8 array of an unpacked IDX file; it shares the memory of a bytearray.
 
     Raises ValueError or struct.error for other bytes; data sets are verified before they come here.
     """

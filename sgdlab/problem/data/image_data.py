@@ -68,7 +68,7 @@ class Status:
 
 
 def data_folder(data_dir: Path | None = None) -> Path:
-    """The data folder: `data_dir`, else the variable SGDLAB_DATA, else the user's cache folder for sgdlab.
+    """Return `data_dir`, else the variable SGDLAB_DATA, else the user's cache folder for sgdlab.
 
     It is absolute, with ~ as the home folder: the record of a run must not depend on where it was started.
     """
@@ -180,7 +180,7 @@ def _keep_unpacked(found: dict[str, Found], own: Path) -> None:
 
 
 def _search(dataset: ImageSet, folder: Path) -> tuple[dict[str, Found], list[BadFile]]:
-    """The good files of a set by name, and the bad copies met on the way."""
+    """Return the good files of a set by name, and the bad copies met on the way."""
     good: dict[str, Found] = {}
     bad: list[BadFile] = []
     others = {file.sha256 for row in IMAGE_SETS.values() for file in row.files}

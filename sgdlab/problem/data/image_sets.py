@@ -73,7 +73,7 @@ def _from_cifar10(files: Sequence[Found]) -> Arrays:
 
 
 def _idx_files(name: str, *digests: str) -> tuple[KnownFile, ...]:
-    """The files of an MNIST-like set of 28 x 28 images (header: 16 bytes for images, 8 for labels)."""
+    """Return the files of an MNIST-like set of 28 x 28 images (header: 16 bytes for images, 8 for labels)."""
     _, _, train, test = IMAGE_SIZES[name]
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
     sizes = (16 + 28 * 28 * train, 8 + train, 16 + 28 * 28 * test, 8 + test)
