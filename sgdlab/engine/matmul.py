@@ -93,7 +93,7 @@ def _product(name: str) -> Tensor:
 
 
 def _same_kernel() -> bool:
-    """Whether both backends are the same, as where torch has no oneDNN."""
+    """Return whether both backends are the same, as where torch has no oneDNN."""
     return torch.equal(_product("default"), _product("onednn"))
 
 

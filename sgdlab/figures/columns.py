@@ -35,7 +35,7 @@ _TABLES = {
 
 
 def is_column(name: str) -> bool:
-    """Whether `name` is a recorded column or a weight."""
+    """Return whether `name` is a recorded column or a weight."""
     return name in SOURCES or (name[:1] == "w" and name[1:].isdigit())
 
 

@@ -111,7 +111,7 @@ def _drawing(
 
 
 def _read(runs: Sequence[Run], spec: Curves) -> list[Curve]:
-    """Each run's curve; raises UserError when none has anything to draw."""
+    """Return each run's curve. Raises UserError when none has anything to draw."""
     curves = [read_curve(run, spec) for run in runs]
     shown = [curve for curve in curves if _is_shown(curve)]
     # A run that diverged at its first step has no loss, but an entry in the legend.

@@ -227,7 +227,7 @@ def _below(figure: Figure, entries: Sequence[LegendEntry]) -> None:
 
 
 def _inches(figure: Figure, entries: Sequence[LegendEntry], columns: int) -> tuple[float, float]:
-    """Width and height of a legend, measured on one that takes no part in the layout."""
+    """Return the width and height of a legend, measured on one that takes no part in the layout."""
     legend = _legend(figure, entries, loc="center", ncols=columns)
     box = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())  # type: ignore[no-untyped-call]
     legend.remove()

@@ -54,7 +54,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
 
 
 def is_animation(path: Path) -> bool:
-    """Whether the file is an animation, by its suffix."""
+    """Return whether the file is an animation, by its suffix."""
     return path.suffix.lower() == ".gif"
 
 

@@ -113,7 +113,7 @@ def _y(run: Run, frame: pd.DataFrame, spec: Curves) -> Values:
 
 
 def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
-    """Mean of the losses up to each update, minus the comparator's: 1/t sum f_s(w_s) - baseline."""
+    """Return the mean of the losses up to each update, minus the comparator's: 1/t sum f_s(w_s) - baseline."""
     least = (run.info.get("objective") or {}).get("least") if baseline is None else baseline
     if least is None:
         raise UserError(
@@ -244,7 +244,7 @@ def _tails(folders: Sequence[Path]) -> list[str]:
 def _series(
     group: Sequence[Curve], labels: Labels, band: str | float, smooth: int, folder: str = ""
 ) -> Series:
-    """One run, or the mean of several that differ by seed alone."""
+    """Return one run, or the mean of several that differ by seed alone."""
     single = len(group) == 1
     finished = [curve for curve in group if not curve.diverged]
     step, x, values = _common(finished)
@@ -303,7 +303,7 @@ def _band_text(finished: Sequence[Curve], band: str | float) -> str:
 
 
 def _outcomes(group: Sequence[Run]) -> str:
-    """How the runs of different seeds ended that are not done, by status."""
+    """Return how the runs of different seeds ended that are not done, by status."""
     kinds: dict[str, list[Run]] = {}
     for run in group:
         if run.status != "done":

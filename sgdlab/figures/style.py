@@ -81,7 +81,7 @@ def styles_by_label(lines: Mapping[str, Mapping[str, str]]) -> dict[str, LineSty
 
 
 def _ordered(lines: Sequence[Mapping[str, str]]) -> bool:
-    """Whether the lines differ in numbers alone."""
+    """Return whether the lines differ in numbers alone."""
     return all(re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", value) for line in lines for value in line.values())
 
 

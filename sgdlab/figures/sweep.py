@@ -219,7 +219,7 @@ def _set_limits(ax: Axes, lines: Sequence[Line], spec: SweepFigure, top: float, 
 
 
 def _most_marks(lines: Sequence[Line], top: float) -> int:
-    """How many lines have a mark on the upper edge at one x."""
+    """Return how many lines have a mark on the upper edge at one x."""
     edges = [x for line in lines for x in line.values if max(line.values[x]) > top or not line.finite(x)]
     return max(Counter(edges).values(), default=0)
 

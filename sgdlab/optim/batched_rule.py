@@ -64,7 +64,7 @@ def build_batched_rule(optimizers: Sequence[Optimizer], lrs: Sequence[float], de
 
 
 def _column(values: Sequence[Any], device: torch.device) -> Hyper | Any:
-    """One value if all agree, else a tensor of them; tuples member by member."""
+    """Return one value if all agree, else a tensor of them; tuples member by member."""
     first = values[0]
     if all(value == first for value in values):
         return first

@@ -82,7 +82,7 @@ def resolve_impl(optimizer: Optimizer) -> str:
 
 
 def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:
-    """Why torch's class does not compute the same; empty when it does."""
+    """Return why torch's class does not compute the same; empty when it does."""
     if entry.torch is None:
         return entry.no_torch_reason
     for key, value in entry.torch_only_when.items():

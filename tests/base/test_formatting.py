@@ -1,8 +1,10 @@
 """Texts for values, counts and times."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sgdlab.base.formatting import format_duration, format_number, format_percent
+from sgdlab.base.formatting import format_duration, format_number, format_percent, format_value
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,8 @@ def test_numbers_and_percentages():
     assert [format_percent(value) for value in (0.836, 1.0, None)] == ["83.60 %", "100.00 %", ""]
     assert format_percent(0.836, decimals=0) == "84 %"
     assert format_number(None, missing="-") == format_percent(None, missing="-") == "-"
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_shown_as_they_can_be_typed(value):
+    assert float(format_value(value)) == value

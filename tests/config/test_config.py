@@ -1,17 +1,12 @@
 """The typed configuration: what is read, what is one and the same run, what a folder is called."""
 
-import math
 from pathlib import Path
 
 import pytest
 from helpers.training import SMALL, TINY, composed, configure
-from hypothesis import given
-from hypothesis import strategies as st
 
 import sgdlab.config.run_hash as run_hash_module
-from sgdlab.base.checks import Int, ListOf, Number
 from sgdlab.base.errors import UsageError
-from sgdlab.base.formatting import format_value
 from sgdlab.config.reader import read
 from sgdlab.config.run_hash import HASH_EXCLUDED, as_mapping, run_hash, slug
 from sgdlab.execution.run.run_cache import folder_of
@@ -211,48 +206,3 @@ def test_a_setting_of_a_group_taken_away_is_missed(key):
     del section[last]
     with pytest.raises(UsageError, match=f"^{key} is not set; give it a value$"):
         read(raw)
-
-
-@given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text(), st.none(), st.lists(st.integers())))
-def test_a_number_is_within_its_range_or_refused(value):
-    check = Number(low=0, low_open=True, high=1)
-    try:
-        found = check(value)
-    except ValueError as err:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        assert not number or not 0 < value <= 1
-        assert "> 0 and <= 1" in str(err)
-    else:
-        assert type(found) is float and found == value and 0 < found <= 1
-
-
-@given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text(), st.none()))
-def test_a_whole_number_is_within_its_range_or_refused(value):
-    try:
-        found = Int(low=1, high=9)(value)
-    except ValueError as err:
-        assert type(value) is not int or not 1 <= value <= 9
-        assert str(err) == "must be an integer >= 1 and <= 9"
-    else:
-        assert type(value) is int and found == value
-
-
-def test_numbers_that_no_float_holds_are_refused():
-    for value in (math.inf, -math.inf, math.nan, 10**400):
-        with pytest.raises(ValueError, match="finite"):
-            Number()(value)
-
-
-def test_lists_say_which_size_they_need():
-    pair = ListOf(Number(low=0), 2)
-    assert pair([1, 2]) == (1.0, 2.0)
-    for value, said in (([1], "must be a list of 2, not of 1"), ("ab", "must be a list of 2"), (3, "list")):
-        with pytest.raises(ValueError, match=said):
-            pair(value)
-    with pytest.raises(ValueError, match="each member must be a number >= 0"):
-        pair([1, -1])
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_numbers_are_shown_as_they_can_be_typed(value):
-    assert float(format_value(value)) == value

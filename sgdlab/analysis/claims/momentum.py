@@ -66,7 +66,7 @@ def _overflows(runs: Runs) -> Measured:
 
 
 def _heavy_ball_rates(runs: Sequence[Run]) -> Measured:
-    """Every cell that converges, compared with the spectral radius."""
+    """Compare the rate of every cell that converges with the spectral radius."""
     off, cells = 0.0, 0
     for run in runs:
         theory = HEAVY_BALL.rate(run.settings["lr"], run.settings["optimizer.momentum"], M, L)

@@ -119,7 +119,7 @@ class VectorizedProblem:
         return self._problem.loss(out, y), (self._problem.predicted(out) == y).sum()
 
     def _means(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss and accuracy of each run, summed in float64 over chunks of examples."""
+        """Return mean loss and accuracy of each run, summed in float64 over chunks of examples."""
         runs = len(next(iter(weights.values())))
         most = max(1, MAX_ELEMENTS // (min(CHUNK, len(y)) * self._width))
         together = most if most < runs else None
@@ -155,5 +155,5 @@ def flat(weights: Mapping[str, Tensor]) -> Tensor:
 
 
 def _per_run(index: Index) -> bool:
-    """Whether each run has its own examples, (R, batch)."""
+    """Return whether each run has its own examples, (R, batch)."""
     return isinstance(index, Tensor) and index.ndim == 2

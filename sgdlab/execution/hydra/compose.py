@@ -169,12 +169,12 @@ class Composer:
         return composed
 
     def _is_setting(self, key: str) -> bool:
-        """Whether a key is that of a setting, and not of a group or of Hydra."""
+        """Return whether a key is that of a setting, and not of a group or of Hydra."""
         return key not in self._groups and "/" not in key and not key.startswith("hydra.")
 
 
 def _is_plain(override: Override) -> bool:
-    """Whether an override only assigns a plain value."""
+    """Return whether an override only assigns a plain value."""
     if override.type != OverrideType.CHANGE or override.package is not None or override.is_sweep_override():
         return False
     value = override.value()
@@ -188,5 +188,5 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _overlap(key: str, other: str) -> bool:
-    """Whether one of two dotted keys is the other or a section around it."""
+    """Return whether one of two dotted keys is the other or a section around it."""
     return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")

@@ -81,7 +81,7 @@ def _unknown_key(cause: OmegaConfBaseException) -> str:
 
 
 def _elsewhere(key: str) -> str:
-    """Where a setting of that name exists: in another option of its group, or in another section."""
+    """Return where a setting of that name exists: in another option of its group, or in another section."""
     last = key.rpartition(".")[2]
     owners: dict[str, list[str]] = {}  # key -> the options that have it
     for group, names in options.groups().items():

@@ -111,7 +111,7 @@ def _scaling(data: Data, train_x: Tensor, device: torch.device, dtype: torch.dty
 
 
 def channel_moments(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel of uint8 images (n, c, h, w), in units of 255.
+    """Return mean and standard deviation of each channel of uint8 images (n, c, h, w), in units of 255.
 
     Both are float64 of shape (c, 1, 1); the sums are exact, from the histogram of the 256 levels. A constant
     channel gets standard deviation 1.

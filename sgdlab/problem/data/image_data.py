@@ -150,7 +150,7 @@ def dataset_status(name: str, data_dir: Path | None = None) -> Status:
 
 
 def _obtain(name: str, dataset: ImageSet, folder: Path, log: Callable[[str], None]) -> dict[str, Found]:
-    """All files of a set; raises as `load_images` does."""
+    """Return all files of a set. Raises as `load_images` does."""
     found, bad = _search(dataset, folder)
     missing = [known for known in dataset.files if known.name not in found]
     if missing and not dataset.mirrors:
