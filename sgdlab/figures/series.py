@@ -113,7 +113,7 @@ def _y(run: Run, frame: pd.DataFrame, spec: Curves) -> Values:
 
 
 def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
-    """Return the mean of the losses up to each update, minus the comparator's: 1/t sum f_s(w_s) - baseline."""
+    """Return the mean loss up to each update, minus the comparator's: 1/t sum f_s(w_s) - baseline."""
     least = (run.info.get("objective") or {}).get("least") if baseline is None else baseline
     if least is None:
         raise UserError(

@@ -153,7 +153,7 @@ class PointUpdates(_FastUpdates):
         return loss.detach(), gradient
 
     def _by_formula(self, index: Index) -> tuple[Tensor, Tensor]:
-        """Return the value and the gradient of f(w) + xi . w + ridge/2 |w|^2, where xi is the mean over the batch."""
+        """Return value and gradient of f(w) + xi . w + ridge/2 |w|^2, xi being the mean over the batch."""
         w = self._w.tolist()
         try:
             loss = self._surface.formula(surfaces.FLOATS, *w)
