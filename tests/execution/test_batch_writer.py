@@ -1,4 +1,4 @@
-"""Folders of a batch by forked child processes: order, errors, kills, signals, and who is left afterwards.
+"""Folders of a batch by this process and forked children: order, errors, kills, signals, who is left after.
 
 What the folders hold is tested in test_batched_sweep.py.
 """
@@ -14,7 +14,7 @@ import time
 import pytest
 
 from sgdlab.base.errors import UserError
-from sgdlab.execution.batch.batch_writer import _write_in_children
+from sgdlab.execution.batch.batch_writer import _write_in_parallel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this process writes all")
 
@@ -32,18 +32,24 @@ class Writer:
 def written(writer, count, processes):
     """What becomes of chunks of two runs."""
     chunks = [range(start, start + 2) for start in range(0, count, 2)]
-    return [each for chunk in _write_in_children(writer, "stage", chunks, processes) for each in chunk]
+    return [each for chunk in _write_in_parallel(writer, "stage", chunks, processes) for each in chunk]
 
 
-def test_outcomes_come_in_order_from_several_children():
+def in_a_child(work):
+    """The work, but nothing in this process."""
+    parent = os.getpid()
+    return lambda run: work(run) if os.getpid() != parent else None
+
+
+def test_outcomes_come_in_order_from_this_process_and_its_children():
     def work(run):
-        time.sleep(0.1 if run < 2 else 0.01)
+        time.sleep(0.1 if run < 2 else 0.02)
         return 10 * run
 
-    runs, stages, pids, results = zip(*written(Writer(work), 10, 3), strict=True)
-    assert runs == tuple(range(10)) and results == tuple(range(0, 100, 10))
+    runs, stages, pids, results = zip(*written(Writer(work), 20, 3), strict=True)
+    assert runs == tuple(range(20)) and results == tuple(range(0, 200, 10))
     assert set(stages) == {"stage"}
-    assert 2 <= len(set(pids)) <= 3 and os.getpid() not in pids
+    assert 2 <= len(set(pids)) <= 3 and os.getpid() in pids
     assert multiprocessing.active_children() == []
 
 
@@ -68,12 +74,13 @@ def test_where_no_process_can_be_forked_this_one_writes(monkeypatch):
     assert multiprocessing.active_children() == []
 
 
-def test_an_error_in_a_child_is_raised_here():
+@pytest.mark.parametrize("where", [in_a_child, lambda work: work], ids=["in a child", "everywhere"])
+def test_an_error_is_raised_here(where):
     def work(run):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space left") as caught:
-        written(Writer(work), 40, 2)
+        written(Writer(where(work)), 40, 2)
     assert caught.value.errno == errno.ENOSPC
     assert multiprocessing.active_children() == []
 
@@ -83,7 +90,7 @@ def test_a_killed_child_is_an_error_for_users():
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(UserError, match="was killed, perhaps by the system when memory ran out"):
-        written(Writer(work), 6, 2)
+        written(Writer(in_a_child(work)), 6, 2)
     assert multiprocessing.active_children() == []
 
 
@@ -92,7 +99,7 @@ def test_stop_signals_are_left_to_the_parent():
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
 
-    assert len(written(Writer(work), 6, 2)) == 6
+    assert len(written(Writer(in_a_child(work)), 6, 2)) == 6
 
 
 def test_an_interrupted_parent_leaves_no_child():
@@ -117,14 +124,14 @@ def test_an_interrupted_parent_leaves_no_child():
 
 ORPHANS = """
 import os, time
-from sgdlab.execution.batch.batch_writer import _write_in_children
+from sgdlab.execution.batch.batch_writer import _write_in_parallel
 
 class Writer:
     def write_runs(self, runs, stage):
         os.write(1, f"{os.getpid()}\\n".encode())  # in one piece, so that lines do not mix
         time.sleep(WORK)
 
-_write_in_children(Writer(), None, [range(1)] * 40, 3)
+_write_in_parallel(Writer(), None, [range(run, run + 1) for run in range(40)], 3)
 """
 
 

@@ -6,8 +6,9 @@ import multiprocessing
 import signal
 import sys
 import warnings
+from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from sgdlab.records.serialization import json_bytes
 
 # A child writes chunks of this many runs, or of this many numbers: for fewer, no fork pays.
 CHUNK, CHUNK_NUMBERS = 50, 100_000
+AHEAD = 2  # chunks that a child has or finds waiting: it never waits for this process to write one of its own
 
 
 @dataclass(kw_only=True)
@@ -68,14 +70,14 @@ class BatchWriter:
     def write(self, processes: int) -> list[Outcome]:
         """Write all folders and return how each run ended, in order. Raises UserError, OSError.
 
-        processes: child processes that write in parallel, where the system can fork safely; else none.
+        processes: that write in parallel, this one included, where the system can fork safely; else one.
         """
         self._curves.of(0)  # builds the tables of all runs, here rather than in each child
         runs = range(len(self.configs))
         size = max(1, min(CHUNK, CHUNK_NUMBERS // max(1, self._curves.size)))
         chunks = [runs[start : start + size] for start in runs[::size]]
         with staging(self.folders[0].parent) as stage:
-            outcomes = _write_in_children(self, stage, chunks, processes)
+            outcomes = _write_in_parallel(self, stage, chunks, processes)
         return list(itertools.chain.from_iterable(outcomes))
 
     def write_runs(self, runs: Sequence[int], stage: Stage) -> list[Outcome]:
@@ -171,31 +173,41 @@ def _named(names: Sequence[str], values: Array) -> dict[str, float | None]:
     return {k: None if np.isnan(v) else v for k, v in zip(names, values.tolist(), strict=True)}
 
 
-def _write_in_children(
+def _write_in_parallel(
     writer: BatchWriter, stage: Stage, chunks: Sequence[range], processes: int
 ) -> list[list[Outcome]]:
-    """Write chunks of runs in forked child processes.
+    """Write chunks of runs here and in forked child processes.
 
     The children inherit the memory of this process, so that the batch's arrays are neither pickled nor
     copied: only the places of runs go to them, and outcomes come back.
     """
-    processes = min(processes, len(chunks))
-    if processes < 2 or sys.platform != "linux":  # elsewhere system libraries do not survive a fork
+    children = min(processes, len(chunks)) - 1 if sys.platform == "linux" else 0
+    if children < 1:  # elsewhere system libraries do not survive a fork
         return [writer.write_runs(chunk, stage) for chunk in chunks]
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("fork")
     try:
         with (
-            ProcessPoolExecutor(processes, context, _init_child, (writer, stage)) as executor,
+            ProcessPoolExecutor(children, context, _init_child, (writer, stage)) as executor,
             warnings.catch_warnings(),
         ):
             # Python 3.12 warns of torch's threads. They are idle, and a child does without them.
             warnings.simplefilter("ignore", DeprecationWarning)
-            try:
-                outcomes = executor.map(_write_inherited, chunks)  # forks all children before it returns
-            except OSError:  # too many processes, or no memory
-                return [writer.write_runs(chunk, stage) for chunk in chunks]
-            return list(outcomes)
+            written: dict[range, Future[list[Outcome]] | list[Outcome]] = {}
+            waiting = deque(chunks)
+            while waiting:
+                busy = sum(isinstance(each, Future) and not each.done() for each in written.values())
+                try:
+                    for _ in range(min(AHEAD * children - busy, len(waiting))):
+                        chunk = waiting.popleft()
+                        written[chunk] = executor.submit(_write_inherited, chunk)
+                except OSError:  # too many processes, or no memory
+                    return [writer.write_runs(chunk, stage) for chunk in chunks]
+                if waiting:
+                    chunk = waiting.pop()
+                    written[chunk] = writer.write_runs(chunk, stage)
+            each = [written[chunk] for chunk in chunks]
+            return [one.result() if isinstance(one, Future) else one for one in each]
     except BrokenProcessPool:
         raise UserError("a process was killed, perhaps by the system when memory ran out") from None
     finally:
