@@ -90,7 +90,7 @@ def resolve(optimizer: Optimizer) -> Optimizer:
 
     Returns:
         The optimizer with a value for every argument of the class that has a default, and with its origin: the
-        hash of its source, or the version of its library.
+        hash of its source, or the version of its library; None for a class of torch's.
 
     Raises:
         UsageError: there is no such class, or the engine cannot use it.
@@ -99,7 +99,7 @@ def resolve(optimizer: Optimizer) -> Optimizer:
     defaults = origin.arguments(kind)
     given = {key: _like(defaults.get(key), value) for key, value in optimizer.hypers.items()}
     rest = {key: value for key, value in defaults.items() if key not in given}
-    return replace(optimizer, hypers=given | rest, origin=_origin(optimizer, kind))
+    return replace(optimizer, hypers=given | rest, origin=_origin(optimizer, kind) or None)
 
 
 def _origin(optimizer: Optimizer, kind: "type[torch.optim.Optimizer]") -> dict[str, Any]:

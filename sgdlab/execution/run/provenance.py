@@ -12,7 +12,7 @@ from typing import Any
 import sgdlab
 
 
-def facts(device: str, packages: Mapping[str, str]) -> dict[str, Any]:
+def facts(device: str, packages: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the process, host, device and versions of a run, as run.json has them.
 
     Args:
@@ -37,7 +37,7 @@ def facts(device: str, packages: Mapping[str, str]) -> dict[str, Any]:
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "orjson": orjson.__version__,
-            **packages,
+            **(packages or {}),
         },
         "git": _git(),
     }

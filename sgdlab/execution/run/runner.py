@@ -213,7 +213,7 @@ def run_info(config: Config, built: problem.Problem, experiment: str | None) -> 
         "finished": None,
         "seconds": None,
         "engine": "serial",
-        **facts(config.device, (config.optimizer.origin or {}).get("versions", {})),
+        **facts(config.device, (config.optimizer.origin or {}).get("versions")),
         "threads": config.threads,
         "optimizer": optim.implementation(config.optimizer),
         "data": {"name": config.dataset.name, "sha256": built.data.sha256, "source": built.data.source},
