@@ -76,7 +76,9 @@ def command_line(*words: object) -> str:
     Returns:
         The line.
     """
-    texts = (f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words)
+    texts = (
+        f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words
+    )
     return shlex.join(["sgdlab", *texts])
 
 

@@ -62,5 +62,5 @@ def _list(data_dir: Path | None) -> None:
             print(f"{status.name}: {problem}")
     for status in statuses:
         if status.state in ("corrupt", "incomplete"):
-            where = ("--data-dir", data_dir) if data_dir else ()
-            print(f"To repair it: {command_line('data', 'fetch', *where, status.name)}")
+            place = ["--data-dir", data_dir] if data_dir else []
+            print(f"To repair it: {command_line('data', 'fetch', *place, status.name)}")

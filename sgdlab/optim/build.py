@@ -88,8 +88,8 @@ def implementation(optimizer: Optimizer) -> dict[str, Any]:
         optimizer: checked.
 
     Returns:
-        `impl`, and where it is a class of torch's the arguments that our settings do not name: `defaults`. They
-        say how torch computes, not what, so they are no part of the run's hash.
+        `impl`, and of a class of torch's `defaults`, the arguments that our settings do not name. They say
+        how torch computes, not what, so they are no part of the run's hash.
     """
     impl = resolve_impl(optimizer)
     if optimizer.name in external.EXTERNAL or impl == "rule":

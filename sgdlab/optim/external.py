@@ -89,20 +89,20 @@ def resolve(optimizer: Optimizer) -> Optimizer:
         optimizer: checked, one of EXTERNAL.
 
     Returns:
-        The optimizer with a value for every argument of the class that has a default, and with its origin: the
+        The optimizer with a value for every argument of the class that has a default, and with its origin: a
         hash of its source, or the version of its library; None for a class of torch's.
 
     Raises:
         UsageError: there is no such class, or the engine cannot use it.
     """
-    kind = external_class(optimizer)
+    kind: Any = external_class(optimizer)  # Any: mypy takes it for unhashable
     defaults = origin.arguments(kind)
     given = {key: _like(defaults.get(key), value) for key, value in optimizer.hypers.items()}
     rest = {key: value for key, value in defaults.items() if key not in given}
     return replace(optimizer, hypers=given | rest, origin=_origin(optimizer, kind) or None)
 
 
-def _origin(optimizer: Optimizer, kind: "type[torch.optim.Optimizer]") -> dict[str, Any]:
+def _origin(optimizer: Optimizer, kind: Any) -> dict[str, Any]:
     if optimizer.name == CUSTOM:
         return origin.source_of(kind, split(optimizer.hypers["target"])[0])
     library = optimizer.hypers["library"]
@@ -130,10 +130,11 @@ def build(
 
     Raises:
         UsageError: the class cannot be imported, or cannot train such a model.
-        UserError: the class refuses its arguments, hides lr from the engine, or is another than `resolve` saw.
+        UserError: the class refuses its arguments, hides lr, or is not the one that `resolve` saw.
     """
     refuse_incompatible(optimizer, roles)
-    kind, setting = external_class(optimizer), _setting(optimizer)
+    kind: Any = external_class(optimizer)
+    setting = _setting(optimizer)
     if optimizer.origin not in (None, _origin(optimizer, kind)):
         raise UserError(f"{setting}: its source changed after the command began; give the same command again")
     hypers = _passed_on(optimizer.hypers, origin.arguments(kind))
@@ -142,7 +143,7 @@ def build(
         _check_arguments(names, hypers, setting)
     groups: Any = _muon_groups(params, roles) if _uses_muon(optimizer) else params
     try:
-        built = kind(groups, **{"lr": lr, **hypers})
+        built: torch.optim.Optimizer = kind(groups, **{"lr": lr, **hypers})
     except (TypeError, ValueError, ImportError) as err:
         given = f"refuses the arguments {', '.join(['lr', *hypers])}: {err}"
         raise UserError(f"{setting}: {given}\nIt takes {', '.join(names)}") from None

@@ -2,10 +2,10 @@
 
     arguments  the arguments of a class, with their defaults
     source_of  a hash of the source of a class and its bases, and the versions of their packages
-    version_of the version of a package
+    version_of  the version of a package
 
-Not seen is what the class imports from elsewhere, unless it is in the same package of which the version is known.
-torch's version is recorded (`sgdlab.execution.run.provenance`) and not part of the hash.
+Not seen is what the class imports from elsewhere, except through the version of its package. torch's version
+is recorded (`sgdlab.execution.run.provenance`) and is no part of the hash.
 """
 
 import functools
@@ -13,8 +13,9 @@ import hashlib
 import importlib.metadata
 import inspect
 import math
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 
 @functools.cache  # a sweep has thousands of jobs of one class
-def arguments(kind: Callable[..., Any]) -> dict[str, Any]:
+def arguments(kind: Any) -> dict[str, Any]:
     """Return the arguments of an optimizer's class that have a default, params and lr left out.
 
     Lists become tuples, as of settings. Defaults that YAML cannot hold, such as a function, are left out; so
@@ -55,7 +56,7 @@ def _plain(value: Any) -> Any:
 
 
 @functools.cache  # by the class: a reloaded module has another one
-def source_of(kind: type, module: str) -> dict[str, Any]:
+def source_of(kind: Any, module: str) -> dict[str, Any]:
     """Identify the code of a class.
 
     Args:
@@ -74,7 +75,7 @@ def source_of(kind: type, module: str) -> dict[str, Any]:
     found: dict[str, Any] = {"sha256": _digest(map(_source, modules))}
     packages = {name.partition(".")[0] for name in modules if _is_installed(name)}
     versions = {
-        name: version_of(name)
+        _normalized(name): version_of(name)
         for package in packages
         for name in importlib.metadata.packages_distributions().get(package, ())
     }
@@ -84,6 +85,11 @@ def source_of(kind: type, module: str) -> dict[str, Any]:
 def _is_installed(module: str) -> bool:
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is not None and not set(INSTALLED).isdisjoint(Path(file).parts)
+
+
+def _normalized(name: str) -> str:
+    """Return the name of a package as PyPI spells it; metadata may have pytorch_optimizer."""
+    return re.sub("[-_.]+", "-", name).lower()
 
 
 def version_of(package: str) -> str:

@@ -58,8 +58,8 @@ class Optimizer:
     """An optimizer's name, default learning rate, implementation and hyperparameters.
 
     impl: torch (torch's own class), rule (of `sgdlab.optim`), or auto (`sgdlab.optim.resolve_impl`).
-    origin: of a class from elsewhere, the hash of its source and the versions of its packages, once it is imported
-        (`sgdlab.optim.origin`); written as `class`, which cannot be the name of an argument.
+    origin: of a class from elsewhere, once it is imported, the hash of its source and the versions of its
+        packages (`sgdlab.optim.origin`); written as `class`, which cannot be the name of an argument.
     """
 
     name: str

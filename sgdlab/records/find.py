@@ -24,8 +24,8 @@ class Selection:
     """The runs that targets name, in the order of their sweep.
 
     name: serves as a file name. figure: the experiment's own settings of its figure. missing: jobs of a
-    sweep that have no run, each with its reason. baselines: whether they are the recorded baselines. notes: what
-    the targets turned out to be, where that is not plain; a line each.
+    sweep that have no run, each with its reason. baselines: whether they are the recorded baselines. notes:
+    what the targets turned out to be, where that is not plain; a line each.
     """
 
     name: str
@@ -127,11 +127,15 @@ def _target(target: str, runs_dir: Path) -> Selection:
 
 def _told(found: Selection, text: str) -> Selection:
     """Add a note where runs are baselines, which nobody should take for their own."""
-    return replace(found, notes=(*found.notes, f"{text}these are {BASELINES_TITLE}")) if found.baselines else found
+    return (
+        replace(found, notes=(*found.notes, f"{text}these are {BASELINES_TITLE}"))
+        if found.baselines
+        else found
+    )
 
 
 def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
-    """Select the newest sweep of a name, the runs of a name, or the run of a hash; None where there is none."""
+    """Select the newest sweep of a name, the runs of a name, or the run of a hash; None if there is none."""
     sweeps = _sweeps_named(name, root)
     if sweeps:
         found = _folder(max(sweeps, key=_begun), runs_dir)
@@ -147,7 +151,7 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
 
 
 def _sweeps_named(name: str, root: Path) -> list[Path]:
-    """Return the folders of the sweeps of a name: its own, those of the experiment with changes, those below."""
+    """Return the folders of the sweeps of a name: its own and those of it with changes, else those below."""
     own = root / SWEEPS / name
     changed = own.parent.glob(f"{escape(own.name)}{CHANGED}*/sweep.json")
     paths = [*changed, *([own / "sweep.json"] if (own / "sweep.json").is_file() else [])]
@@ -155,7 +159,7 @@ def _sweeps_named(name: str, root: Path) -> list[Path]:
 
 
 def _begun(folder: Path) -> tuple[str, int]:
-    """Return when a sweep was last asked for: by its record, since files that were copied have other times."""
+    """Return when a sweep was last asked for: by its record, since copied files have other times."""
     try:
         started = str(read_sweep(folder).get("started") or "")
     except UserError:
@@ -253,7 +257,7 @@ def _folders_by_name(root: Path) -> dict[str, Path]:
 
 
 def _runs_dir_of(folder: Path, sweep_id: str) -> Path:
-    """Return the runs_dir that a sweep's folder lies in: as many levels up as its id has, which may hold slashes."""
+    """Return the runs_dir that a sweep's folder lies in, as many levels up as its id has parts."""
     parents = folder.resolve().parents
     for parent in (*parents[len(Path(sweep_id).parts) - 1 :], *parents):
         if parent.name == SWEEPS:

@@ -172,7 +172,7 @@ def differing(runs: Sequence[Run]) -> list[str]:
 
 
 def _origin_follows(runs: Sequence[Run]) -> bool:
-    """Whether the origin of optimizers from elsewhere differs only where their name does, and says nothing more."""
+    """Return whether the origin of outside optimizers differs only where their name does: it says no more."""
     origins: dict[str, set[str]] = {}
     for run in runs:
         settings = run.settings

@@ -14,7 +14,17 @@ from sgdlab.base.formatting import command_line
 from sgdlab.cli.main import main
 from sgdlab.records import find_runs
 
-NAMES = ["my runs/a", "it's", 'say "hi"', "a;b&c|d", "$HOME `x` *", "lr=0.1", "ünï/çø dé", "back\\slash", "a#b!c"]
+NAMES = [
+    "my runs/a",
+    "it's",
+    'say "hi"',
+    "a;b&c|d",
+    "$HOME `x` *",
+    "lr=0.1",
+    "ünï/çø dé",
+    "back\\slash",
+    "a#b!c",
+]
 
 
 def run_in_shell(line: str, folder: Path) -> str:
@@ -50,8 +60,8 @@ def test_every_name_in_one_shell(
         assert main(line(f"name={quoted(name)}", "runs_dir='-my runs'")) == 0
         commands.append(printed(capsys))
     text = "\n".join(commands)
-    show = f"import json, sys; print(json.dumps(sys.argv[1:]))"
-    shell = f"sgdlab() {{ {shlex.quote(sys.executable)} -c {shlex.quote(show)} \"$@\"; }}\n{text}\n"
+    show = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    shell = f'sgdlab() {{ {shlex.quote(sys.executable)} -c {shlex.quote(show)} "$@"; }}\n{text}\n'
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120, check=True)
     for name, words in zip(NAMES, map(json.loads, done.stdout.splitlines()), strict=True):
         command, target = words

@@ -15,7 +15,7 @@ SWEEP = (*TINY, "device=cpu", "hydra/launcher=serial", "quiet=true", "name=demo"
 
 @pytest.fixture
 def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Runs of a sweep, of an experiment and an interrupted one, recorded with an absolute runs_dir, then moved."""
+    """Runs of a sweep, of an experiment and an interrupted one, recorded elsewhere and then moved."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SGDLAB_RUNS", raising=False)
     old, new = tmp_path / "sweeps" / "old", tmp_path / "far" / "new"
@@ -75,7 +75,7 @@ def test_a_sweep_finds_runs_whose_folder_was_renamed(moved: Path, capsys: pytest
 
 
 def test_a_sweep_below_folders_that_are_called_sweeps(moved: Path) -> None:
-    """The folder of runs is as many levels up as the sweep's id has; the nearest folder `sweeps` may be its own."""
+    """The folder of runs is as many levels up as the sweep's id has parts."""
     source = next((moved / "sweeps").glob("demo-lr-*"))
     record = json.loads((source / "sweep.json").read_text())
     target = moved / "sweeps" / "mine" / "sweeps" / "x"

@@ -75,7 +75,7 @@ def test_a_range_holds_start_plus_i_steps_as_one_writes_them(start, stop, step):
         ("lr=range(0.1,0.5,0.0)", "lr=range(0.1,0.5,0.0): the step must not be 0"),
         ("lr=range(0.5,0.1,0.1)", "lr=range(0.5,0.1,0.1): from 0.5 to 0.1 is nothing"),
         ("lr=range(0.1,inf,0.1)", "takes finite numbers"),
-        ("lr=range(0,1e300,0.1)", f"1.00e+301 values; a range may have {MAX_COUNT:,}"),
+        ("lr=range(0,1e300,0.1)", f"1e+301 values; a range may have {MAX_COUNT:,}"),
         ("seed=range(0,10000000000000000000000)", f"a range may have {MAX_COUNT:,}"),
         ("lr=logrange(-4)", "lr=logrange(-4): logrange(START,STOP,COUNT) gives COUNT values from 10^START"),
         ("lr=logrange()", "logrange(START,STOP,COUNT) gives"),
@@ -103,21 +103,45 @@ def test_a_range_that_cannot_be_meant(text, said, tmp_path):
 
 
 def test_what_only_looks_like_a_range_stays():
-    for text in ("name='range(0.1,0.5,0.1)'", "figure={title:range}", "lr=0.1", "name=range", "x='logrange(1)'"):
+    for text in (
+        "name='range(0.1,0.5,0.1)'",
+        "figure={title:range}",
+        "lr=0.1",
+        "name=range",
+        "x='logrange(1)'",
+    ):
         assert written_out(text) == without_logrange(text) == text
 
 
 def test_a_range_trains_the_runs_of_its_values(tmp_path):
-    line = ["-m", *TINY, "epochs=1", "hydra/launcher=serial", "quiet=true", "device=cpu", f"runs_dir={tmp_path}"]
+    line = [
+        "-m",
+        *TINY,
+        "epochs=1",
+        "hydra/launcher=serial",
+        "quiet=true",
+        "device=cpu",
+        f"runs_dir={tmp_path}",
+    ]
     assert main([*line, "lr=range(0.1,0.5,0.1)"]) == 0
     found = {run.folder.name for run in find_runs(tmp_path)}
-    alone = {train(tmp_path / "alone", *TINY, "epochs=1", f"lr={lr}").folder.name for lr in (0.1, 0.2, 0.3, 0.4)}
+    alone = {
+        train(tmp_path / "alone", *TINY, "epochs=1", f"lr={lr}").folder.name for lr in (0.1, 0.2, 0.3, 0.4)
+    }
     assert found == alone
 
 
 @pytest.mark.parametrize("multirun", [["-m"], ["hydra.mode=MULTIRUN"]])
 def test_logrange_on_the_command_line(tmp_path, multirun):
-    line = [*multirun, *TINY, "epochs=1", "hydra/launcher=serial", "quiet=true", "device=cpu", f"runs_dir={tmp_path}"]
+    line = [
+        *multirun,
+        *TINY,
+        "epochs=1",
+        "hydra/launcher=serial",
+        "quiet=true",
+        "device=cpu",
+        f"runs_dir={tmp_path}",
+    ]
     assert main([*line, "lr=logrange(-3,-1,3)", "seed=0,1"]) == 0
     (path,) = tmp_path.rglob("sweep.json")
     sweep = read_sweep(path.parent)
@@ -134,7 +158,9 @@ def test_a_long_logrange(tmp_path):
 
 
 def test_without_m_it_is_said_in_the_words_that_were_typed(tmp_path):
-    with pytest.raises(UsageError, match=r"^lr=logrange\(-2,-1\): several values are a sweep, which needs -m"):
+    with pytest.raises(
+        UsageError, match=r"^lr=logrange\(-2,-1\): several values are a sweep, which needs -m"
+    ):
         main([*TINY, "hydra.verbose=false", "lr=logrange(-2,-1)", f"runs_dir={tmp_path}"])
     with pytest.raises(UsageError, match="several values are a sweep, which needs -m"), hydra_ready([]):
         compose_run(["lr=logrange(-2,-1)"])
@@ -163,7 +189,10 @@ hydra:
     path = tmp_path / "own" / "experiment" / "decades.yaml"
     path.parent.mkdir(parents=True)
     line = ["-cd", str(tmp_path / "own"), "experiment=decades", f"runs_dir={tmp_path / 'runs'}", "quiet=true"]
-    for params, expected in (("logrange(-3,-1,3)", [0.001, 0.01, 0.1]), ("range(0.1,0.35,0.1)", [0.1, 0.2, 0.3])):
+    for params, expected in (
+        ("logrange(-3,-1,3)", [0.001, 0.01, 0.1]),
+        ("range(0.1,0.35,0.1)", [0.1, 0.2, 0.3]),
+    ):
         path.write_text(text.replace("PARAMS", params))
         assert main([*line, "hydra/launcher=serial"]) == 0
         record = json.loads(Path(tmp_path / "runs/sweeps/decades/sweep.json").read_text())

@@ -284,7 +284,9 @@ def test_sweep_ids():
         return sweep_id(words, experiment=experiment, name="demo", swept=swept)
 
     assert re.fullmatch("demo-lr-[0-9a-f]{6}", of(["lr=1,2", "epochs=3"]))
-    assert re.fullmatch("demo-hidden-weight_decay-[0-9a-f]{6}", of([], ["optimizer.weight_decay", "model.hidden"]))
+    assert re.fullmatch(
+        "demo-hidden-weight_decay-[0-9a-f]{6}", of([], ["optimizer.weight_decay", "model.hidden"])
+    )
     assert re.fullmatch("demo-[0-9a-f]{6}", of([], []))
     assert re.fullmatch("demo-epochs-lr-[0-9a-f]{6}", of(["lr=1", "epochs=3"], []))
     assert of(["seed=0,1", "lr=1,2"]) == of(["lr=1,2", "seed=0,1"])
@@ -293,7 +295,14 @@ def test_sweep_ids():
     changed = of(["experiment=notes/script", "lr=1", "model.hidden=[3]"], **script)
     assert re.fullmatch("notes/script--hidden-lr-[0-9a-f]{6}", changed)
     # where it is kept and how it is shown make no other sweep; its name does
-    where = ["runs_dir=/somewhere", "quiet=true", "force=true", "lr=1,2", "+figure={logx:true}", "+figure.logy=true"]
+    where = [
+        "runs_dir=/somewhere",
+        "quiet=true",
+        "force=true",
+        "lr=1,2",
+        "+figure={logx:true}",
+        "+figure.logy=true",
+    ]
     assert of(where) == of(["lr=1,2"]) == of(["lr=1,2", "name=demo"])
     assert of(["name=other"], **script).startswith("notes/script--name-")
     assert of(["name=a,b"], ["name"]) != of(["name=a,c"], ["name"])
@@ -320,5 +329,8 @@ def test_sweep_ids_are_names_of_folders_short_and_all_different():
 
 
 def test_a_name_as_long_as_names_may_be_fits_into_a_sweeps(tmp_path):
-    assert sweep(tmp_path, f"name={'x' * 200}", "lr=0.5,0.1", *(f"optimizer.{k}=0" for k in ("weight_decay",))) == 0
+    assert (
+        sweep(tmp_path, f"name={'x' * 200}", "lr=0.5,0.1", *(f"optimizer.{k}=0" for k in ("weight_decay",)))
+        == 0
+    )
     assert len(record(tmp_path)["jobs"]) == 2

@@ -86,7 +86,9 @@ def test_defaults_of_a_class_are_recorded_and_hashed(tmp_path, modules):
     modules(mine=SOURCE.replace("kick=0.5", "kick=1.0"))
     hypers = configure(tmp_path, *MINE).optimizer.hypers
     assert hypers["kick"] == 1.0
-    assert configure(tmp_path, *MINE, "+optimizer.kick=1") == configure(tmp_path, *MINE, "+optimizer.kick=1.0")
+    assert configure(tmp_path, *MINE, "+optimizer.kick=1") == configure(
+        tmp_path, *MINE, "+optimizer.kick=1.0"
+    )
 
 
 def test_defaults_are_left_to_the_class(tmp_path, modules):
@@ -120,7 +122,9 @@ def test_the_origin_is_no_setting_in_a_legend(tmp_path, modules):
 def test_a_source_that_changes_after_the_command_began_is_refused(tmp_path, modules):
     config = configure(tmp_path / "runs", *MINE)
     modules(mine=SOURCE.replace("kick=0.5", "kick=0.6"))
-    with pytest.raises(UserError, match="optimizer.target=mine:Mine: its source changed after the command began"):
+    with pytest.raises(
+        UserError, match=r"optimizer\.target=mine:Mine: its source changed after the command began"
+    ):
         finish(config)
     assert not find_runs(tmp_path / "runs")
 
@@ -129,7 +133,11 @@ def test_one_run_in_every_way_has_one_hash(tmp_path):
     """Alone, as a job in this process, in a process of its own, beside batches, and resumed."""
     words = (*TINY, "optimizer=custom", "optimizer.target=helpers.odd_optimizers:Plain")
     expected = {run_hash(configure(tmp_path, *words, f"seed={seed}")) for seed in (0, 1)}
-    ways = {"serial": "hydra/launcher=serial", "local": "hydra.launcher.jobs=2", "auto": "hydra.launcher.batch=always"}
+    ways = {
+        "serial": "hydra/launcher=serial",
+        "local": "hydra.launcher.jobs=2",
+        "auto": "hydra.launcher.batch=always",
+    }
     for name, way in ways.items():
         line = ["-m", *words, "seed=0,1", way, f"runs_dir={tmp_path / name}", "quiet=true", "device=cpu"]
         assert main(line) == 0
@@ -149,7 +157,7 @@ def test_a_class_of_torch_has_defaults_but_no_version_in_its_hash(tmp_path):
 
 
 def test_the_origin_is_recorded_and_not_set(tmp_path, modules):
-    with pytest.raises(UsageError, match="optimizer.class: is recorded, not set; leave it out"):
+    with pytest.raises(UsageError, match=r"optimizer\.class: is recorded, not set; leave it out"):
         configure(tmp_path, *MINE, "+optimizer.class={sha256:0}")
     config = configure(tmp_path, *MINE)
     assert read(as_mapping(config)) == config
@@ -214,7 +222,9 @@ def test_a_runs_record_says_with_which_defaults_torch_ran(tmp_path):
     words = (*SMALL, "fast_path=false", "optimizer=adam")
     info = train(tmp_path, *words).info
     assert info["optimizer"]["impl"] == "torch"
-    assert info["optimizer"]["defaults"].items() >= {"fused": True, "foreach": None, "maximize": False}.items()
+    assert (
+        info["optimizer"]["defaults"].items() >= {"fused": True, "foreach": None, "maximize": False}.items()
+    )
     assert "eps" not in info["optimizer"]["defaults"] and "defaults" not in str(info["config"])
 
 

@@ -22,7 +22,10 @@ def runs_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     runs = [fake_run(tmp_path / "runs", {"lr": lr}, name="baselines/notes") for lr in (1.0, 2.0)]
     below = tmp_path / "runs" / "baselines"
     folder = fake_sweep(below, "notes/momentum", runs)
-    record = {"id": "notes/momentum", "jobs": [{"overrides": [], "run": f"notes/{r.folder.name}"} for r in runs]}
+    record = {
+        "id": "notes/momentum",
+        "jobs": [{"overrides": [], "run": f"notes/{r.folder.name}"} for r in runs],
+    }
     write_json(folder / "sweep.json", record)
     return Path("runs")
 
@@ -77,7 +80,12 @@ def test_when_a_sweep_began_counts_and_not_when_its_file_was_copied(runs_dir: Pa
     for seed, (name, started) in enumerate({"x/a": "2026-03-02", "x/a--lr-1": "2026-03-01"}.items()):
         sweep(runs_dir, name, seed, age=100 - seed)
         path = runs_dir / "sweeps" / name / "sweep.json"
-        jobs = [{"overrides": [], "run": str(select([name], runs_dir).runs[0].folder.relative_to(runs_dir))}]
+        jobs = [
+            {
+                "overrides": [],
+                "run": str(select([name], runs_dir).runs[0].folder.resolve().relative_to(runs_dir.resolve())),
+            }
+        ]
         write_json(path, {"id": name, "started": f"{started}T00:00:00+00:00", "jobs": jobs})
     assert seeds(select(["x/a"], runs_dir)) == [0]
     (runs_dir / "sweeps/x/a--lr-1/sweep.json").write_text("{broken")
@@ -93,7 +101,7 @@ def test_the_runs_of_a_name_are_not_its_sweeps(runs_dir: Path) -> None:
 
 def test_a_name_of_baselines_inside_another_is_an_own_run(runs_dir: Path) -> None:
     run = fake_run(runs_dir, {"seed": 5}, name="mine/baselines")
-    assert select([], runs_dir).runs[0].folder == run.folder.relative_to(Path.cwd())
+    assert select([], runs_dir).runs[0].folder == run.folder
     assert seeds(select([run.id], runs_dir)) == [5]
 
 
@@ -116,7 +124,9 @@ def test_plot_and_runs_say_it(runs_dir: Path, capsys: pytest.CaptureFixture[str]
     assert main(["plot", "notes"]) == 0
     out, err = capsys.readouterr()
     assert out == "runs/figures/notes-momentum--lr-123abc.png (1 run)\n"
-    assert err.startswith("sgdlab: notes: notes/momentum--lr-123abc is the only sweep of that name; all runs: ")
+    assert err.startswith(
+        "sgdlab: notes: notes/momentum--lr-123abc is the only sweep of that name; all runs: "
+    )
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ class SweepLauncher(Launcher):
         )
 
     def _config_dir(self) -> str | None:
-        """Return the user's folder of options (--config-dir), relative where it lies in the current folder."""
+        """Return the user's folder of options (--config-dir), relative if it lies in the current folder."""
         assert self._config is not None
         for source in self._config.hydra.runtime.config_sources:
             if source.provider == "command-line":

@@ -57,7 +57,7 @@ _TYPED: dict[str, str] = {}  # what `for_hydra` returned -> what it was given
 
 @cache  # the jobs of a sweep share most of their overrides
 def parse(text: str) -> Override:
-    """Parse an override as Hydra does, and logrange(...). Raises HydraException, and UsageError for a logrange.
+    """Parse an override as Hydra does, or with logrange(...). Raises HydraException, or UsageError.
 
     Hydra's parser takes .3 ms for a number, and a sweep may have thousands of them.
     """
@@ -157,12 +157,14 @@ def _parse_or_refuse(text: str) -> Override:
 
 
 def _unknown_function(text: str) -> str:
-    """Say what is wrong with the function that an override calls; empty where it calls none, or a known one."""
+    """Say what is wrong with the function that an override calls; empty for none or a known one."""
     called = re.match(r"[^=]*=\s*(\w+)\(", text)
     if called is None or called[1] in _FUNCTIONS:
         return ""
     meant = SIMILAR_FUNCTIONS.get(called[1])
-    return f"{called[1]}: no such function; {f'write {meant}' if meant else did_you_mean(called[1], _FUNCTIONS)}"
+    return (
+        f"{called[1]}: no such function; {f'write {meant}' if meant else did_you_mean(called[1], _FUNCTIONS)}"
+    )
 
 
 def _check_group(override: Override, text: str, groups: dict[str, list[str]]) -> None:

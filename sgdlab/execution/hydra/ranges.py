@@ -1,8 +1,8 @@
-"""Ranges of numbers in overrides, written out as their values: `lr=range(0.1,0.5,0.1)`, `lr=logrange(-4,-1,4)`.
+"""Ranges of numbers in overrides, written out: `lr=range(0.1,0.5,0.1)`, `lr=logrange(-4,-1,4)`.
 
-Hydra's range adds up binary fractions, so that .1, .2 is followed by .30000000000000004. Here a range of decimals
-is computed in decimals. logrange is unknown to Hydra's grammar, so it is written out before Hydra reads the
-override. Ranges of integers are left to Hydra.
+Hydra's range adds up binary fractions, so that .1, .2 is followed by .30000000000000004. Here a range of
+decimals is computed in decimals. logrange is unknown to Hydra's grammar, so it is written out before Hydra
+reads the override. Ranges of integers are left to Hydra.
 """
 
 import re
@@ -78,7 +78,9 @@ def _values(text: str, arguments: Sequence[str]) -> Sequence[float] | None:
 def _named(arguments: Sequence[str]) -> dict[str, str] | None:
     """Return start, stop and step of range(...), as Hydra reads its arguments; None for others."""
     pairs = [argument.rpartition("=")[::2] for argument in arguments]
-    named = {name.strip() or place: number.strip() for place, (name, number) in zip(_NAMES, pairs, strict=False)}
+    named = {
+        name.strip() or place: number.strip() for place, (name, number) in zip(_NAMES, pairs, strict=False)
+    }
     if len(named) != len(arguments) or "start" not in named or not set(named) <= set(_NAMES):
         return None
     if "stop" not in named:
@@ -118,7 +120,7 @@ def _log_values(text: str, arguments: Sequence[str]) -> Sequence[float]:
 
 
 def _decimal(text: str) -> Decimal | None:
-    """Return a number as it is written; None for what is no number, and for one beyond the range of floats."""
+    """Return a number as it is written; None for what is no number, or one beyond the range of floats."""
     try:
         number = Decimal(text)
     except InvalidOperation:

@@ -122,7 +122,9 @@ class Sweep:
         info = {
             "id": name,
             "experiment": experiment,
-            "command": command_line("train", *flags, *[text for text in command_overrides if _section(text) not in _NOT_REPEATED]),
+            "command": command_line(
+                "train", *flags, *[text for text in command_overrides if _section(text) not in _NOT_REPEATED]
+            ),
             "figure": first.figure,
             "started": utc_now(),
         }
