@@ -242,11 +242,9 @@ def for_hydra(overrides: Iterable[str], *, multirun: bool) -> list[str]:
     if "problem" in swept:
         swept |= {"dataset", "model", "loss"}
     rewritten = [_for_hydra(parsed[text], swept, multirun) for text in overrides]
-    for typed, text in zip(overrides, rewritten, strict=True):
-        if text == typed:
-            _TYPED.pop(text, None)
-        else:
-            _TYPED[text] = typed
+    for typed in overrides:  # an earlier command of this process may have been rewritten to it
+        _TYPED.pop(typed, None)
+    _TYPED.update(pair for pair in zip(rewritten, overrides, strict=True) if pair[0] != pair[1])
     return rewritten
 
 
