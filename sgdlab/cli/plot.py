@@ -142,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the arguments of `sgdlab plot`; an option that is not given is absent from the result."""
     parser = command_parser("plot", _DESCRIPTION, _EXAMPLES, argument_default=argparse.SUPPRESS)
     add = parser.add_argument
-    targets = "experiment, sweep, folder or hash (default: the newest)"
+    targets = "experiment (its newest sweep), sweep, folder or hash (default: the newest)"
     add("targets", nargs="*", metavar="TARGET", default=[], help=targets)
     formats = "file ending in .png, .svg, .pdf, or .gif (an animation)"
     add("-o", "--output", metavar="FILE", type=Path, default=None, help=formats)

@@ -1,6 +1,7 @@
 """Finding runs by folder, sweep, experiment or the first digits of a hash, and finding the newest."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -127,15 +128,13 @@ def _target(target: str, runs_dir: Path) -> Selection:
 
 def _told(found: Selection, text: str) -> Selection:
     """Add a note where runs are baselines, which nobody should take for their own."""
-    return (
-        replace(found, notes=(*found.notes, f"{text}these are {BASELINES_TITLE}"))
-        if found.baselines
-        else found
-    )
+    if not found.baselines:
+        return found
+    return replace(found, notes=(*found.notes, f"{text}these are {BASELINES_TITLE}"))
 
 
 def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
-    """Select the newest sweep of a name, the runs of a name, or the run of a hash; None if there is none."""
+    """Select the newest sweep of a name, its runs, the run of a hash, or single runs of an experiment."""
     sweeps = _sweeps_named(name, root)
     if sweeps:
         found = _folder(max(sweeps, key=_begun), runs_dir)
@@ -147,7 +146,11 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
     if _has_records(root / name):
         return _folder(root / name, runs_dir)
     run = _by_hash(name, root) if re.fullmatch("[0-9a-f]{4,8}", name) else None
-    return None if run is None else _folder(run.folder, runs_dir)
+    if run is not None:
+        return _folder(run.folder, runs_dir)
+    runs = find_runs(root) if root == runs_dir and not Path(name).exists() else []  # reads them all
+    single = [run for run in runs if run.info.get("experiment") == name and not is_baseline(run.folder, root)]
+    return Selection(name=name, runs=tuple(single)) if single else None
 
 
 def _sweeps_named(name: str, root: Path) -> list[Path]:
@@ -172,7 +175,7 @@ def _by_hash(target: str, root: Path) -> Run | None:
     runs = [run for run in find_runs(root) if run.id.startswith(target)]
     own = [run for run in runs if not is_baseline(run.folder, root)]
     if len(own) > 1:
-        folders = ", ".join(str(run.folder) for run in own)
+        folders = ", ".join(shlex.quote(str(run.folder)) for run in own)
         raise UserError(f"{target}: several runs start with these digits; name one by its folder: {folders}")
     return own[0] if own else None
 

@@ -105,6 +105,15 @@ def test_a_name_of_baselines_inside_another_is_an_own_run(runs_dir: Path) -> Non
     assert seeds(select([run.id], runs_dir)) == [5]
 
 
+def test_a_single_run_of_an_experiment_is_meant_by_its_name(runs_dir: Path) -> None:
+    """As with hydra.mode=RUN, which makes no sweep."""
+    fake_run(runs_dir, {"seed": 3}, name="mine", experiment="notes/momentum")
+    found = select(["notes/momentum"], runs_dir)
+    assert seeds(found) == [3] and not found.baselines
+    sweep(runs_dir, "notes/momentum", seed=4)
+    assert seeds(select(["notes/momentum"], runs_dir)) == [4]
+
+
 def test_hidden_folders_are_no_records(runs_dir: Path) -> None:
     fake_run(runs_dir, {"seed": 5}, name="mine/.batch-17")
     for target in ("mine", "runs/mine"):
