@@ -288,6 +288,7 @@ def test_sweep_ids():
     assert re.fullmatch(
         "demo-hidden-weight_decay-[0-9a-f]{6}", of([], ["optimizer.weight_decay", "model.hidden"])
     )
+    assert of(["optimizer.name=soap,lion"], ["optimizer.name"]).startswith("demo-optimizer-")
     assert re.fullmatch("demo-[0-9a-f]{6}", of([], []))
     assert re.fullmatch("demo-epochs-lr-[0-9a-f]{6}", of(["lr=1", "epochs=3"], []))
     assert of(["seed=0,1", "lr=1,2"]) == of(["lr=1,2", "seed=0,1"])
