@@ -92,6 +92,7 @@ def _normalized(name: str) -> str:
     return re.sub("[-_.]+", "-", name).lower()
 
 
+@functools.cache
 def version_of(package: str) -> str:
     """Return the version of an installed package, by its name on PyPI."""
     return importlib.metadata.version(package)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdlab.base.errors import UserError, nearest
+from sgdlab.base.formatting import command_line
 from sgdlab.records.reader import Run, read_run, read_sweep
 
 BASELINES = "baselines"  # below runs_dir: recorded runs that ship with the repository
@@ -141,7 +142,7 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
         if found.name == name and len(sweeps) == 1:
             return found
         which = "only sweep" if len(sweeps) == 1 else f"newest of {len(sweeps)} sweeps"
-        rest = f"; all runs: {root / name}" if _has_records(root / name) else ""
+        rest = f"; all runs: {command_line('runs', root / name)}" if _has_records(root / name) else ""
         return replace(found, notes=(f"{name}: {found.name} is the {which} of that name{rest}",))
     if _has_records(root / name):
         return _folder(root / name, runs_dir)

@@ -1,5 +1,6 @@
 """Commands that sgdlab prints can be pasted into a shell, whatever the names in them."""
 
+import html
 import json
 import re
 import shlex
@@ -11,6 +12,7 @@ import pytest
 from helpers.training import TINY
 
 from sgdlab.base.formatting import command_line
+from sgdlab.cli import reproduce
 from sgdlab.cli.main import main
 from sgdlab.records import find_runs
 
@@ -112,6 +114,14 @@ def test_names_that_would_be_lost_are_refused(
     assert main(line(f"name='{name}'", f"runs_dir={tmp_path / 'runs'}")) == 2
     assert f"name={name}: {said}" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_in_a_report_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reproduce, "_train", lambda *_: [])
+    place = tmp_path / "my runs"
+    main(["reproduce", "notes", "--only", "script", "--runs-dir", str(place)])
+    page = html.unescape((place / "reproduce" / "notes-script" / "report.html").read_text(encoding="utf-8"))
+    assert f"sgdlab reproduce notes --only script --runs-dir '{place}'" in page
 
 
 def test_a_line_is_written_for_a_shell() -> None:

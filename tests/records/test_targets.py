@@ -66,7 +66,7 @@ def test_the_newest_sweep_of_a_name_is_meant(runs_dir: Path) -> None:
         "notes/momentum: notes/momentum--lr-123abc is the newest of 2 sweeps of that name",
     )
     assert seeds(select(["notes"], runs_dir)) == [4]
-    assert select(["notes"], runs_dir).notes[0].endswith("of that name; all runs: runs/notes")
+    assert select(["notes"], runs_dir).notes[0].endswith("of that name; all runs: sgdlab runs runs/notes")
     assert seeds(select(["runs/sweeps/notes"], runs_dir)) == [4]
     assert len(select(["runs/notes"], runs_dir).runs) == 4
     # A path means what is there, and nothing newer of that name.
