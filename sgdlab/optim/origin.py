@@ -15,11 +15,11 @@ import inspect
 import math
 import re
 import sys
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-NOT_SEEN = {"torch", *sys.stdlib_module_names}  # top-level modules whose version or content is not hashed
 INSTALLED = ("site-packages", "dist-packages")  # folders of installed packages
 _BY_THE_ENGINE = ("params", "lr")
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -69,7 +69,7 @@ def source_of(kind: Any, module: str) -> dict[str, Any]:
         empty if nothing else is there.
     """
     names = [module, *(base.__module__ for base in kind.__mro__)]
-    modules = sorted({name for name in names if name.partition(".")[0] not in NOT_SEEN})
+    modules = sorted({name for name in names if not _is_basic(name)})
     if not modules:
         return {}
     found: dict[str, Any] = {"sha256": _digest(map(_source, modules))}
@@ -82,9 +82,25 @@ def source_of(kind: Any, module: str) -> dict[str, Any]:
     return found | ({"versions": dict(sorted(versions.items()))} if versions else {})
 
 
+def _is_basic(module: str) -> bool:
+    """Return whether a module is of torch or of Python, and not a file of the user by such a name."""
+    if module.partition(".")[0] in ("torch", "builtins"):
+        return True
+    file = _file(module)
+    return (
+        file is not None
+        and Path(file).is_relative_to(sysconfig.get_path("stdlib"))
+        and not _is_installed(module)
+    )
+
+
 def _is_installed(module: str) -> bool:
-    file = getattr(sys.modules.get(module), "__file__", None)
+    file = _file(module)
     return file is not None and not set(INSTALLED).isdisjoint(Path(file).parts)
+
+
+def _file(module: str) -> str | None:
+    return getattr(sys.modules.get(module), "__file__", None)
 
 
 def _normalized(name: str) -> str:
@@ -103,7 +119,7 @@ def _source(module: str) -> bytes:
     found = sys.modules.get(module)
     loader: Any = getattr(getattr(found, "__spec__", None), "loader", None)
     try:
-        content: bytes = loader.get_data(getattr(found, "__file__", None))
+        content: bytes = loader.get_data(_file(module))
     except (AttributeError, TypeError, OSError):
         return b""
     return content

@@ -62,6 +62,8 @@ def test_records_hold_no_path_of_another_record(moved: Path) -> None:
         record.get("config", {}).pop("runs_dir", None)
         record.get("data", {}).pop("source", None)
         assert str(Path.cwd()) not in json.dumps(record), path
+    (checkpoint,) = moved.glob("begun/*/checkpoint.pt")
+    assert str(Path.cwd()).encode() not in checkpoint.read_bytes()
 
 
 def test_a_sweep_finds_runs_whose_folder_was_renamed(moved: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,6 +172,16 @@ def test_an_installed_package_is_known_by_its_version_too(library):
     assert origin.source_of(torch.optim.Adam, "torch.optim") == {}
 
 
+def test_a_file_by_the_name_of_a_module_of_python_is_seen(tmp_path, modules, monkeypatch):
+    """`test` is a package of Python's own, and a likely name for a first try."""
+    monkeypatch.delitem(sys.modules, "test", raising=False)
+    modules(test=SOURCE)
+    config = configure(tmp_path, *MINE[:-1], "optimizer.target=test:Mine")
+    sys.modules.pop("test")
+    assert set(config.optimizer.origin) == {"sha256"}
+    assert origin.source_of(type("Odd", (dict,), {"__module__": "collections"}), "collections") == {}
+
+
 def test_a_class_without_a_file(monkeypatch):
     kind = type("Loose", (torch.optim.Optimizer,), {"__module__": "nowhere_to_be_found"})
     empty = origin.source_of(kind, "nowhere_to_be_found")["sha256"]

@@ -198,7 +198,7 @@ def sweep_id(
         return experiment
     keys = map(key_of, changed) if experiment or not swept else swept
     shorts = {re.sub(r"\W+", "_", key.removesuffix(".name").rpartition(".")[2]) for key in keys}
-    words = "-".join(sorted(shorts))[:MAX_WORDS]
+    words = "-".join(sorted(shorts))[:MAX_WORDS].rstrip("-")
     digest = hashlib.sha256(" ".join(changed).encode()).hexdigest()[:6]
     rest = "-".join(part for part in (words, digest) if part)
     return f"{name}-{rest}" if experiment is None else f"{experiment}{CHANGED}{rest}"
