@@ -96,7 +96,10 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A relative path of a folder, `a` or `a/b`, without `..`. reserved: illegal first parts."""
+    """A relative path of a folder, `a` or `a/b`, of which no part is hidden or like an option.
+
+    reserved: illegal first parts, in any case, since some file systems do not tell the cases apart.
+    """
 
     reserved: tuple[str, ...] = ()
 
@@ -106,10 +109,12 @@ class Folder:
         parts = value.split("/")
         if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
             raise ValueError("must be the name of a folder, like a or a/b, without . and ..")
+        if any(part.startswith((".", "-")) for part in parts):
+            raise ValueError("must not begin with . or -, nor may a part after a /")
         if any(len(part.encode()) > MAX_NAME for part in parts):
             raise ValueError(f"must be at most {MAX_NAME} bytes long")
-        if parts[0] in self.reserved:
-            raise ValueError(f"must not be {parts[0]}, which sgdlab uses itself")
+        if parts[0].casefold() in self.reserved:
+            raise ValueError(f"must not be {parts[0]}, which sgdlab uses itself; choose another name")
         return value
 
 

@@ -1,7 +1,9 @@
 """How values, counts and times are written for people."""
 
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 
@@ -63,6 +65,21 @@ def format_duration(seconds: float | None, *, decimals: int = 1, missing: str = 
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def command_line(*words: object) -> str:
+    """Write a command of sgdlab as it can be pasted into a shell: `sgdlab plot 'my runs/a'`.
+
+    Args:
+        words: after `sgdlab`; a path that begins with - is not taken for an option.
+
+    Returns:
+        The line.
+    """
+    texts = (
+        f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words
+    )
+    return shlex.join(["sgdlab", *texts])
 
 
 def counted(count: int, noun: str) -> str:

@@ -2,10 +2,14 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UserError
+
+if TYPE_CHECKING:
+    from sgdlab.records import Selection
 
 
 def command_parser(
@@ -35,6 +39,12 @@ def command_parser(
 def default_runs_dir() -> Path:
     """Return the folder of runs where no option names one: the variable SGDLAB_RUNS, else `runs`."""
     return Path(os.environ.get("SGDLAB_RUNS") or "runs")
+
+
+def print_notes(selection: "Selection") -> None:
+    """Print on standard error what targets turned out to be, where their words do not say it."""
+    for note in selection.notes:
+        print(f"sgdlab: {note}", file=sys.stderr)
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:

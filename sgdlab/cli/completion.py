@@ -141,12 +141,16 @@ def _flag_values(flag: str) -> Iterable[str]:
 
 
 def _run_names() -> list[str]:
-    """Return runs and sweeps by the names that `sgdlab plot` takes, with the recorded baselines."""
-    from sgdlab.records import selection_name
+    """Return runs and sweeps by the names that `sgdlab plot` takes, with the recorded baselines.
+
+    An experiment of which there are changed sweeps only is offered too: its name means the newest of them.
+    """
+    from sgdlab.records import CHANGED, selection_name
 
     runs_dir = default_runs_dir()
     records = [path for name in ("run.json", "sweep.json") for path in runs_dir.rglob(name)]
-    return [selection_name(path.parent, runs_dir) for path in records]
+    names = [selection_name(path.parent, runs_dir) for path in records]
+    return [*names, *(name.partition(CHANGED)[0] for name in names)]
 
 
 def _by_level(names: Iterable[str], word: str, separator: str = "/") -> list[str]:

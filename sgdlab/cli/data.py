@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sgdlab.base.formatting import command_line
 from sgdlab.cli.arguments import add_data_dir, command_parser
 from sgdlab.cli.text import table
 
@@ -61,4 +62,5 @@ def _list(data_dir: Path | None) -> None:
             print(f"{status.name}: {problem}")
     for status in statuses:
         if status.state in ("corrupt", "incomplete"):
-            print(f"To repair it: sgdlab data fetch {status.name}")
+            place = ["--data-dir", data_dir] if data_dir else []
+            print(f"To repair it: {command_line('data', 'fetch', *place, status.name)}")

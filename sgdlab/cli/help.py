@@ -26,6 +26,7 @@ Examples
   sgdlab train optimizer=adam lr=1e-3
   sgdlab train dataset=fashion_mnist_small epochs=3  without a download
   sgdlab train -m lr=10,0.1,0.001                    a sweep: one run a value
+  sgdlab train -m 'lr=logrange(-4,-1,4)'             by powers of ten: 0.0001, 0.001, 0.01, 0.1
   sgdlab train experiment=notes/sgd_momentum         a named sweep
   sgdlab train problem=rosenbrock optimizer=adam lr=0.05
   sgdlab train optimizer=rmsprop --help              the settings of rmsprop"""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import counted, format_value
-from sgdlab.cli.arguments import add_runs_dir, command_parser
+from sgdlab.cli.arguments import add_runs_dir, command_parser, print_notes
 
 if TYPE_CHECKING:
     from sgdlab.figures.layout import Drawing
@@ -142,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the arguments of `sgdlab plot`; an option that is not given is absent from the result."""
     parser = command_parser("plot", _DESCRIPTION, _EXAMPLES, argument_default=argparse.SUPPRESS)
     add = parser.add_argument
-    targets = "experiment, sweep, folder or hash (default: the newest)"
+    targets = "experiment (its newest sweep), sweep, folder or hash (default: the newest)"
     add("targets", nargs="*", metavar="TARGET", default=[], help=targets)
     formats = "file ending in .png, .svg, .pdf, or .gif (an animation)"
     add("-o", "--output", metavar="FILE", type=Path, default=None, help=formats)
@@ -166,6 +166,7 @@ def main(argv: list[str]) -> int:
 
     from sgdlab.figures import animate, check_moving, check_options, draw, read_spec, save
     from sgdlab.figures.output import check_path, is_animation
+    from sgdlab.figures.titles import as_baselines
     from sgdlab.records import select
 
     # Refuse illegal options before any run is read.
@@ -184,11 +185,14 @@ def main(argv: list[str]) -> int:
     path = path or runs_dir / "figures" / f"{name or 'runs'}.png"
     if animated:
         check_moving(spec, path)
+    if selection.baselines and "title" not in keys:
+        spec = as_baselines(spec, selection.runs)
     drawing = draw(selection.runs, spec)
     if animated:
         animate(drawing, path, **speed)
     else:
         save(drawing.figure, path)
+    print_notes(selection)
     _report(path, drawing, selection)
     return 0
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sgdlab.analysis.experiments import BY_NAME, EXPERIMENTS, Experiment
 from sgdlab.base.errors import UserError
+from sgdlab.base.formatting import command_line
 from sgdlab.cli.arguments import add_data_dir, add_runs_dir, command_parser
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
         evaluate(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
         for experiment in chosen
     ]
-    command = " ".join(["sgdlab reproduce", *argv])
+    command = command_line("reproduce", *argv)
     write_reproduction(results, output, command=command, quick=options.quick, failures=failures)
     verdicts = [verdict for each in results for verdict in each.verdicts]
     return int(bool(failures) or any(verdict.word != "PASS" for verdict in verdicts))
@@ -98,10 +99,10 @@ def _quoted(path: object) -> str:
 
 def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path) -> "Selection | None":
     from sgdlab.execution.sweep.sweep import sweep_id
-    from sgdlab.records import select
+    from sgdlab.records import SWEEPS, select
 
     overrides = _overrides(experiment, options.quick)
-    folder = runs_dir / "sweeps" / sweep_id(f"notes/{experiment.name}", overrides)
+    folder = runs_dir / SWEEPS / sweep_id(overrides, experiment=f"notes/{experiment.name}")
     try:
         return select([str(folder)], runs_dir)
     except UserError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted, format_duration, format_number, format_percent, format_value
-from sgdlab.cli.arguments import add_runs_dir, command_parser
+from sgdlab.cli.arguments import add_runs_dir, command_parser, print_notes
 from sgdlab.execution.outcome import STYLES
 
 if TYPE_CHECKING:
@@ -81,13 +81,15 @@ def main(argv: list[str]) -> int:
 
 
 def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> list["Run"]:
-    from sgdlab.records import BASELINES, find_runs, select
+    from sgdlab.records import find_runs, is_baseline, select
 
     if targets:
-        return list(select(targets, runs_dir).runs)
+        selection = select(targets, runs_dir)
+        print_notes(selection)
+        return list(selection.runs)
     runs = find_runs(runs_dir)
     if not baselines:
-        runs = [run for run in runs if run.folder.relative_to(runs_dir).parts[0] != BASELINES]
+        runs = [run for run in runs if not is_baseline(run.folder, runs_dir)]
     return sorted(runs, key=lambda run: str(run.info.get("started") or ""))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
-from sgdlab.base.checks import POSITIVE, Anything, Check, Text
+from sgdlab.base.checks import POSITIVE, Anything, Check, Nested, Text
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import GROUPS, Config
@@ -55,9 +55,13 @@ def refuse_renamed(key: str, value: object) -> None:
 
 
 def read_optimizer(raw: Any) -> Optimizer:
-    """Return the optimizer's section; its hyperparameters stay as given, for `sgdlab.optim` to check."""
+    """Return the optimizer's section; its hyperparameters stay as given, for `sgdlab.optim` to check.
+
+    A record has the origin of an external class, too.
+    """
     section = _section("optimizer", raw)
-    hypers = {k: Anything()(v) for k, v in section.items() if k not in ("name", "default_lr", "impl")}
+    others = ("name", "default_lr", "impl", "class")
+    hypers = {k: Anything()(v) for k, v in section.items() if k not in others}
     default_lr = _checked(POSITIVE, "optimizer.default_lr", section.get("default_lr"))
     impl = _checked(IMPL, "optimizer.impl", section.get("impl", "auto"))
     name = str(section["name"])
@@ -65,7 +69,8 @@ def read_optimizer(raw: Any) -> Optimizer:
         _checked(LIBRARY, "optimizer.library", section["library"])
         hypers["name"] = _checked(Text(), "optimizer.name", section["name"]).lower()
         name = ZOO
-    return Optimizer(name=name, default_lr=default_lr, impl=impl, hypers=hypers)
+    origin = None if "class" not in section else _checked(Nested(), "optimizer.class", section["class"])
+    return Optimizer(name=name, default_lr=default_lr, impl=impl, hypers=hypers, origin=origin)
 
 
 def _read_group(group: str, raw: Any) -> Any:

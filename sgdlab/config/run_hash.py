@@ -25,7 +25,8 @@ HASH_EXCLUDED = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "q
 def as_mapping(config: Config) -> dict[str, Any]:
     """Return the configuration as plain nested mappings and lists, the shape of its YAML."""
     raw: dict[str, Any] = _plain(config)
-    raw["optimizer"] |= raw["optimizer"].pop("hypers")
+    hypers, origin = (raw["optimizer"].pop(key) for key in ("hypers", "origin"))
+    raw["optimizer"] |= hypers if origin is None else hypers | {"class": origin}
     return raw
 
 

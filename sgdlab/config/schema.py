@@ -25,7 +25,7 @@ GROUPS: dict[str, dict[str, type]] = {
 class Config(TrainingSettings):
     """All settings of one run; the comments in conf/ say what each means."""
 
-    name: Annotated[str, Folder(reserved=("sweeps",))]
+    name: Annotated[str, Folder(reserved=("sweeps", "baselines"))]
     runs_dir: Annotated[str, Text()]
     checkpoint_every: Annotated[float, Number(low=0)]
     force: Annotated[bool, Bool()]

@@ -1,7 +1,7 @@
 """Checks the settings of a run before anything is read or trained. Does not import torch.
 
 validate        settings -> Config, every check made
-prepare         the device, and an external optimizer's class, on this machine
+prepare         what this machine adds: the device, the defaults and source of an external optimizer
 without_effect  settings that were given but change nothing; print_without_effect prints them
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdlab import optim, problem
+from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
 from sgdlab.config import options
 from sgdlab.config.reader import read
@@ -40,6 +41,8 @@ def validate(settings: Mapping[str, Any]) -> Config:
     config = read(settings)
     spec = problem.check_problem(config)
     check_training(config, spec)
+    if config.optimizer.origin is not None:
+        raise UsageError("optimizer.class: is recorded, not set; leave it out")
     optimizer = optim.check_optimizer(config.optimizer)
     optim.refuse_incompatible(optimizer, spec.roles, spec.weights)
     if config.figure is not None:
@@ -48,20 +51,21 @@ def validate(settings: Mapping[str, Any]) -> Config:
 
 
 def prepare(config: Config) -> Config:
-    """Resolve what depends on this machine: the device, and the class of an external optimizer.
+    """Resolve what depends on this machine: the device, and an external optimizer's defaults and origin.
 
     Args:
         config: from `validate`.
 
     Returns:
-        The configuration with its device: cpu, cuda or cuda:N.
+        The configuration with its device (cpu, cuda or cuda:N), whose `run_hash` names the run.
 
     Raises:
         UsageError: no such device, or no such optimizer class.
     """
-    if config.optimizer.name in optim.EXTERNAL:
-        optim.external_class(config.optimizer)  # imports it
-    return replace(config, device=_resolved(config.device))
+    optimizer = config.optimizer
+    if optimizer.name in optim.EXTERNAL:
+        optimizer = optim.resolve_external(optimizer)  # imports its class
+    return replace(config, device=_resolved(config.device), optimizer=optimizer)
 
 
 def without_effect(config: Config) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sgdlab.base.errors import UsageError
@@ -61,6 +62,20 @@ def figure_title(runs: Sequence[Run], spec: FigureSpec) -> str:
         The title that the spec states, else the settings that all runs share.
     """
     return common_title(runs) if spec.title is None else spec.title
+
+
+def as_baselines(spec: FigureSpec, runs: Sequence[Run]) -> FigureSpec:
+    """Say in the title of a figure that it shows recorded baselines.
+
+    Args:
+        spec: the figure.
+        runs: the runs drawn.
+
+    Returns:
+        The figure with that title; a figure without a title keeps none.
+    """
+    title = figure_title(runs, spec)
+    return replace(spec, title=f"{title} (recorded baselines)") if title else spec
 
 
 def y_title(spec: Curves) -> str:

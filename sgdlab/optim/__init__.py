@@ -7,8 +7,9 @@ Each rule of the table is also an ordinary torch.optim.Optimizer for any trainin
 from typing import Any
 
 from sgdlab.base.errors import did_you_mean
-from sgdlab.optim.build import build, check_optimizer, refuse_incompatible, resolve_impl
-from sgdlab.optim.external import EXTERNAL, external_class
+from sgdlab.optim.build import build, check_optimizer, implementation, refuse_incompatible, resolve_impl
+from sgdlab.optim.external import EXTERNAL
+from sgdlab.optim.external import resolve as resolve_external
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
@@ -18,9 +19,10 @@ __all__ = [
     "Entry",
     "build",
     "check_optimizer",
-    "external_class",
     "factor",
+    "implementation",
     "refuse_incompatible",
+    "resolve_external",
     "resolve_impl",
 ]
 

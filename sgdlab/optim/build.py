@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sgdlab.base.checks import Check
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
-from sgdlab.optim import external
+from sgdlab.optim import external, origin
 from sgdlab.optim.settings import Optimizer
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
@@ -79,6 +79,26 @@ def resolve_impl(optimizer: Optimizer) -> str:
     if optimizer.impl == "auto":
         return "rule" if why or entry.torch_inexact else "torch"
     return optimizer.impl
+
+
+def implementation(optimizer: Optimizer) -> dict[str, Any]:
+    """Describe what computes the updates, for a run's record; imports torch.
+
+    Args:
+        optimizer: checked.
+
+    Returns:
+        `impl`, and of a class of torch's `defaults`, the arguments that our settings do not name. They say
+        how torch computes, not what, so they are no part of the run's hash.
+    """
+    impl = resolve_impl(optimizer)
+    if optimizer.name in external.EXTERNAL or impl == "rule":
+        return {"impl": impl}
+    entry = OPTIMIZERS[optimizer.name]
+    assert entry.torch is not None
+    known = origin.arguments(pkgutil.resolve_name(entry.torch)) | ({"fused": True} if entry.fused else {})
+    defaults = {key: value for key, value in known.items() if key not in optimizer.hypers}
+    return {"impl": impl} | ({"defaults": defaults} if defaults else {})
 
 
 def _not_torch(entry: Entry, hypers: Mapping[str, Any]) -> str:

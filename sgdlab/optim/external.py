@@ -8,10 +8,12 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UsageError, UserError, did_you_mean, nearest
+from sgdlab.optim import origin
 from sgdlab.optim.settings import ZOO, Optimizer
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 CUSTOM = "custom"
 EXTERNAL = (CUSTOM, ZOO)
+_OWN = ("target", "name", "library")  # settings that are no arguments
 
 # Of the zoo: optimizers whose parameter groups must say which parameters are hidden matrices.
 _USE_MUON = ("adago", "adamuon", "muon", "muonclip", "normuon")
@@ -79,6 +82,38 @@ def external_class(optimizer: Optimizer) -> "type[torch.optim.Optimizer]":
     return _zoo_class(optimizer.hypers["name"])
 
 
+def resolve(optimizer: Optimizer) -> Optimizer:
+    """Add to an external optimizer what its numbers depend on beside its settings: this imports its class.
+
+    Args:
+        optimizer: checked, one of EXTERNAL.
+
+    Returns:
+        The optimizer with a value for every argument of the class that has a default, and with its origin: a
+        hash of its source, or the version of its library; None for a class of torch's.
+
+    Raises:
+        UsageError: there is no such class, or the engine cannot use it.
+    """
+    kind: Any = external_class(optimizer)  # Any: mypy takes it for unhashable
+    defaults = origin.arguments(kind)
+    given = {key: _like(defaults.get(key), value) for key, value in optimizer.hypers.items()}
+    rest = {key: value for key, value in defaults.items() if key not in given}
+    return replace(optimizer, hypers=given | rest, origin=_origin(optimizer, kind) or None)
+
+
+def _origin(optimizer: Optimizer, kind: Any) -> dict[str, Any]:
+    if optimizer.name == CUSTOM:
+        return origin.source_of(kind, split(optimizer.hypers["target"])[0])
+    library = optimizer.hypers["library"]
+    return {"versions": {library: origin.version_of(library)}}
+
+
+def _like(default: Any, value: Any) -> Any:
+    """Return a value as a float where the default is one, so that weight_decay=0 is the run of 0.0."""
+    return float(value) if isinstance(default, float) and type(value) is int else value
+
+
 def build(
     optimizer: Optimizer, lr: float, params: "list[torch.Tensor]", roles: Sequence[str]
 ) -> "torch.optim.Optimizer":
@@ -95,24 +130,35 @@ def build(
 
     Raises:
         UsageError: the class cannot be imported, or cannot train such a model.
-        UserError: the class refuses its arguments, or hides lr from the engine.
+        UserError: the class refuses its arguments, hides lr, or is not the one that `resolve` saw.
     """
     refuse_incompatible(optimizer, roles)
-    kind, setting = external_class(optimizer), _setting(optimizer)
-    own = ("target", "name", "library")
-    hypers = {key: value for key, value in optimizer.hypers.items() if key not in own}
+    kind: Any = external_class(optimizer)
+    setting = _setting(optimizer)
+    if optimizer.origin not in (None, _origin(optimizer, kind)):
+        raise UserError(f"{setting}: its source changed after the command began; give the same command again")
+    hypers = _passed_on(optimizer.hypers, origin.arguments(kind))
     names = [name for name in inspect.signature(kind).parameters if name not in ("params", "kwargs")]
     if optimizer.name == ZOO and optimizer.hypers["name"] != _PASSES_ON:
         _check_arguments(names, hypers, setting)
     groups: Any = _muon_groups(params, roles) if _uses_muon(optimizer) else params
     try:
-        built = kind(groups, **{"lr": lr, **hypers})
+        built: torch.optim.Optimizer = kind(groups, **{"lr": lr, **hypers})
     except (TypeError, ValueError, ImportError) as err:
         given = f"refuses the arguments {', '.join(['lr', *hypers])}: {err}"
         raise UserError(f"{setting}: {given}\nIt takes {', '.join(names)}") from None
     if any("lr" not in group for group in built.param_groups):
         raise UserError(f"{setting}: hides lr; pass it on with super().__init__(params, dict(lr=lr))")
     return built
+
+
+def _passed_on(hypers: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments for a class: those that are not its defaults, which it knows better than YAML."""
+    return {
+        key: value
+        for key, value in hypers.items()
+        if key not in _OWN and not (key in defaults and repr(defaults[key]) == repr(value))
+    }
 
 
 def _setting(optimizer: Optimizer) -> str:

@@ -58,12 +58,15 @@ class Optimizer:
     """An optimizer's name, default learning rate, implementation and hyperparameters.
 
     impl: torch (torch's own class), rule (of `sgdlab.optim`), or auto (`sgdlab.optim.resolve_impl`).
+    origin: of a class from elsewhere, once it is imported, the hash of its source and the versions of its
+        packages (`sgdlab.optim.origin`); written as `class`, which cannot be the name of an argument.
     """
 
     name: str
     default_lr: float
     impl: str = "auto"
     hypers: dict[str, Any]
+    origin: dict[str, Any] | None = None
 
 
 SCHEDULERS: dict[str, type] = {

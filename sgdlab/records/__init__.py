@@ -20,14 +20,25 @@ modules, because they load libraries that readers of records do not need.
 from sgdlab.records.columns import FILES, Column
 from sgdlab.records.fields import fields, resolve
 from sgdlab.records.filters import matching, ordered, parse_filter
-from sgdlab.records.find import BASELINES, Selection, find_runs, select, selection_name
+from sgdlab.records.find import (
+    BASELINES,
+    CHANGED,
+    SWEEPS,
+    Selection,
+    find_runs,
+    is_baseline,
+    select,
+    selection_name,
+)
 from sgdlab.records.reader import Run, differing, flatten, label, read_run, read_sweep
 from sgdlab.records.writer import FORMAT, RunWriter, SweepWriter, write_json, write_text
 
 __all__ = [
     "BASELINES",
+    "CHANGED",
     "FILES",
     "FORMAT",
+    "SWEEPS",
     "Column",
     "Run",
     "RunWriter",
@@ -37,6 +48,7 @@ __all__ = [
     "fields",
     "find_runs",
     "flatten",
+    "is_baseline",
     "label",
     "matching",
     "ordered",

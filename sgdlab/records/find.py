@@ -1,18 +1,24 @@
 """Finding runs by folder, sweep, experiment or the first digits of a hash, and finding the newest."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
+from glob import escape
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from sgdlab.base.errors import UserError, nearest
+from sgdlab.base.formatting import command_line
 from sgdlab.records.reader import Run, read_run, read_sweep
 
 BASELINES = "baselines"  # below runs_dir: recorded runs that ship with the repository
+BASELINES_TITLE = "the recorded baselines that come with sgdlab"
 SWEEPS = "sweeps"
+CHANGED = "--"  # between the name of an experiment and what a sweep of it changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +26,16 @@ class Selection:
     """The runs that targets name, in the order of their sweep.
 
     name: serves as a file name. figure: the experiment's own settings of its figure. missing: jobs of a
-    sweep that have no run, each with its reason.
+    sweep that have no run, each with its reason. baselines: whether they are the recorded baselines. notes:
+    what the targets turned out to be, where that is not plain; a line each.
     """
 
     name: str
     runs: tuple[Run, ...]
     figure: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    baselines: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def find_runs(root: Path) -> list[Run]:
@@ -76,11 +85,13 @@ def select(targets: Sequence[str], runs_dir: Path) -> Selection:
         name="+".join(selection.name.replace("/", "-") for selection in selections)[:80],
         runs=tuple(runs.values()),
         missing=tuple(reason for selection in selections for reason in selection.missing),
+        baselines=any(selection.baselines for selection in selections),
+        notes=tuple(note for selection in selections for note in selection.notes),
     )
 
 
 def _newest(runs_dir: Path) -> Selection:
-    records = [path for path in _records(runs_dir) if BASELINES not in path.relative_to(runs_dir).parts]
+    records = [path for path in _records(runs_dir) if not is_baseline(path, runs_dir)]
     if not records:
         raise UserError(
             f"no runs yet in {runs_dir}; make one with: sgdlab train\n"
@@ -92,33 +103,80 @@ def _newest(runs_dir: Path) -> Selection:
 
 
 def _records(runs_dir: Path) -> Iterator[Path]:
-    if runs_dir.is_dir():
-        yield from runs_dir.rglob("run.json")
-        yield from runs_dir.rglob("sweep.json")
+    """Yield the records of runs and sweeps below a folder; hidden folders hold what is not finished."""
+    for name in ("run.json", "sweep.json") if runs_dir.is_dir() else ():
+        for path in runs_dir.rglob(name):
+            if not any(part.startswith(".") for part in path.relative_to(runs_dir).parts):
+                yield path
 
 
 def _target(target: str, runs_dir: Path) -> Selection:
-    for root in (runs_dir, runs_dir / BASELINES):
-        for folder in (root / SWEEPS / target, root / target):
-            if _has_records(folder):
-                return _folder(folder, root)
-        if re.fullmatch("[0-9a-f]{4,8}", target) and (run := _by_hash(target, root)) is not None:
-            return _folder(run.folder, root)
-    if _has_records(Path(target)):
-        return _folder(Path(target), runs_dir)
-    if Path(target).is_dir():
+    """Select by one target: names before paths, and own runs before baselines."""
+    path = Path(target)
+    if not path.is_absolute() and not target.startswith(".") and ".." not in path.parts:
+        for root in (runs_dir, runs_dir / BASELINES):
+            found = _named(target, root, runs_dir)
+            if found is not None:
+                return _told(found, f"{target}: no run of that name in {runs_dir}; ")
+    if _has_records(path):
+        return _told(_folder(path, runs_dir), f"{target}: ")
+    if path.is_dir():
         raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
-    paths = [Path(selection_name(path.parent, runs_dir)) for path in _records(runs_dir)]
-    names = [str(name) for path in paths for name in (path, *path.parents) if name.name]
+    paths = [Path(selection_name(record.parent, runs_dir)) for record in _records(runs_dir)]
+    names = [str(name) for each in paths for name in (each, *each.parents) if name.name]
     raise UserError(f"{target}: no such run, sweep, experiment or folder; {_hint(target, names, runs_dir)}")
+
+
+def _told(found: Selection, text: str) -> Selection:
+    """Add a note where runs are baselines, which nobody should take for their own."""
+    if not found.baselines:
+        return found
+    return replace(found, notes=(*found.notes, f"{text}these are {BASELINES_TITLE}"))
+
+
+def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
+    """Select the newest sweep of a name, its runs, the run of a hash, or single runs of an experiment."""
+    sweeps = _sweeps_named(name, root)
+    if sweeps:
+        found = _folder(max(sweeps, key=_begun), runs_dir)
+        if found.name == name and len(sweeps) == 1:
+            return found
+        which = "only sweep" if len(sweeps) == 1 else f"newest of {len(sweeps)} sweeps"
+        rest = f"; all runs: {command_line('runs', root / name)}" if _has_records(root / name) else ""
+        return replace(found, notes=(f"{name}: {found.name} is the {which} of that name{rest}",))
+    if _has_records(root / name):
+        return _folder(root / name, runs_dir)
+    run = _by_hash(name, root) if re.fullmatch("[0-9a-f]{4,8}", name) else None
+    if run is not None:
+        return _folder(run.folder, runs_dir)
+    runs = find_runs(root) if root == runs_dir and not Path(name).exists() else []  # reads them all
+    single = [run for run in runs if run.info.get("experiment") == name and not is_baseline(run.folder, root)]
+    return Selection(name=name, runs=tuple(single)) if single else None
+
+
+def _sweeps_named(name: str, root: Path) -> list[Path]:
+    """Return the folders of the sweeps of a name: its own and those of it with changes, else those below."""
+    own = root / SWEEPS / name
+    changed = own.parent.glob(f"{escape(own.name)}{CHANGED}*/sweep.json")
+    paths = [*changed, *([own / "sweep.json"] if (own / "sweep.json").is_file() else [])]
+    return [path.parent for path in paths or own.rglob("sweep.json")]
+
+
+def _begun(folder: Path) -> tuple[str, int]:
+    """Return when a sweep was last asked for: by its record, since copied files have other times."""
+    try:
+        started = str(read_sweep(folder).get("started") or "")
+    except UserError:
+        started = ""
+    return started, (folder / "sweep.json").stat().st_mtime_ns
 
 
 def _by_hash(target: str, root: Path) -> Run | None:
     """Return the run whose hash starts so, a baseline only if no other does. Raises UserError for several."""
     runs = [run for run in find_runs(root) if run.id.startswith(target)]
-    own = [run for run in runs if BASELINES not in run.folder.relative_to(root).parts]
+    own = [run for run in runs if not is_baseline(run.folder, root)]
     if len(own) > 1:
-        folders = ", ".join(str(run.folder) for run in own)
+        folders = ", ".join(shlex.quote(str(run.folder)) for run in own)
         raise UserError(f"{target}: several runs start with these digits; name one by its folder: {folders}")
     return own[0] if own else None
 
@@ -146,27 +204,47 @@ def selection_name(folder: Path, runs_dir: Path) -> str:
     return folder.name
 
 
+def is_baseline(path: Path, runs_dir: Path) -> bool:
+    """Return whether a path is that of a recorded baseline.
+
+    Args:
+        path: of a record, or above records.
+        runs_dir: the folder of all runs.
+
+    Returns:
+        Whether the path lies below the folder of baselines.
+    """
+    return path.absolute().is_relative_to((runs_dir / BASELINES).absolute())
+
+
 def _has_records(folder: Path) -> bool:
     return folder.is_dir() and any(True for _ in _records(folder))
 
 
 def _folder(folder: Path, runs_dir: Path) -> Selection:
-    name = selection_name(folder, runs_dir)
+    name, baselines = selection_name(folder, runs_dir), is_baseline(folder, runs_dir)
     if (folder / "sweep.json").is_file():
-        return _sweep(folder, name)
+        return replace(_sweep(folder, name), baselines=baselines)
     if (folder / "run.json").is_file():
-        return Selection(name=name, runs=(read_run(folder),))
-    return Selection(name=name, runs=tuple(find_runs(folder)))
+        return Selection(name=name, runs=(read_run(folder),), baselines=baselines)
+    runs = find_runs(folder)
+    if not runs:  # a folder of sweeps, whose runs are elsewhere
+        sweeps = [path.parent for path in _records(folder)]
+        return _folder(max(sweeps, key=_begun), runs_dir)
+    return Selection(name=name, runs=tuple(runs), baselines=baselines)
 
 
 def _sweep(folder: Path, name: str) -> Selection:
     sweep = read_sweep(folder)
-    root = _runs_dir_of(folder)
+    root = _runs_dir_of(folder, str(sweep["id"]))
+    by_name = cache(lambda: _folders_by_name(root))  # only asked for where a run is missing
     runs: dict[tuple[Path, str | None], Run] = {}  # two cases of a sweep may be the same run
     missing = []
     for job in sweep["jobs"]:
         path = root / job["run"] if job.get("run") else None
-        if path is not None and (path / "run.json").is_file():
+        if path is not None and not (path / "run.json").is_file():
+            path = by_name().get(path.name)  # the folder above it was renamed
+        if path is not None:
             case = job.get("label")
             runs[path, case] = replace(read_run(path), case=case)
         else:
@@ -176,9 +254,16 @@ def _sweep(folder: Path, name: str) -> Selection:
     )
 
 
-def _runs_dir_of(folder: Path) -> Path:
-    """Return the runs_dir that a sweep's folder lies in: a sweep's id may hold slashes."""
-    for parent in folder.resolve().parents:
+def _folders_by_name(root: Path) -> dict[str, Path]:
+    """Return the folders of runs below a folder, without the baselines, by their last part."""
+    records = (path for path in _records(root) if path.name == "run.json")
+    return {path.parent.name: path.parent for path in records if not is_baseline(path, root)}
+
+
+def _runs_dir_of(folder: Path, sweep_id: str) -> Path:
+    """Return the runs_dir that a sweep's folder lies in, as many levels up as its id has parts."""
+    parents = folder.resolve().parents
+    for parent in (*parents[len(Path(sweep_id).parts) - 1 :], *parents):
         if parent.name == SWEEPS:
             return parent.parent
     raise UserError(f"{folder / 'sweep.json'} does not lie below a folder {SWEEPS}, as sgdlab writes it")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Groups whose name stands for their field `name`: `optimizer=adam`, not `optimizer.name=adam`.
 _GROUPS = ("dataset", "model", "loss", "optimizer", "scheduler")
+_ORIGIN = "optimizer.class."  # the source and the versions of an optimizer from elsewhere
 
 
 @dataclass(frozen=True)
@@ -159,12 +160,27 @@ def differing(runs: Sequence[Run]) -> list[str]:
     differences within a case count.
     """
     in_cases = all(run.case is not None for run in runs)
+    hidden = _origin_follows(runs)
     keys: dict[str, dict[str | None, set[str]]] = {}
     for run in runs:
         for key, value in run.settings.items():
+            if hidden and key.startswith(_ORIGIN):
+                continue
             values = keys.setdefault(key, {}).setdefault(run.case if in_cases else None, set())
             values.add(format_value(value))  # as written: 1 is 1.0, but not true
     return [key for key, cases in keys.items() if any(len(values) > 1 for values in cases.values())]
+
+
+def _origin_follows(runs: Sequence[Run]) -> bool:
+    """Return whether the origin of outside optimizers differs only where their name does: it says no more."""
+    origins: dict[str, set[str]] = {}
+    for run in runs:
+        settings = run.settings
+        if "optimizer.target" in settings or "optimizer.library" in settings:
+            name = f"{settings['optimizer']} {settings.get('optimizer.target')}"
+            origin = {key: value for key, value in settings.items() if key.startswith(_ORIGIN)}
+            origins.setdefault(name, set()).add(format_value(origin))
+    return bool(origins) and all(len(found) == 1 for found in origins.values())
 
 
 def label(run: Run, keys: Sequence[str]) -> str:

@@ -60,6 +60,13 @@ def test_a_corrupt_file_shows_as_such_with_the_command_that_mends_it(capsys, tmp
     assert rows(capsys.readouterr().out)["fashion_mnist"][0] == "present"
 
 
+def test_the_command_that_mends_a_set_elsewhere_can_be_pasted(capsys, tmp_path):
+    place = tmp_path / "my data"
+    write(place / "mnist", {TRAIN_IMAGES: b"short"})
+    assert data.main(["--data-dir", str(place)]) == 0
+    assert f"To repair it: sgdlab data fetch --data-dir '{place}' mnist\n" in capsys.readouterr().out
+
+
 def test_an_incomplete_set_is_told(capsys, tmp_path):
     write(tmp_path / "data/mnist", {TRAIN_IMAGES: idx_contents(1)[TRAIN_IMAGES]})
     assert data.main([]) == 0

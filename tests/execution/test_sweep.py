@@ -4,6 +4,8 @@ With their jobs one after another; test_local.py has what is different where the
 """
 
 import json
+import re
+import shlex
 import signal
 
 import pytest
@@ -54,7 +56,7 @@ def test_the_record(tmp_path):
     assert found["experiment"] is None
     assert found["figure"] == {"logy": True}
     assert found["command"].startswith("sgdlab train -m dataset=logistic_regression ")
-    assert found["command"].endswith(" lr=0.5,0.1 device=cpu")
+    assert found["command"].endswith(" lr=0.5,0.1 'figure={logy:true}' device=cpu")
     assert found["started"] <= found["finished"]
     assert [job["status"] for job in found["jobs"]] == ["done", "done"]
     for job, lr in zip(found["jobs"], (0.5, 0.1), strict=True):
@@ -106,7 +108,7 @@ def test_a_setting_of_a_swept_group_need_not_be_one_of_its_default(tmp_path, wor
     runs = find_runs(tmp_path)
     assert len(runs) == 2 and len({run.settings["optimizer"] + run.settings["model"] for run in runs}) == 2
     assert [run.settings[key] for run in runs] == [json.loads(value)] * 2
-    assert f" {key}={value} " in record(tmp_path)["command"]
+    assert words[1] in shlex.split(record(tmp_path)["command"])
 
 
 def test_lists_are_one_value_each(tmp_path):
@@ -270,18 +272,45 @@ def test_an_experiment_is_a_sweep(tmp_path):
     assert all(run.info["experiment"] == "notes/sgd_momentum" for run in runs)
 
 
+def test_a_sweep_is_called_by_what_is_swept(tmp_path):
+    assert sweep(tmp_path, "name=demo", "lr=0.5,0.1", "optimizer=sgd,adam") == 0
+    assert re.fullmatch("demo-lr-optimizer-[0-9a-f]{6}", record(tmp_path)["id"])
+    assert (tmp_path / "sweeps" / record(tmp_path)["id"] / "sweep.json").exists()
+    assert sweep(tmp_path, "optimizer=sgd,adam", "lr=0.5,0.1", "name=demo") == 0  # in another order, the same
+    assert len(list((tmp_path / "sweeps").iterdir())) == 1
+
+
 def test_sweep_ids():
-    assert sweep_id(None, ["lr=1,2"]) == "lr=1,2"
-    assert sweep_id(None, ["seed=0,1", "lr=1,2"]) == sweep_id(None, ["lr=1,2", "seed=0,1"])
-    assert sweep_id(None, []) == "sweep"
-    assert sweep_id("notes/script", ["experiment=notes/script"]) == "notes/script"
-    assert sweep_id("notes/script", ["experiment=notes/script", "lr=1"]) == "notes/script--lr=1"
-    # where it is kept and how it is shown make no other sweep
-    where = ["runs_dir=/somewhere", "quiet=true", "force=true", "lr=1,2", "+figure={logx:true}"]
-    assert sweep_id(None, where) == "lr=1,2"
+    def of(words, swept=("lr",), experiment=None):
+        return sweep_id(words, experiment=experiment, name="demo", swept=swept)
+
+    assert re.fullmatch("demo-lr-[0-9a-f]{6}", of(["lr=1,2", "epochs=3"]))
+    assert re.fullmatch(
+        "demo-hidden-weight_decay-[0-9a-f]{6}", of([], ["optimizer.weight_decay", "model.hidden"])
+    )
+    assert of(["optimizer.name=soap,lion"], ["optimizer.name"]).startswith("demo-optimizer-")
+    assert re.fullmatch("demo-[0-9a-f]{6}", of([], []))
+    assert re.fullmatch("demo-epochs-lr-[0-9a-f]{6}", of(["lr=1", "epochs=3"], []))
+    assert of(["seed=0,1", "lr=1,2"]) == of(["lr=1,2", "seed=0,1"])
+    script = {"experiment": "notes/script", "swept": ()}
+    assert of(["experiment=notes/script"], **script) == "notes/script"
+    changed = of(["experiment=notes/script", "lr=1", "model.hidden=[3]"], **script)
+    assert re.fullmatch("notes/script--hidden-lr-[0-9a-f]{6}", changed)
+    # where it is kept and how it is shown make no other sweep; its name does
+    where = [
+        "runs_dir=/somewhere",
+        "quiet=true",
+        "force=true",
+        "lr=1,2",
+        "+figure={logx:true}",
+        "+figure.logy=true",
+    ]
+    assert of(where) == of(["lr=1,2"]) == of(["lr=1,2", "name=demo"])
+    assert of(["name=other"], **script).startswith("notes/script--name-")
+    assert of(["name=a,b"], ["name"]) != of(["name=a,c"], ["name"])
 
 
-def test_sweep_ids_are_names_of_folders_and_all_different():
+def test_sweep_ids_are_names_of_folders_short_and_all_different():
     words = [
         ["lr=1,2"],
         ["lr=1,3"],
@@ -293,8 +322,17 @@ def test_sweep_ids_are_names_of_folders_and_all_different():
         ["lr=range(1,10)"],
         ["lr=range(1,10)", "seed=" + ",".join(map(str, range(100)))],
         ["lr=range(1,10)", "seed=" + ",".join(map(str, range(101)))],
+        [f"+optimizer.a_rather_long_argument_{k}=1,2" for k in range(9)],
     ]
-    ids = [sweep_id(None, word) for word in words]
+    ids = [sweep_id(word, experiment=None, name="demo") for word in words]
     assert len(set(ids)) == len(words)
     for name in ids:
-        assert len(name) <= 70 and set("/[]():' ").isdisjoint(name) and not name.startswith((".", "-"))
+        assert len(name) <= 60 and re.fullmatch("demo[\\w-]+-[0-9a-f]{6}", name)
+
+
+def test_a_name_as_long_as_names_may_be_fits_into_a_sweeps(tmp_path):
+    assert (
+        sweep(tmp_path, f"name={'x' * 200}", "lr=0.5,0.1", *(f"optimizer.{k}=0" for k in ("weight_decay",)))
+        == 0
+    )
+    assert len(record(tmp_path)["jobs"]) == 2

@@ -15,7 +15,7 @@ def test_it_finds_the_minimum_of_rosenbrocks_function(tmp_path):
     run = train(tmp_path, *words, "trajectory_every=1")
     end = run.trajectory().iloc[-1]
     assert (end.w0, end.w1) == pytest.approx((1, 1), abs=1e-7)
-    assert run.info["optimizer"] == {"impl": "torch"}
+    assert run.info["optimizer"]["impl"] == "torch"
 
 
 def test_the_loss_of_record_is_the_one_before_the_update(tmp_path):

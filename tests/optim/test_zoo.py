@@ -37,13 +37,9 @@ def test_a_run_is_recorded_under_its_name_and_read_back(tmp_path):
     config = configure(tmp_path, *ZOO, "+optimizer.precondition_frequency=2")
     assert run.status == "done" and run.settings["optimizer"] == "soap"
     assert slug(config) == "zoo-soap-lr0.001-bs5-s0"
-    assert as_mapping(config)["optimizer"] == {
-        "name": "soap",
-        "default_lr": 0.001,
-        "impl": "auto",
-        "library": "pytorch-optimizer",
-        "precondition_frequency": 2,
-    }
+    section = as_mapping(config)["optimizer"]
+    given = {"name": "soap", "default_lr": 0.001, "impl": "auto", "library": "pytorch-optimizer"}
+    assert section.items() >= (given | {"precondition_frequency": 2}).items()
     assert read(as_mapping(config)) == config
     others = [configure(tmp_path, *ZOO), configure(tmp_path, *ZOO[:-1], "optimizer.name=adam")]
     others += [configure(tmp_path, *TINY, "optimizer=adam", "lr=0.001")]

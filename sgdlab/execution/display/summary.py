@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sgdlab.base.formatting import counted, format_duration
+from sgdlab.base.formatting import command_line, counted, format_duration
 from sgdlab.execution.display.run_display import metric_line, metric_texts
 from sgdlab.execution.outcome import STYLES, Outcome
 from sgdlab.records import Run
@@ -42,7 +42,7 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
         table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
     console.print(table)
     reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
-    _print(console, *reasons, f"sgdlab plot {folder}")
+    _print(console, *reasons, command_line("plot", folder))
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:
@@ -61,7 +61,7 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     for name, x, value in measured:
         lines.append(f"{name}: {value:.6g}" if math.isnan(x) else f"{name} at {x:g}: {value:.6g}")
     if not quiet:
-        lines += [str(run.folder), *([] if measured else [f"sgdlab plot {run.folder}"])]
+        lines += [str(run.folder), *([] if measured else [command_line("plot", run.folder)])]
     _print(Console(), *lines)
 
 

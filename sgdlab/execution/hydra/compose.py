@@ -26,6 +26,7 @@ from sgdlab.base.errors import UsageError
 from sgdlab.config.options import conf_dir
 from sgdlab.execution.hydra.cases import NO_CASES
 from sgdlab.execution.hydra.overrides import parse
+from sgdlab.execution.hydra.ranges import without_logrange
 
 # What interpolations read: a setting by its full key, or the environment, which does not change.
 _INTERPOLATION = re.compile(r"\$\{(?:(\w+(?:\.\w+)*)|oc\.env:\w+(?:,[^${}]*)?)\}")
@@ -45,7 +46,7 @@ def compose_run(overrides: Sequence[str]) -> dict[str, Any]:
         UsageError, HYDRA_ERRORS: as `resolve`; see `sgdlab.execution.hydra.hydra_errors`.
     """
     with hydra.initialize_config_dir(str(conf_dir()), **version_base()):
-        return resolve(hydra.compose("config", overrides=list(overrides)))
+        return resolve(hydra.compose("config", overrides=[*map(without_logrange, overrides)]))
 
 
 def resolve(composed: DictConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from sgdlab.base.errors import UsageError, did_you_mean, nearest
 from sgdlab.config import options
-from sgdlab.execution.hydra.overrides import RENAMED_OVERRIDES
+from sgdlab.execution.hydra.overrides import RENAMED_OVERRIDES, as_typed
 
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
 
@@ -22,7 +22,7 @@ def _message(err: Exception) -> str:
     if isinstance(err, MissingConfigException):
         return _missing_config(err)
     if "Ambiguous value for argument" in str(err):
-        override = str(err).split("'")[1]
+        override = as_typed(str(err).split("'")[1])
         return f"{override}: several values are a sweep, which needs -m; one list is written [a,b]"
     repeated = re.match(r"Multiple values for (\w+)", str(err))
     if repeated:

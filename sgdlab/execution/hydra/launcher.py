@@ -11,10 +11,12 @@ Hydra calls the first two; the launchers differ in settings only.
 """
 
 import importlib
+import os
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -99,7 +101,24 @@ class SweepLauncher(Launcher):
         settings: SweepSettings = read_section(SweepSettings, self._settings, "hydra.launcher.")
         jobs = self._jobs(job_overrides)
         command = [overrides.as_typed(str(text)) for text in self._config.hydra.overrides.task]
-        return Sweep(jobs, command, self._config.hydra.runtime.choices.get("experiment"), settings)
+        parsed = map(overrides.parse, command)
+        return Sweep(
+            jobs,
+            command,
+            self._config.hydra.runtime.choices.get("experiment"),
+            settings,
+            swept=[override.key_or_group for override in parsed if override.is_sweep_override()],
+            config_dir=self._config_dir(),
+        )
+
+    def _config_dir(self) -> str | None:
+        """Return the user's folder of options (--config-dir), relative if it lies in the current folder."""
+        assert self._config is not None
+        for source in self._config.hydra.runtime.config_sources:
+            if source.provider == "command-line":
+                below = Path(source.path).is_relative_to(Path.cwd())
+                return os.path.relpath(source.path) if below else str(source.path)
+        return None
 
     def _jobs(self, job_overrides: Sequence[Sequence[str]]) -> "list[Job]":
         assert self._context is not None and self._config is not None

@@ -26,6 +26,7 @@ from hydra.errors import HydraException
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.config import options
 from sgdlab.config.reader import refuse_renamed
+from sgdlab.execution.hydra.ranges import check_count, without_logrange, written_out
 from sgdlab.optim.settings import ZOO
 from sgdlab.problem.surfaces import QUADRATIC, SURFACES
 
@@ -36,6 +37,13 @@ RENAMED_OVERRIDES = {
 }
 
 _PARSER = OverridesParser.create()
+
+_FUNCTIONS = (*_PARSER.functions.definitions, "logrange")  # that the value of an override may call
+# Functions of other libraries -> what to write here.
+SIMILAR_FUNCTIONS = {
+    **dict.fromkeys(("linspace", "arange"), "range(START,STOP,STEP), without STOP itself"),
+    **dict.fromkeys(("logspace", "geomspace"), "logrange(START,STOP,COUNT), with exponents of ten"),
+}
 
 _BRACKETS = ("[]", "{}", "()")
 
@@ -49,15 +57,16 @@ _TYPED: dict[str, str] = {}  # what `for_hydra` returned -> what it was given
 
 @cache  # the jobs of a sweep share most of their overrides
 def parse(text: str) -> Override:
-    """Parse an override as Hydra does. Raises HydraException.
+    """Parse an override as Hydra does, or with logrange(...). Raises HydraException, or UsageError.
 
     Hydra's parser takes .3 ms for a number, and a sweep may have thousands of them.
     """
+    text = without_logrange(text)
     return _parse_numbers(text) or _PARSER.parse_override(text)
 
 
 def parse_with_globs(overrides: Iterable[str], loader: ConfigLoader) -> list[Override]:
-    """Parse overrides as Hydra does for a sweep.
+    """Parse overrides as Hydra does for a sweep, with ranges written out.
 
     Args:
         overrides: the overrides.
@@ -68,9 +77,11 @@ def parse_with_globs(overrides: Iterable[str], loader: ConfigLoader) -> list[Ove
 
     Raises:
         HydraException: one of them cannot be parsed.
+        UsageError: a range has no values.
     """
     parser = OverridesParser.create(config_loader=loader)
-    return [_parse_numbers(text) or parser.parse_overrides([text])[0] for text in overrides]
+    exact = map(written_out, overrides)
+    return [_parse_numbers(text) or parser.parse_overrides([text])[0] for text in exact]
 
 
 def _parse_numbers(text: str) -> Override | None:
@@ -134,12 +145,26 @@ def _parse_or_refuse(text: str) -> Override:
     try:
         return parse(text)
     except HydraException:
+        unknown = _unknown_function(text)
+        if unknown:
+            raise UsageError(f"{text}: {unknown}") from None
         unpaired = [pair for pair in _BRACKETS if text.count(pair[0]) != text.count(pair[1])]
         if unpaired:
             why = f"{unpaired[0][0]} and {unpaired[0][1]} must come in pairs"
         else:
             why = "a text with special characters needs quotes that reach sgdlab: 'key=\"text\"'"
         raise UsageError(f"{text}: cannot be read as key=value; {why}") from None
+
+
+def _unknown_function(text: str) -> str:
+    """Say what is wrong with the function that an override calls; empty for none or a known one."""
+    called = re.match(r"[^=]*=\s*(\w+)\(", text)
+    if called is None or called[1] in _FUNCTIONS:
+        return ""
+    meant = SIMILAR_FUNCTIONS.get(called[1])
+    return (
+        f"{called[1]}: no such function; {f'write {meant}' if meant else did_you_mean(called[1], _FUNCTIONS)}"
+    )
 
 
 def _check_group(override: Override, text: str, groups: dict[str, list[str]]) -> None:
@@ -173,9 +198,10 @@ def _check_sweep(override: Override, text: str, groups: dict[str, list[str]]) ->
         _refuse(bool(wrong), f"{text}: choose among the {key}s by name; {did_you_mean('', groups[key])}")
     if isinstance(sweep, RangeSweep):  # one without values is an IndexError in Hydra
         _refuse(sweep.step == 0, f"{text}: the step must not be 0")
-        _refuse(
-            not any(True for _ in sweep.range()), f"{text}: from {sweep.start} to {sweep.stop} is nothing"
-        )
+        nothing = not any(True for _ in sweep.range())
+        _refuse(nothing, f"{text}: from {sweep.start} to {sweep.stop} is nothing")
+        assert sweep.start is not None and sweep.stop is not None
+        check_count(text, (sweep.stop - sweep.start) // sweep.step)
 
 
 def _check_problem(overrides: Sequence[str]) -> None:
@@ -201,6 +227,7 @@ def for_hydra(overrides: Iterable[str], *, multirun: bool) -> list[str]:
     the group has before the sweep, and would refuse optimizer.eps in `-m optimizer=adam,rmsprop
     optimizer.eps=1e-6`, since the default optimizer has none. A long sweep over numbers becomes a short one:
     Hydra parses the command line twice before its sweeper does, and only the sweeper needs the numbers.
+    logrange(...) becomes its values, because Hydra does not know it.
 
     Args:
         overrides: the overrides.
@@ -210,11 +237,15 @@ def for_hydra(overrides: Iterable[str], *, multirun: bool) -> list[str]:
         An override for each; `as_typed` gives the original.
     """
     overrides = list(overrides)
-    parsed = [_parse_or_refuse(text) for text in overrides]
-    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    parsed = {text: _parse_or_refuse(text) for text in overrides}
+    swept = {override.key_or_group for override in parsed.values() if override.is_sweep_override()}
     if "problem" in swept:
         swept |= {"dataset", "model", "loss"}
-    return [_for_hydra(override, swept, multirun) for override in parsed]
+    rewritten = [_for_hydra(parsed[text], swept, multirun) for text in overrides]
+    for typed in overrides:  # an earlier command of this process may have been rewritten to it
+        _TYPED.pop(typed, None)
+    _TYPED.update(pair for pair in zip(rewritten, overrides, strict=True) if pair[0] != pair[1])
+    return rewritten
 
 
 def _for_hydra(override: Override, swept: set[str], multirun: bool) -> str:
@@ -228,9 +259,7 @@ def _for_hydra(override: Override, swept: set[str], multirun: bool) -> str:
         rewrite = bool(value and dot) and group in swept  # not +key, whose group begins with +
     if not rewrite:
         return text
-    rewritten = f"{key}=choice({value})"
-    _TYPED[rewritten] = text
-    return rewritten
+    return f"{key}=choice({value})"
 
 
 def as_typed(text: str) -> str:

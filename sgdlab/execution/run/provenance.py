@@ -4,6 +4,7 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,16 @@ from typing import Any
 import sgdlab
 
 
-def facts(device: str) -> dict[str, Any]:
-    """Return the process, host, device and versions of a run on a resolved device, as run.json has them."""
+def facts(device: str, packages: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the process, host, device and versions of a run, as run.json has them.
+
+    Args:
+        device: resolved.
+        packages: versions of the packages that the optimizer comes from, beside those that every run needs.
+
+    Returns:
+        The fields.
+    """
     import numpy as np
     import orjson
     import torch
@@ -28,6 +37,7 @@ def facts(device: str) -> dict[str, Any]:
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "orjson": orjson.__version__,
+            **(packages or {}),
         },
         "git": _git(),
     }

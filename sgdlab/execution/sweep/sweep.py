@@ -12,16 +12,18 @@ from typing import Annotated, Any
 
 from sgdlab.base.checks import Bool, Choice, Int, Optional
 from sgdlab.base.files import disk_errors
-from sgdlab.base.formatting import utc_now
+from sgdlab.base.formatting import command_line, utc_now
 from sgdlab.config.options import key_of
 from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.config.schema import Config
 from sgdlab.execution.outcome import WAITING, Outcome
 from sgdlab.execution.run import run_cache
-from sgdlab.records import SweepWriter
+from sgdlab.records import CHANGED, SWEEPS, SweepWriter
 
 SAVE_SECONDS = 1.0  # at least, between writes of sweep.json, each of which writes all jobs
 _COUNT = Int(low=1, high=10_000)  # more than any machine has room for
+MAX_WORDS = 40  # characters of a sweep's name that say what is swept
+_NOT_REPEATED = ("runs_dir", "data_dir", "quiet", "force")  # of a command, where its record repeats it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,8 @@ class Sweep:
         command_overrides: Sequence[str],
         experiment: str | None,
         settings: SweepSettings,
+        swept: Sequence[str] = (),
+        config_dir: str | None = None,
     ) -> None:
         """Create the sweep.
 
@@ -103,19 +107,24 @@ class Sweep:
             command_overrides: the overrides of the command, with the values that it sweeps over.
             experiment: the name of the experiment that the command runs.
             settings: how the jobs are run.
+            swept: the settings that the command gives several values.
+            config_dir: the folder of the user's own options that the command reads.
         """
         self.jobs, self.experiment, self.settings = jobs, experiment, settings
         for job in jobs:
             job.sweep = self
         _label(jobs)
         first = jobs[0].config
-        name = sweep_id(experiment, command_overrides)
-        self.folder = Path(first.runs_dir).expanduser() / "sweeps" / name
-        multirun = ["-m"] if experiment is None else []
+        name = sweep_id(command_overrides, experiment=experiment, name=first.name, swept=swept)
+        self.folder = Path(first.runs_dir).expanduser() / SWEEPS / name
+        flags = ["-m"] if experiment is None else []
+        flags += [] if config_dir is None else ["--config-dir", config_dir]
         info = {
             "id": name,
             "experiment": experiment,
-            "command": " ".join(["sgdlab train", *multirun, *_hashed(command_overrides)]),
+            "command": command_line(
+                "train", *flags, *[text for text in command_overrides if _section(text) not in _NOT_REPEATED]
+            ),
             "figure": first.figure,
             "started": utc_now(),
         }
@@ -164,32 +173,45 @@ class Sweep:
         self._saved = time.monotonic()
 
 
-def sweep_id(experiment: str | None, command_overrides: Sequence[str]) -> str:
-    """Return a sweep's name and folder: its experiment and what was changed, for example `lr=10,0.1`.
+def sweep_id(
+    command_overrides: Sequence[str], *, experiment: str | None, name: str = "", swept: Sequence[str] = ()
+) -> str:
+    """Return a sweep's name and folder: what it is of, which settings are swept, and a hash of the command.
 
-    Two sweeps of one command have the same name, so the second finds the runs of the first.
+    Two sweeps of one command have the same name, whatever the order of its overrides, so the second finds the
+    runs of the first.
 
     Args:
-        experiment: the experiment's name, if any.
         command_overrides: the overrides of the command, in any order.
+        experiment: the experiment's name, if any.
+        name: the name of the runs, which a sweep without an experiment is called by.
+        swept: the settings that the command gives several values.
 
     Returns:
-        The name, legal as a path; one `/` may be in it, from the experiment's.
+        `demo-lr-optimizer-6626c1`; of an experiment `notes/script`, or with changes
+        `notes/script--epochs-seed-3fa8c2`, which lists all settings that the command gives.
     """
-    text = " ".join(
-        sorted(override for override in _hashed(command_overrides) if not override.startswith("experiment="))
-    )
-    clean = re.sub(r"[^\w.,=+-]+", "-", text)[:60].strip("-")
-    if clean != text.replace(" ", "-"):
-        clean += "-" + hashlib.sha256(text.encode()).hexdigest()[:6]
-    if experiment is None:
-        return clean or "sweep"
-    return f"{experiment}--{clean}" if clean else experiment
+    named = experiment is None and "name" not in swept  # by the name of its runs
+    aside = {"experiment", *HASH_EXCLUDED} - (set() if named else {"name"})
+    changed = sorted(text for text in command_overrides if _section(text) not in aside)
+    if experiment and not changed:
+        return experiment
+    keys = map(key_of, changed) if experiment or not swept else swept
+    shorts = {re.sub(r"\W+", "_", key.removesuffix(".name").rpartition(".")[2]) for key in keys}
+    words = "-".join(sorted(shorts))[:MAX_WORDS].rstrip("-")
+    digest = hashlib.sha256(" ".join(changed).encode()).hexdigest()[:6]
+    rest = "-".join(part for part in (words, digest) if part)
+    return f"{name}-{rest}" if experiment is None else f"{experiment}{CHANGED}{rest}"
+
+
+def _section(override: str) -> str:
+    """Return the setting of an override, or the section that holds it."""
+    return key_of(override).partition(".")[0]
 
 
 def _hashed(overrides: Sequence[str]) -> list[str]:
     """Return the overrides that can change a run's numbers: not where it is kept, nor how it is shown."""
-    return [override for override in overrides if key_of(override) not in HASH_EXCLUDED]
+    return [override for override in overrides if _section(override) not in HASH_EXCLUDED]
 
 
 def _label(jobs: Sequence[Job]) -> None:
