@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from sgdlab.base.formatting import counted, format_duration
-from sgdlab.execution.display.run_display import metric_line, metric_texts
+from sgdlab.execution.display.metrics import NAMES, final_texts
 from sgdlab.execution.outcome import STYLES, Outcome
 from sgdlab.records import Run
 
 MAX_ROWS = 30  # a sweep of more jobs gets a digest
 DIGEST_ROWS = 3  # of each kind
+RANKED_BY = "train_loss"  # of a surface, this is f
 
 TitledOutcome = tuple[str, Outcome]  # the title distinguishes a job from the others of its sweep
 
@@ -31,16 +32,11 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
     if len(jobs) > MAX_ROWS:
         counts = Counter(outcome.status for _, outcome in jobs).most_common()
         text = ", ".join(f"{count:,} {status}" for status, count in counts)
-        console.print(f"{counted(len(jobs), 'run')}: {text}; the best and the worst:", highlight=False)
+        ranked = "f" if all(outcome.surface for _, outcome in jobs) else "training loss"
+        text += f"; the best and the worst by {ranked}:"
+        console.print(f"{counted(len(jobs), 'run')}: {text}", highlight=False)
         jobs = _extremes(jobs)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("run", "status", *metric_texts({}), "time"):
-        table.add_column(title, justify="left" if title in ("run", "status") else "right", overflow="fold")
-    for title, outcome in jobs:
-        status = f"[{STYLES.get(outcome.status, 'default')}]{outcome.status}[/]"
-        seconds = format_duration(outcome.seconds or None)  # 0: answered from disk
-        table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
-    console.print(table)
+    console.print(_table(jobs))
     reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
     _print(console, *reasons, f"sgdlab plot {folder}")
 
@@ -53,10 +49,12 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
         cached: whether it was answered from disk.
         quiet: whether to leave out the folder and the command.
     """
-    status = run.status + (f" ({run.reason})" if run.reason else "")
+    outcome = Outcome.from_record(run)
+    status = outcome.status + (f" ({outcome.reason})" if outcome.reason else "")
+    numbers = final_texts(outcome.metrics, surface=outcome.surface)
     seconds = format_duration(run.info.get("seconds") or 0.0)
     lines = [f"already {run.status}; force=true runs it again"] if cached else []
-    lines.append(", ".join([status, *metric_line(run.metrics), seconds]))
+    lines.append(", ".join([status, *(f"{name} {text}" for name, text in numbers.items()), seconds]))
     measured = run.measurements()
     for name, x, value in measured:
         lines.append(f"{name}: {value:.6g}" if math.isnan(x) else f"{name} at {x:g}: {value:.6g}")
@@ -65,11 +63,25 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     _print(Console(), *lines)
 
 
+def _table(jobs: Sequence[TitledOutcome]) -> Table:
+    """Return a row for each job, with the numbers that some of the jobs have."""
+    texts = [final_texts(outcome.metrics, surface=outcome.surface) for _, outcome in jobs]
+    names = [name for name in NAMES if any(name in each for each in texts)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("run", "status", *names, "time"):
+        table.add_column(title, justify="left" if title in ("run", "status") else "right", overflow="fold")
+    for (title, outcome), numbers in zip(jobs, texts, strict=True):
+        status = f"[{STYLES.get(outcome.status, 'default')}]{outcome.status}[/]"
+        seconds = format_duration(outcome.seconds or None)  # 0: answered from disk
+        table.add_row(Text(title), status, *(numbers.get(name, "") for name in names), seconds)
+    return table
+
+
 def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
-    """Return some of the jobs that did not end well, then those of the lowest and the highest test loss."""
+    """Return some of the jobs that did not end well, then the best and the worst of those that did."""
     failed = [job for job in jobs if job[1].status not in ("done", "diverged")]
-    ranked = [job for job in jobs if job[1].status == "done" and job[1].metrics.get("test_loss") is not None]
-    ranked.sort(key=lambda job: float(job[1].metrics["test_loss"]))
+    ranked = [job for job in jobs if job[1].status == "done" and job[1].metrics.get(RANKED_BY) is not None]
+    ranked.sort(key=lambda job: float(job[1].metrics[RANKED_BY]))
     return [*failed[:DIGEST_ROWS], *ranked[:DIGEST_ROWS], *ranked[DIGEST_ROWS:][-DIGEST_ROWS:]]
 
 

@@ -1,0 +1,366 @@
+"""The progress of jobs: a live table on a terminal, plain lines elsewhere, or only messages.
+
+A single run is a display of one job: its row has a bar in place of a title. A batch is a job that stands for
+many runs. What is shown is said with the moment at which it was known, if that is not the present one.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sgdlab.base.formatting import format_duration, format_percent
+from sgdlab.execution.display.metrics import NAMES, final_texts, format_metric, named_metrics
+from sgdlab.problem.settings import SurfaceModel
+
+if TYPE_CHECKING:
+    from sgdlab.config.schema import Config
+    from sgdlab.engine.loop import Plan
+    from sgdlab.execution.outcome import Outcome
+
+PLAIN_SECONDS = 10.0  # least time between plain lines of one run, however short its epochs are
+NEWS_SECONDS = 30.0  # without a message, after which a plain line tells the progress of several jobs
+REFRESH_RATE = 4  # drawings a second: each takes milliseconds from the training
+OTHER_LINES = 6  # lines of a terminal that the rows of the table leave free
+BAR_WIDTH, TITLE_WIDTH = 10, 24  # columns that the other texts leave free
+
+_RATES = ("samples/s", "steps/s")
+_COLUMNS = ("done", "epoch", "step", *NAMES, *_RATES, "left")
+# Left out where a terminal has no room for all columns, the first one first.
+_LEFT_OUT = ("training loss", "test loss", *_RATES, "batch loss", "left", "gap", "done")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLength:
+    """The length of a run, and how its progress is measured.
+
+    Attributes:
+        steps: updates of the whole run.
+        epochs: epochs of the whole run, rounded up.
+        done: updates that a checkpoint holds already.
+        unit: `epoch`, or `step` where the run's length is given in updates.
+        surface: whether the run minimises a surface.
+    """
+
+    steps: int
+    epochs: int
+    done: int = 0
+    unit: str = "epoch"
+    surface: bool = False
+
+    @classmethod
+    def of(cls, config: "Config", plan: "Plan", *, done: int = 0) -> "RunLength":
+        """Return the length of a run.
+
+        Args:
+            config: a prepared configuration.
+            plan: of its engine.
+            done: updates that a checkpoint holds already.
+
+        Returns:
+            The length.
+        """
+        surface = isinstance(config.model, SurfaceModel)
+        unit = "step" if surface or config.steps else "epoch"
+        epochs = -(-plan.total // plan.per_epoch)
+        return cls(steps=plan.total, epochs=epochs, done=done, unit=unit, surface=surface)
+
+
+class Progress(Protocol):
+    """What a job tells about itself. A number's key is that of run.json's metrics."""
+
+    def say(self, text: str) -> None:
+        """Print a message, also when the display is quiet."""
+
+    def start(self, title: str, length: RunLength) -> None:
+        """Record that the updates begin.
+
+        Args:
+            title: folder, problem and device of the run.
+            length: its length.
+        """
+
+    def update(self, metrics: Mapping[str, Any]) -> None:
+        """Record the progress: step, samples, epoch (the current one, from 1), and what is known now."""
+
+    def evaluated(self, metrics: Mapping[str, Any]) -> None:
+        """Record an evaluation: step, epoch (completed ones), losses and accuracies."""
+
+    def close(self) -> None:
+        """Take the live table off the terminal until updates are reported by `start` again."""
+
+
+class JobProgress:
+    """The `Progress` of a running job of a display.
+
+    Attributes:
+        title: the overrides that distinguish the job from the others; empty for a single run.
+        cost: its estimated cost, in the unit of the display's.
+    """
+
+    def __init__(self, display: "Display", title: str, cost: float) -> None:
+        self.title, self.cost = title, cost
+        self._display = display
+        self._reset(RunLength(steps=0, epochs=0))
+
+    def _reset(self, length: RunLength) -> None:
+        self._length, self._step = length, length.done
+        self._epoch = -(-length.done * length.epochs // max(1, length.steps))
+        self._numbers: dict[str, tuple[float, int]] = {}  # by name: value, and its epoch or step
+        self._first = self._last = (0.0, length.done, 0)  # seconds, step, samples of two reports
+
+    def say(self, text: str) -> None:
+        self._display.say(f"{self.title}: {text}" if self.title else text)
+
+    def start(self, title: str, length: RunLength) -> None:
+        self._reset(length)
+        self._display.open(title)
+
+    def update(self, metrics: Mapping[str, Any]) -> None:
+        self._keep(metrics)
+        self._last = (time.monotonic(), metrics["step"], metrics["samples"])
+        if not self._first[0]:
+            self._first = self._last
+        self._display.tick()
+
+    def evaluated(self, metrics: Mapping[str, Any]) -> None:
+        self._keep(metrics)
+        self._display.tick(self)
+
+    def close(self) -> None:
+        self._display.close()
+
+    def at_an_end(self) -> bool:
+        """Return whether no update has been made yet, or all have."""
+        return self._step in (self._length.done, self._length.steps)
+
+    def fraction_done(self) -> float:
+        """Return the fraction of the updates that are done, from 0 to 1."""
+        return self._step / max(1, self._length.steps)
+
+    def work(self, fraction: float) -> float:
+        """Return the part of the cost from the checkpoint, if there was one, to a fraction of the updates."""
+        return self.cost * (fraction - self._length.done / max(1, self._length.steps))
+
+    def seconds_left(self) -> float | None:
+        """Return the time to the end by the updates so far, or None before the second report."""
+        seconds, steps, _ = self._since_first_report()
+        return seconds / steps * (self._length.steps - self._step) if seconds > 0 and steps > 0 else None
+
+    def texts(self) -> dict[str, str]:
+        """Return what is known, by column of the table."""
+        length = self._length
+        if not length.steps:
+            return {}
+        now, total = (self._step, length.steps) if length.unit == "step" else (self._epoch, length.epochs)
+        texts = {
+            "done": format_percent(self.fraction_done(), decimals=0),
+            length.unit: f"{now:,}/{total:,}",
+        }
+        for name in NAMES:
+            if name in self._numbers:
+                value, moment = self._numbers[name]
+                when = "" if moment == now else f" ({length.unit} {moment:,})"
+                texts[name] = format_metric(name, value) + when
+        seconds, steps, samples = self._since_first_report()
+        count = steps if length.surface else samples
+        texts[_RATES[length.surface]] = f"{count / seconds:,.0f}" if seconds > 0 and count > 0 else ""
+        texts["left"] = _left_text(self.seconds_left())
+        return {title: text for title, text in texts.items() if text}
+
+    def line(self) -> str:
+        """Return what is known as a line of text."""
+        texts = {title: text for title, text in self.texts().items() if title != "done"}
+        after = (*_RATES, "left")
+        return "  ".join(f"{text} {t}" if t in after else f"{t} {text}" for t, text in texts.items())
+
+    def _keep(self, metrics: Mapping[str, Any]) -> None:
+        length = self._length
+        self._step, self._epoch = metrics["step"], metrics["epoch"]
+        full_batch = length.steps == length.epochs
+        named = named_metrics(metrics, surface=length.surface, full_batch=full_batch)
+        self._numbers |= {name: (value, metrics[length.unit]) for name, value in named.items()}
+
+    def _since_first_report(self) -> tuple[float, int, int]:
+        (began, first, before), (now, last, samples) = self._first, self._last
+        return now - began, last - first, samples - before
+
+
+class Display:
+    """Shows the progress of jobs on standard output.
+
+    On a terminal, a table has a row for each running job. In a pipe or file, one job prints a line at an
+    evaluation, and several jobs print a line each when they end.
+    """
+
+    def __init__(
+        self, *, quiet: bool, costs: Sequence[float] = (1.0,), console: Console | None = None
+    ) -> None:
+        """Show nothing yet.
+
+        Args:
+            quiet: print only messages, which are warnings and failures.
+            costs: the estimated cost of each job, in any common unit; used to estimate the time left.
+            console: where to print; standard output by default.
+        """
+        self._console = console or Console()
+        self._is_live = self._console.is_terminal and not quiet
+        self._is_plain = not self._console.is_terminal and not quiet
+        self._jobs, self._several = len(costs), len(costs) > 1
+        self._waiting_cost = sum(costs)  # of the jobs that have not ended
+        self._work_done = 0.0  # by the jobs that have ended
+        self._running: list[JobProgress] = []
+        self._counts: Counter[str] = Counter()
+        self._began: float | None = None  # when the first updates began, by time.monotonic()
+        self._printed = time.monotonic()
+        self._table: Live | None = None
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def say(self, text: str) -> None:
+        """Print a message, also when the display is quiet."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._printed = time.monotonic()
+
+    def begin(self, title: str = "", cost: float = 1.0) -> JobProgress:
+        """Record that a job begins.
+
+        Args:
+            title: the overrides that distinguish it from the other jobs; empty for a single run.
+            cost: its estimated cost, one of the display's.
+
+        Returns:
+            The progress of the job, to be reported to.
+        """
+        self._running.append(JobProgress(self, title, cost))
+        return self._running[-1]
+
+    def end(self, job: JobProgress, outcome: "Outcome") -> None:
+        """Record that a job ended; print it in a pipe, and if it failed.
+
+        Args:
+            job: as `begin` returned it.
+            outcome: how it ended.
+        """
+        self._running.remove(job)
+        self._counts[outcome.status] += 1
+        self._waiting_cost -= job.cost
+        if not outcome.cached:
+            self._work_done += job.work(1.0 if outcome.status == "done" else job.fraction_done())
+        lists_all = self._is_plain and self._several
+        if outcome.cached:
+            text = "already done; force=true runs it again"
+        elif lists_all or outcome.status == "failed":
+            text = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
+        else:
+            return
+        if lists_all:
+            numbers = final_texts(outcome.metrics, surface=outcome.surface)
+            texts = [text, *(f"{name} {number}" for name, number in numbers.items())]
+            texts += [format_duration(outcome.seconds)] if outcome.seconds else []
+            text = f"[{self._counts.total()}/{self._jobs}] {job.title}: {', '.join(texts)}"
+        elif job.title:
+            text = f"{job.title}: {text}"
+        self.say(text)
+
+    def open(self, title: str) -> None:
+        """Show the table, and of a single run its title: updates of a job begin."""
+        self._began = self._began or time.monotonic()
+        if not self._several and (self._is_live or self._is_plain):
+            self.say(title)
+        if self._is_live and self._table is None:
+            self._table = Live(
+                get_renderable=self.draw,
+                console=self._console,
+                transient=True,
+                refresh_per_second=REFRESH_RATE,
+            )
+            self._table.start()
+
+    def close(self) -> None:
+        """Take the table off the terminal until updates of another job begin."""
+        if self._table is not None:
+            self._table.stop()
+            self._table = None
+
+    def tick(self, evaluated: JobProgress | None = None) -> None:
+        """In a pipe, print the progress if it is time. Call it a few times a second.
+
+        Args:
+            evaluated: a job that has just been evaluated. If it is the only one, its line is printed at the
+                start, at the end, and at most every 10 s between. Of several jobs, a line tells the progress
+                after 30 s without a message.
+        """
+        silent = time.monotonic() - self._printed
+        if not self._is_plain:
+            return
+        if self._several and silent >= NEWS_SECONDS:
+            self.say(self.progress())
+        elif not self._several and evaluated and (silent >= PLAIN_SECONDS or evaluated.at_an_end()):
+            self.say(f"  {evaluated.line()}")
+
+    def progress(self) -> str:
+        """Return `3 of 12 done, 1 failed, 2 running, 6 waiting, about 4 min 5 s left`."""
+        counts = [f"{count} {status}" for status, count in sorted(self._counts.items()) if status != "done"]
+        counts.append(f"{len(self._running)} running")
+        waiting = self._jobs - self._counts.total() - len(self._running)
+        counts += [f"{waiting} waiting"] if waiting else []
+        left = _left_text(self.seconds_left())
+        counts += [f"about {left} left"] if left else []
+        return ", ".join([f"{self._counts['done']} of {self._jobs} done", *counts])
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time to the end of all jobs from the cost per second so far; None while unknown."""
+        running = list(self._running)  # a copy: the thread that draws calls this while jobs begin and end
+        done = self._work_done + sum(job.work(job.fraction_done()) for job in running)
+        if self._began is None or done <= 0 or not running:
+            return None
+        seconds_per_cost = (time.monotonic() - self._began) / done
+        left = self._waiting_cost - sum(job.cost * job.fraction_done() for job in running)
+        return max(seconds_per_cost * left, *(job.seconds_left() or 0.0 for job in running))
+
+    def draw(self) -> Group:
+        """Return the table: a row for each running job, as many as the terminal holds, and the progress."""
+        jobs = list(self._running)
+        rows = {job: job.texts() for job in jobs[: max(1, self._console.height - OTHER_LINES)]}
+        head = "running" if self._several else ""
+        widest = max(map(len, [head, *(job.title for job in rows)]))
+        first = min(widest, TITLE_WIDTH) if self._several else BAR_WIDTH
+        columns = _fitting_columns(list(rows.values()), self._console.width - first - 1)
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=self._several)
+        table.add_column(head, ratio=1, no_wrap=True, overflow="ellipsis")
+        for title in columns:
+            table.add_column(title, justify="right", no_wrap=True)
+        for job, texts in rows.items():
+            bar = ProgressBar(total=1.0, completed=job.fraction_done(), width=BAR_WIDTH)
+            name: RenderableType = Text(job.title) if self._several else bar
+            table.add_row(name, *(Text(texts.get(title, "")) for title in columns))
+        more = [Text(f"and {len(jobs) - len(rows)} more")] if len(jobs) > len(rows) else []
+        footer = [Text(self.progress(), no_wrap=True, overflow="ellipsis")] if self._several else []
+        return Group(table, *more, *footer)
+
+
+def _fitting_columns(rows: Sequence[Mapping[str, str]], room: int) -> list[str]:
+    """Return the columns that some row has a text for; the least important are left out if room is scarce."""
+    titles = [title for title in _COLUMNS if any(title in row for row in rows)]
+    widths = {t: 1 + max(len(t), *(len(row.get(t, "")) for row in rows)) for t in titles}
+    for title in _LEFT_OUT:
+        if title in titles and sum(widths[t] for t in titles) > room:
+            titles.remove(title)
+    return titles
+
+
+def _left_text(seconds: float | None) -> str:
+    """Return the time left to the second; empty below one second and when it is unknown."""
+    return "" if seconds is None or seconds < 1 else format_duration(seconds, decimals=0)
