@@ -35,7 +35,7 @@ def shown(made):
 
 def drawn(display, width, height=24):
     """The table, as lines of a terminal of this size."""
-    display._console.width = width
+    display.console.width = width
     plain = Console(file=io.StringIO(), width=width, height=height)
     plain.print(display.draw())
     return [line.rstrip() for line in plain.file.getvalue().splitlines()]

@@ -125,9 +125,10 @@ class JobProgress:
 
     def update(self, metrics: Mapping[str, Any]) -> None:
         self._keep(metrics)
-        self._last = (time.monotonic(), metrics["step"], metrics["samples"])
+        report = (time.monotonic(), metrics["step"], metrics["samples"])
         if not self._first[0]:
-            self._first = self._last
+            self._first = report
+        self._last = report
         self._display.tick()
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
@@ -198,6 +199,9 @@ class Display:
 
     On a terminal, a table has a row for each running job. In a pipe or file, one job prints a line at an
     evaluation, and several jobs print a line each when they end.
+
+    Attributes:
+        console: where it prints.
     """
 
     def __init__(
@@ -210,9 +214,9 @@ class Display:
             costs: the estimated cost of each job, in any common unit; used to estimate the time left.
             console: where to print; standard output by default.
         """
-        self._console = console or Console()
-        self._is_live = self._console.is_terminal and not quiet
-        self._is_plain = not self._console.is_terminal and not quiet
+        self.console = console or Console()
+        self._is_live = self.console.is_terminal and not quiet
+        self._is_plain = not self.console.is_terminal and not quiet
         self._jobs, self._several = len(costs), len(costs) > 1
         self._waiting_cost = sum(costs)  # of the jobs that have not ended
         self._work_done = 0.0  # by the jobs that have ended
@@ -230,7 +234,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a message, also when the display is quiet."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
         self._printed = time.monotonic()
 
     def begin(self, title: str = "", cost: float = 1.0) -> JobProgress:
@@ -282,7 +286,7 @@ class Display:
         if self._is_live and self._table is None:
             self._table = Live(
                 get_renderable=self.draw,
-                console=self._console,
+                console=self.console,
                 transient=True,
                 refresh_per_second=REFRESH_RATE,
             )
@@ -333,11 +337,11 @@ class Display:
     def draw(self) -> Group:
         """Return the table: a row for each running job, as many as the terminal holds, and the progress."""
         jobs = list(self._running)
-        rows = {job: job.texts() for job in jobs[: max(1, self._console.height - OTHER_LINES)]}
+        rows = {job: job.texts() for job in jobs[: max(1, self.console.height - OTHER_LINES)]}
         head = "running" if self._several else ""
         widest = max(map(len, [head, *(job.title for job in rows)]))
         first = min(widest, TITLE_WIDTH) if self._several else BAR_WIDTH
-        columns = _fitting_columns(list(rows.values()), self._console.width - first - 1)
+        columns = _fitting_columns(list(rows.values()), self.console.width - first - 1)
         table = Table(box=None, pad_edge=False, header_style="bold", expand=self._several)
         table.add_column(head, ratio=1, no_wrap=True, overflow="ellipsis")
         for title in columns:
