@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UserError
-from sgdlab.problem.surfaces import SURFACE_MODELS
 
 if TYPE_CHECKING:
     from sgdlab.records import Run
@@ -23,7 +22,6 @@ class Outcome:
     metrics: its final numbers, as in run.json.
     seconds: how long it took, without starting a process; 0 when it was answered from disk.
     cached: it had finished before and was answered from disk.
-    surface: it minimised a surface, which has neither a test set nor accuracies.
     """
 
     status: str
@@ -31,7 +29,6 @@ class Outcome:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     cached: bool = False
-    surface: bool = False
 
     @classmethod
     def from_record(cls, run: "Run", *, seconds: float = 0.0, cached: bool = False) -> "Outcome":
@@ -45,14 +42,7 @@ class Outcome:
         Returns:
             The outcome.
         """
-        return cls(
-            status=run.status,
-            reason=run.reason,
-            metrics=run.metrics,
-            seconds=seconds,
-            cached=cached,
-            surface=run.info["config"]["model"]["name"] in SURFACE_MODELS,
-        )
+        return cls(status=run.status, reason=run.reason, metrics=run.metrics, seconds=seconds, cached=cached)
 
     @classmethod
     def from_error(cls, err: BaseException, *, seconds: float = 0.0) -> "Outcome":

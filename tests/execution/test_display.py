@@ -11,9 +11,10 @@ from rich.console import Console
 from sgdlab.cli.train import main
 from sgdlab.execution.display import display as display_module
 from sgdlab.execution.display.display import Display, RunLength
-from sgdlab.execution.display.metrics import final_texts
+from sgdlab.execution.display.metrics import metric_texts
 from sgdlab.execution.display.summary import report, summary
 from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.sweep.sweep import Job
 from sgdlab.records import find_runs
 
 RESULT = {"train_loss": 0.5, "train_accuracy": 0.9, "test_loss": 0.456, "test_accuracy": 0.836}
@@ -157,7 +158,7 @@ class TestOneRun:
         heads = {width: re.split(" {2,}", drawn(display, width)[0].strip()) for width in (40, 60, 80, 120)}
         losses = ["batch loss", "training loss", "test loss"]
         assert heads[120] == ["done", "epoch", *losses, "test accuracy", "samples/s", "left"]
-        assert heads[80] == ["done", "epoch", "batch loss", "test accuracy", "samples/s", "left"]
+        assert heads[80] == ["done", "epoch", "batch loss", "test accuracy", "left"]
         assert heads[60] == ["done", "epoch", "test accuracy", "left"]
         assert heads[40] == ["epoch", "test accuracy"]
         for width, head in heads.items():
@@ -262,13 +263,23 @@ class TestSurfaces:
             assert re.match(rf"diverged \(.*\), {name} \S+, \S+ s\n", capsys.readouterr().out)
 
     def test_in_a_sweeps_table(self, tmp_path, capsys):
-        surface = finish(configure(tmp_path, *EXACT))
-        capsys.readouterr()
-        summary([("lr=1e-4", Outcome.from_record(surface))], tmp_path)
-        assert capsys.readouterr().out.splitlines()[0].split() == ["run", "status", "f", "gap", "time"]
+        words = [*EXACT[:2], "lr=1e-4,1", "steps=5", f"runs_dir={tmp_path}", "quiet=true", "device=cpu"]
+        assert main(["-m", *words]) == 0
+        head, *rows = capsys.readouterr().out.splitlines()
+        assert head.split() == ["run", "status", "f", "gap", "time"]
+        done, diverged = (run for run in find_runs(tmp_path))
+        numbers = [f"{done.metrics[key]:.4g}" for key in ("objective", "gap")]
+        assert rows[0].split()[:4] == ["lr=0.0001", "done", *numbers]
+        assert rows[1].split()[:3] == ["lr=1", "diverged", f"{diverged.metrics['loss']:.4g}"]
 
     def test_a_batch(self, tmp_path, capsys):
-        words = [*EXACT[:-1], "steps=300", "seed=0,1,2", "hydra.launcher.batch=always", f"runs_dir={tmp_path}"]
+        words = [
+            *EXACT[:-1],
+            "steps=300",
+            "seed=0,1,2",
+            "hydra.launcher.batch=always",
+            f"runs_dir={tmp_path}",
+        ]
         assert main(["-m", *words, "device=cpu"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "batched: 3 runs in 1 batch"
@@ -451,17 +462,18 @@ class TestEnd:
 
     def test_many_jobs_are_ranked_by_what_the_heading_says(self, tmp_path, capsys):
         """Never by the test set."""
-        jobs = [
-            (f"seed={n}", ended(metrics={"train_loss": n / 10, "test_loss": 9 - n / 10})) for n in range(40)
-        ]
-        summary(jobs, tmp_path)
+        config, jobs = configure(tmp_path, *TINY), []
+        for n in range(40):
+            outcome = ended(metrics={"train_loss": n / 10, "test_loss": 9 - n / 10})
+            jobs.append(Job(overrides=[f"seed={n}"], config=config, label_text=f"seed={n}", outcome=outcome))
+        summary(SimpleNamespace(jobs=jobs, folder=tmp_path))
         head, _, *rows, _ = capsys.readouterr().out.splitlines()
         assert head == "40 runs: 40 done; the best and the worst by training loss:"
         assert [row.split()[0] for row in rows] == [f"seed={n}" for n in (0, 1, 2, 37, 38, 39)]
 
     def test_a_batch_loss_is_shown_only_where_nothing_better_is_known(self):
-        assert final_texts({"loss": 2.0}, surface=False) == {"batch loss": "2"}
-        assert list(final_texts(METRICS, surface=False)) == ["training loss", "test loss", "test accuracy"]
+        assert metric_texts({"loss": 2.0}, surface=False) == {"batch loss": "2"}
+        assert list(metric_texts(METRICS, surface=False)) == ["training loss", "test loss", "test accuracy"]
         known = {"step": 9, "epoch": 9, "loss": 3.0, "train_loss": 2.0, "objective": 1.0, "gap": 0.5}
-        assert final_texts(known, surface=True) == {"f": "1", "gap": "0.5"}
-        assert list(final_texts(known, surface=False)) == ["training loss", "gap"]
+        assert metric_texts(known, surface=True) == {"f": "1", "gap": "0.5"}
+        assert list(metric_texts(known, surface=False)) == ["training loss", "gap"]

@@ -138,7 +138,7 @@ def run(
 
 
 class _Callback:
-    """The engine's `BatchCallback`: reports medians over the runs, records times, and stops after a signal."""
+    """The engine's `BatchCallback`: reports medians over the runs, records times, stops after a signal."""
 
     def __init__(self, progress: Progress, signals: SignalLog, trainer: BatchedTrainer) -> None:
         self.times: dict[int, float] = {}  # seconds since the start by evaluated step
@@ -158,16 +158,13 @@ class _Callback:
         if self.seconds() - self._shown >= DISPLAY_SECONDS or step == self._steps:
             self._shown = self.seconds()
             epoch = -(-step // self._batches.per_epoch)
-            samples = self._batches.samples(step) * losses.size
-            numbers = {"step": step, "epoch": epoch, "samples": samples, "loss": _median(losses)}
-            self._progress.update(numbers)
+            samples, loss = self._batches.samples(step) * losses.size, _median(losses)
+            self._progress.update({"step": step, "epoch": epoch, "samples": samples, "loss": loss})
 
     def on_evaluation(self, step: int, numbers: Array) -> None:
         self.times[step] = self.seconds()
-        medians = (_median(row) for row in numbers)
-        evaluated = dict(zip(EVALUATION_METRICS, medians, strict=True))
-        epoch = step // self._batches.per_epoch
-        self._progress.evaluated({"step": step, "epoch": epoch, **evaluated})
+        medians = dict(zip(EVALUATION_METRICS, map(_median, numbers), strict=True))
+        self._progress.evaluated({"step": step, "epoch": step // self._batches.per_epoch, **medians})
 
 
 def _median(values: Array) -> float | None:

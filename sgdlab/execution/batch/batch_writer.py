@@ -27,7 +27,6 @@ from sgdlab.engine.batched.trainer import BatchedTrainer
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.recorder import EVALUATION_METRICS, TRAJECTORY_METRICS
 from sgdlab.problem import Spec
-from sgdlab.problem.settings import SurfaceModel
 from sgdlab.records import FILES, config_yaml
 from sgdlab.records.bulk_write import Stage, rows_text, staging
 from sgdlab.records.columns import weight_names
@@ -141,11 +140,7 @@ class BatchWriter:
                 metrics |= _named(TRAJECTORY_METRICS, curve.trajectory[1][-1, :3])
         status = "diverged" if curve.reason else "done"
         return Outcome(
-            status=status,
-            reason=curve.reason,
-            metrics=metrics,
-            seconds=self.seconds / len(self.configs),
-            surface=isinstance(self.configs[0].model, SurfaceModel),
+            status=status, reason=curve.reason, metrics=metrics, seconds=self.seconds / len(self.configs)
         )
 
     def _tables(self, curve: RunCurves) -> dict[str, bytes]:

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from sgdlab.base.formatting import format_duration, format_percent
-from sgdlab.execution.display.metrics import NAMES, final_texts, format_metric, named_metrics
+from sgdlab.execution.display.metrics import NAMES, metric_texts
 from sgdlab.problem.settings import SurfaceModel
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ PLAIN_SECONDS = 10.0  # least time between plain lines of one run, however short
 NEWS_SECONDS = 30.0  # without a message, after which a plain line tells the progress of several jobs
 REFRESH_RATE = 4  # drawings a second: each takes milliseconds from the training
 OTHER_LINES = 6  # lines of a terminal that the rows of the table leave free
-BAR_WIDTH, TITLE_WIDTH = 10, 24  # columns that the other texts leave free
+BAR_WIDTH, TITLE_WIDTH = 10, 20  # characters that the other columns leave free
+GAP = 2  # characters between columns
 
 _RATES = ("samples/s", "steps/s")
 _COLUMNS = ("done", "epoch", "step", *NAMES, *_RATES, "left")
@@ -67,10 +68,13 @@ class RunLength:
         Returns:
             The length.
         """
-        surface = isinstance(config.model, SurfaceModel)
+        steps, epochs, surface = (
+            plan.total,
+            -(-plan.total // plan.per_epoch),
+            isinstance(config.model, SurfaceModel),
+        )
         unit = "step" if surface or config.steps else "epoch"
-        epochs = -(-plan.total // plan.per_epoch)
-        return cls(steps=plan.total, epochs=epochs, done=done, unit=unit, surface=surface)
+        return cls(steps=steps, epochs=epochs, done=done, unit=unit, surface=surface)
 
 
 class Progress(Protocol):
@@ -103,6 +107,7 @@ class JobProgress:
     Attributes:
         title: the overrides that distinguish the job from the others; empty for a single run.
         cost: its estimated cost, in the unit of the display's.
+        length: of its run; no steps before `start`.
     """
 
     def __init__(self, display: "Display", title: str, cost: float) -> None:
@@ -111,9 +116,10 @@ class JobProgress:
         self._reset(RunLength(steps=0, epochs=0))
 
     def _reset(self, length: RunLength) -> None:
-        self._length, self._step = length, length.done
-        self._epoch = -(-length.done * length.epochs // max(1, length.steps))
-        self._numbers: dict[str, tuple[float, int]] = {}  # by name: value, and its epoch or step
+        self.length = length
+        epoch = -(-length.done * length.epochs // max(1, length.steps))
+        self._moment: Mapping[str, Any] = {"step": length.done, "epoch": epoch}
+        self._numbers: dict[str, tuple[str, int]] = {}  # by name: text, and its epoch or step
         self._first = self._last = (0.0, length.done, 0)  # seconds, step, samples of two reports
 
     def say(self, text: str) -> None:
@@ -140,54 +146,47 @@ class JobProgress:
 
     def at_an_end(self) -> bool:
         """Return whether no update has been made yet, or all have."""
-        return self._step in (self._length.done, self._length.steps)
+        return self._moment["step"] in (self.length.done, self.length.steps)
 
     def fraction_done(self) -> float:
         """Return the fraction of the updates that are done, from 0 to 1."""
-        return self._step / max(1, self._length.steps)
+        return float(self._moment["step"] / max(1, self.length.steps))
 
     def work(self, fraction: float) -> float:
         """Return the part of the cost from the checkpoint, if there was one, to a fraction of the updates."""
-        return self.cost * (fraction - self._length.done / max(1, self._length.steps))
+        return self.cost * (fraction - self.length.done / max(1, self.length.steps))
 
     def seconds_left(self) -> float | None:
         """Return the time to the end by the updates so far, or None before the second report."""
         seconds, steps, _ = self._since_first_report()
-        return seconds / steps * (self._length.steps - self._step) if seconds > 0 and steps > 0 else None
+        return seconds / steps * (self.length.steps - self._last[1]) if seconds > 0 and steps > 0 else None
 
     def texts(self) -> dict[str, str]:
         """Return what is known, by column of the table."""
-        length = self._length
-        if not length.steps:
+        unit, surface = self.length.unit, self.length.surface
+        if not self.length.steps:
             return {}
-        now, total = (self._step, length.steps) if length.unit == "step" else (self._epoch, length.epochs)
-        texts = {
-            "done": format_percent(self.fraction_done(), decimals=0),
-            length.unit: f"{now:,}/{total:,}",
-        }
+        total = self.length.steps if unit == "step" else self.length.epochs
+        now = self._moment[unit]
+        texts = {"done": format_percent(self.fraction_done(), decimals=0), unit: f"{now:,}/{total:,}"}
         for name in NAMES:
             if name in self._numbers:
-                value, moment = self._numbers[name]
-                when = "" if moment == now else f" ({length.unit} {moment:,})"
-                texts[name] = format_metric(name, value) + when
-        seconds, steps, samples = self._since_first_report()
-        count = steps if length.surface else samples
-        texts[_RATES[length.surface]] = f"{count / seconds:,.0f}" if seconds > 0 and count > 0 else ""
-        texts["left"] = _left_text(self.seconds_left())
+                text, moment = self._numbers[name]
+                texts[name] = text if moment == now else f"{text} ({unit} {moment:,})"
+        seconds, *counts = self._since_first_report()
+        rate = counts[0 if surface else 1] / seconds if seconds > 0 else 0
+        texts |= {_RATES[surface]: f"{rate:,.0f}" if rate else "", "left": _left_text(self.seconds_left())}
         return {title: text for title, text in texts.items() if text}
 
     def line(self) -> str:
         """Return what is known as a line of text."""
-        texts = {title: text for title, text in self.texts().items() if title != "done"}
-        after = (*_RATES, "left")
-        return "  ".join(f"{text} {t}" if t in after else f"{t} {text}" for t, text in texts.items())
+        (_, *known), after = self.texts().items(), (*_RATES, "left")
+        return "  ".join(f"{text} {title}" if title in after else f"{title} {text}" for title, text in known)
 
     def _keep(self, metrics: Mapping[str, Any]) -> None:
-        length = self._length
-        self._step, self._epoch = metrics["step"], metrics["epoch"]
-        full_batch = length.steps == length.epochs
-        named = named_metrics(metrics, surface=length.surface, full_batch=full_batch)
-        self._numbers |= {name: (value, metrics[length.unit]) for name, value in named.items()}
+        self._moment, length = metrics, self.length
+        texts = metric_texts(metrics, surface=length.surface, full_batch=length.steps == length.epochs)
+        self._numbers |= {name: (text, metrics[length.unit]) for name, text in texts.items()}
 
     def _since_first_report(self) -> tuple[float, int, int]:
         (began, first, before), (now, last, samples) = self._first, self._last
@@ -262,21 +261,16 @@ class Display:
         self._waiting_cost -= job.cost
         if not outcome.cached:
             self._work_done += job.work(1.0 if outcome.status == "done" else job.fraction_done())
-        lists_all = self._is_plain and self._several
+        text = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
         if outcome.cached:
             text = "already done; force=true runs it again"
-        elif lists_all or outcome.status == "failed":
-            text = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
-        else:
-            return
-        if lists_all:
-            numbers = final_texts(outcome.metrics, surface=outcome.surface)
-            texts = [text, *(f"{name} {number}" for name, number in numbers.items())]
-            texts += [format_duration(outcome.seconds)] if outcome.seconds else []
-            text = f"[{self._counts.total()}/{self._jobs}] {job.title}: {', '.join(texts)}"
-        elif job.title:
-            text = f"{job.title}: {text}"
-        self.say(text)
+        if self._is_plain and self._several:
+            numbers = metric_texts(outcome.metrics, surface=job.length.surface)
+            seconds = [format_duration(outcome.seconds)] if outcome.seconds else []
+            text = ", ".join([text, *map(" ".join, numbers.items()), *seconds])
+            self.say(f"[{self._counts.total()}/{self._jobs}] {job.title}: {text}")
+        elif outcome.status == "failed" or outcome.cached:
+            job.say(text)
 
     def open(self, title: str) -> None:
         """Show the table, and of a single run its title: updates of a job begin."""
@@ -336,20 +330,18 @@ class Display:
 
     def draw(self) -> Group:
         """Return the table: a row for each running job, as many as the terminal holds, and the progress."""
-        jobs = list(self._running)
+        jobs, head = list(self._running), "running" if self._several else ""
         rows = {job: job.texts() for job in jobs[: max(1, self.console.height - OTHER_LINES)]}
-        head = "running" if self._several else ""
-        widest = max(map(len, [head, *(job.title for job in rows)]))
-        first = min(widest, TITLE_WIDTH) if self._several else BAR_WIDTH
-        columns = _fitting_columns(list(rows.values()), self.console.width - first - 1)
+        first = min(max(map(len, [head, *(job.title for job in rows)])), TITLE_WIDTH)
+        room = self.console.width - (first if self._several else BAR_WIDTH)
+        columns = _fitting_columns(list(rows.values()), room)
         table = Table(box=None, pad_edge=False, header_style="bold", expand=self._several)
         table.add_column(head, ratio=1, no_wrap=True, overflow="ellipsis")
         for title in columns:
             table.add_column(title, justify="right", no_wrap=True)
         for job, texts in rows.items():
             bar = ProgressBar(total=1.0, completed=job.fraction_done(), width=BAR_WIDTH)
-            name: RenderableType = Text(job.title) if self._several else bar
-            table.add_row(name, *(Text(texts.get(title, "")) for title in columns))
+            table.add_row(Text(job.title) if self._several else bar, *(texts.get(title) for title in columns))
         more = [Text(f"and {len(jobs) - len(rows)} more")] if len(jobs) > len(rows) else []
         footer = [Text(self.progress(), no_wrap=True, overflow="ellipsis")] if self._several else []
         return Group(table, *more, *footer)
@@ -358,7 +350,7 @@ class Display:
 def _fitting_columns(rows: Sequence[Mapping[str, str]], room: int) -> list[str]:
     """Return the columns that some row has a text for; the least important are left out if room is scarce."""
     titles = [title for title in _COLUMNS if any(title in row for row in rows)]
-    widths = {t: 1 + max(len(t), *(len(row.get(t, "")) for row in rows)) for t in titles}
+    widths = {t: GAP + max(len(t), *(len(row.get(t, "")) for row in rows)) for t in titles}
     for title in _LEFT_OUT:
         if title in titles and sum(widths[t] for t in titles) > room:
             titles.remove(title)

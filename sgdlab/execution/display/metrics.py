@@ -1,61 +1,42 @@
-"""The numbers of a run by the names that people read: training loss and accuracy, or f and gap of a surface."""
+"""The numbers of a run by the names that people read: training loss, test accuracy, or f of a surface."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from sgdlab.base.formatting import format_number, format_percent
 
-BATCH_LOSS, TEST_ACCURACY = "batch loss", "test accuracy"
 # Key of run.json's metrics -> name. Of keys with one name, the last one that is known counts.
 _OF_DATA = {
-    "loss": BATCH_LOSS,
+    "loss": "batch loss",
     "train_loss": "training loss",
     "gap": "gap",
     "test_loss": "test loss",
-    "test_accuracy": TEST_ACCURACY,
+    "test_accuracy": "test accuracy",
 }
 # A surface has no test set: its evaluated losses are f.
-_OF_SURFACE = {"loss": BATCH_LOSS, "train_loss": "f", "objective": "f", "gap": "gap"}
+_OF_SURFACE = {"loss": "batch loss", "train_loss": "f", "objective": "f", "gap": "gap"}
 NAMES = ("f", *_OF_DATA.values())  # in the order in which they are shown
 
 
-def named_metrics(
-    metrics: Mapping[str, Any], *, surface: bool, full_batch: bool = False
-) -> dict[str, float]:
-    """Return the known numbers that are shown, by name. A batch loss stands in for an unknown training loss.
+def metric_texts(
+    metrics: Mapping[str, Any], *, surface: bool, full_batch: bool | None = None
+) -> dict[str, str]:
+    """Write the known numbers that are shown. A batch loss stands in for an unknown training loss.
 
     Args:
         metrics: of run.json, or some of them.
         surface: whether the run minimises a surface.
-        full_batch: whether every batch is the whole problem, so that a batch loss of a surface is f.
+        full_batch: whether every batch is the whole problem, so that a batch loss of a surface is f. None: it
+            is if the run has one update an epoch, by the numbers.
 
     Returns:
-        The numbers, in the order of `NAMES`.
+        The texts by name, in the order of `NAMES`.
     """
-    keys = _OF_SURFACE if surface else _OF_DATA
-    if surface and full_batch:
-        keys = {**keys, "loss": "f"}
-    known = {name: metrics[key] for key, name in keys.items() if metrics.get(key) is not None}
+    names = _OF_SURFACE if surface else _OF_DATA
+    if surface and (metrics.get("step") == metrics.get("epoch") if full_batch is None else full_batch):
+        names = {**names, "loss": "f"}
+    known = {name: metrics[key] for key, name in names.items() if metrics.get(key) is not None}
     if "f" in known or "training loss" in known:
-        known.pop(BATCH_LOSS, None)
-    return {name: known[name] for name in NAMES if name in known}
-
-
-def format_metric(name: str, value: float) -> str:
-    """Write a number of `named_metrics`: `83.60 %`, `0.4567`."""
-    return format_percent(value) if name == TEST_ACCURACY else format_number(value)
-
-
-def final_texts(metrics: Mapping[str, Any], *, surface: bool) -> dict[str, str]:
-    """Write the numbers of a run that has ended.
-
-    Args:
-        metrics: of its run.json.
-        surface: whether it minimised a surface.
-
-    Returns:
-        The texts by name, without what is unknown.
-    """
-    full_batch = metrics.get("epoch") == metrics.get("step")  # one update an epoch
-    named = named_metrics(metrics, surface=surface, full_batch=full_batch)
-    return {name: format_metric(name, value) for name, value in named.items()}
+        known.pop("batch loss", None)
+    percent = ("test accuracy",)
+    return {n: (format_percent if n in percent else format_number)(known[n]) for n in NAMES if n in known}

@@ -43,7 +43,7 @@ def run_batches(jobs: Sequence[Job], settings: SweepSettings) -> None:
 
 
 def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress) -> Outcome:
-    """Train jobs as one batch, record their ends, and return that of the batch. Raises KeyboardInterrupt only.
+    """Train jobs as one batch, record their ends and return the batch's. Raises KeyboardInterrupt only.
 
     An error that a single run or their number may have caused (data, memory, a matrix without decomposition)
     leaves the jobs waiting, so that each is run alone.
@@ -71,10 +71,7 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress)
         _end(jobs, outcomes)
         if signals.first is not None:  # too late for these runs, but the sweep must stop
             raise Interrupted(signals.first)
-        diverged = sum(outcome.status == "diverged" for outcome in outcomes)
-        reason = f"{diverged} of {counted(len(jobs), 'run')} diverged" if diverged else ""
-        seconds = sum(outcome.seconds for outcome in outcomes)
-        return Outcome(status="done", reason=reason, seconds=seconds)
+        return Outcome(status="done", seconds=sum(outcome.seconds for outcome in outcomes))
 
 
 def _end(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:

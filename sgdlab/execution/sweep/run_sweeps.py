@@ -22,7 +22,7 @@ from sgdlab.execution.sweep.sweep import Job, Sweep
 def run_sweep(sweep: Sweep) -> None:
     """Run a sweep and print its summary. Raises UserError when a job failed, and what `run_sweeps` raises."""
     run_sweeps([sweep])
-    summary([(job.label_text, job.outcome) for job in sweep.jobs], sweep.folder)
+    summary(sweep)
     failed = len(sweep.failed())
     if failed:
         raise UserError(f"{failed} of {len(sweep.jobs)} runs failed; give the same command again to run them")
