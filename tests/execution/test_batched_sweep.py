@@ -277,8 +277,8 @@ def test_an_error_of_a_writer_is_that_of_the_batch(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(bulk_write.Stage, "put", full)
     words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batch_writer.CHUNK})")
     assert sweep(tmp_path, *words, "hydra.launcher.jobs=2") == 0
-    said = ": failed: no space left on the disk; its runs are trained one by one"
-    assert said in capsys.readouterr().out
+    said = r"batch of 100 runs: failed: no space left on the disk.*; its runs are trained one by one\n"
+    assert re.search(said, capsys.readouterr().out)
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".batch")]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, JustifyMethod
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -33,6 +33,7 @@ BAR_WIDTH, TITLE_WIDTH = 10, 20  # characters that the other columns leave free
 GAP = 2  # characters between columns
 
 _RATES = ("samples/s", "steps/s")
+_EVALUATED = ("training loss", "test loss", "test accuracy")
 _COLUMNS = ("done", "epoch", "step", *NAMES, *_RATES, "left")
 # Left out where a terminal has no room for all columns, the first one first.
 _LEFT_OUT = ("training loss", "test loss", *_RATES, "batch loss", "left", "gap", "done")
@@ -172,7 +173,9 @@ class JobProgress:
         for name in NAMES:
             if name in self._numbers:
                 text, moment = self._numbers[name]
-                texts[name] = text if moment == now else f"{text} ({unit} {moment:,})"
+                when = f" ({unit} {moment:,})"
+                reserved = " " * len(when) if name in _EVALUATED else ""  # the table must not jump
+                texts[name] = text + (when if moment != now else reserved)
         seconds, *counts = self._since_first_report()
         rate = counts[0 if surface else 1] / seconds if seconds > 0 else 0
         texts |= {_RATES[surface]: f"{rate:,.0f}" if rate else "", "left": _left_text(self.seconds_left())}
@@ -181,7 +184,8 @@ class JobProgress:
     def line(self) -> str:
         """Return what is known as a line of text."""
         (_, *known), after = self.texts().items(), (*_RATES, "left")
-        return "  ".join(f"{text} {title}" if title in after else f"{title} {text}" for title, text in known)
+        texts = (f"{text} {title}" if title in after else f"{title} {text}" for title, text in known)
+        return "  ".join(map(str.rstrip, texts))
 
     def _keep(self, metrics: Mapping[str, Any]) -> None:
         self._moment, length = metrics, self.length
@@ -334,27 +338,28 @@ class Display:
         rows = {job: job.texts() for job in jobs[: max(1, self.console.height - OTHER_LINES)]}
         first = min(max(map(len, [head, *(job.title for job in rows)])), TITLE_WIDTH)
         room = self.console.width - (first if self._several else BAR_WIDTH)
-        columns = _fitting_columns(list(rows.values()), room)
+        widths = _fitting_columns(list(rows.values()), room)
         table = Table(box=None, pad_edge=False, header_style="bold", expand=self._several)
         table.add_column(head, ratio=1, no_wrap=True, overflow="ellipsis")
-        for title in columns:
-            table.add_column(title, justify="right", no_wrap=True)
+        for title, width in widths.items():
+            side: JustifyMethod = "left" if title in _EVALUATED else "right"
+            table.add_column(title, justify=side, no_wrap=True, min_width=width)
         for job, texts in rows.items():
             bar = ProgressBar(total=1.0, completed=job.fraction_done(), width=BAR_WIDTH)
-            table.add_row(Text(job.title) if self._several else bar, *(texts.get(title) for title in columns))
+            table.add_row(Text(job.title) if self._several else bar, *map(texts.get, widths))
         more = [Text(f"and {len(jobs) - len(rows)} more")] if len(jobs) > len(rows) else []
         footer = [Text(self.progress(), no_wrap=True, overflow="ellipsis")] if self._several else []
         return Group(table, *more, *footer)
 
 
-def _fitting_columns(rows: Sequence[Mapping[str, str]], room: int) -> list[str]:
-    """Return the columns that some row has a text for; the least important are left out if room is scarce."""
+def _fitting_columns(rows: Sequence[Mapping[str, str]], room: int) -> dict[str, int]:
+    """Return the widths of the columns that have texts; the less important are left out if room is scarce."""
     titles = [title for title in _COLUMNS if any(title in row for row in rows)]
-    widths = {t: GAP + max(len(t), *(len(row.get(t, "")) for row in rows)) for t in titles}
+    widths = {t: max(len(t), *(len(row.get(t, "")) for row in rows)) for t in titles}
     for title in _LEFT_OUT:
-        if title in titles and sum(widths[t] for t in titles) > room:
-            titles.remove(title)
-    return titles
+        if sum(widths.values()) + GAP * len(widths) > room:
+            widths.pop(title, None)
+    return widths
 
 
 def _left_text(seconds: float | None) -> str:

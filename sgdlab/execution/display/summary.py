@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -40,7 +40,8 @@ def summary(sweep: "Sweep") -> None:
     names = [name for name in NAMES if any(name in each for each in texts.values())]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("run", "status", *names, "time"):
-        table.add_column(title, justify="left" if title in ("run", "status") else "right", overflow="fold")
+        side: JustifyMethod = "left" if title in ("run", "status") else "right"
+        table.add_column(title, justify=side, no_wrap=title != "run", overflow="fold")
     for job, numbers in texts.items():
         status = Text(job.outcome.status, style=STYLES.get(job.outcome.status, ""))
         seconds = format_duration(job.outcome.seconds or None)  # 0: answered from disk

@@ -29,6 +29,7 @@ class RemoteProgress:
     def __init__(self, messages: Connection) -> None:
         self._messages = messages
         self._updated = -UPDATE_SECONDS
+        self._unsent: Mapping[str, Any] | None = None
 
     def say(self, text: str) -> None:
         self._send("say", text)
@@ -37,12 +38,12 @@ class RemoteProgress:
         self._send("start", title, length)
 
     def update(self, metrics: Mapping[str, Any]) -> None:
-        now = time.monotonic()
-        if now - self._updated >= UPDATE_SECONDS:
-            self._updated = now
-            self._send("update", metrics)
+        self._unsent = metrics
+        if time.monotonic() - self._updated >= UPDATE_SECONDS:
+            self._send_update()
 
     def evaluated(self, metrics: Mapping[str, Any]) -> None:
+        self._send_update()  # what the evaluation is of
         self._send("evaluated", metrics)
 
     def close(self) -> None:
@@ -51,6 +52,11 @@ class RemoteProgress:
     def end(self, outcome: Outcome) -> None:
         """Report how the job ended."""
         self._send("ended", outcome)
+
+    def _send_update(self) -> None:
+        if self._unsent is not None:
+            self._send("update", self._unsent)
+            self._updated, self._unsent = time.monotonic(), None
 
     def _send(self, name: str, *arguments: object) -> None:
         with suppress(OSError):
