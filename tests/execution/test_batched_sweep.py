@@ -2,7 +2,6 @@
 
 import errno
 import json
-import re
 import signal
 from dataclasses import replace
 
@@ -277,8 +276,8 @@ def test_an_error_of_a_writer_is_that_of_the_batch(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(bulk_write.Stage, "put", full)
     words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batch_writer.CHUNK})")
     assert sweep(tmp_path, *words, "hydra.launcher.jobs=2") == 0
-    said = r"batch of 100 runs: failed: no space left on the disk.*; its runs are trained one by one\n"
-    assert re.search(said, capsys.readouterr().out)
+    said = "batch of 100 runs: failed, so its runs are trained one by one: no space left on the disk"
+    assert said in capsys.readouterr().out
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".batch")]
 
 
@@ -299,7 +298,7 @@ def test_a_batch_that_fails_is_trained_one_by_one(tmp_path, monkeypatch, capsys)
     at_update(monkeypatch, 5, fail)
     assert sweep(tmp_path, *RULE, "lr=0.5,0.1") == 0
     out = capsys.readouterr().out
-    assert re.search(r"batch of 2 runs: failed: _LinAlgError.*; its runs are trained one by one\n", out)
+    assert "batch of 2 runs: failed, so its runs are trained one by one: _LinAlgError" in out
     assert [run.info["engine"] for run in find_runs(tmp_path)] == ["serial", "serial"]
     assert statuses(tmp_path) == ["done"] * 2
 

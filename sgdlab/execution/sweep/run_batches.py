@@ -1,7 +1,6 @@
 """Trains in batches those jobs of a sweep that can share one, in this process."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -10,7 +9,7 @@ from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
 from sgdlab.execution.display.display import Display, Progress
-from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.outcome import WAITING, Outcome
 from sgdlab.execution.processes.slots import parallel_jobs
 from sgdlab.execution.run import runner
 from sgdlab.execution.sweep.sweep import Job, SweepSettings
@@ -62,8 +61,8 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress)
             _end(jobs, [Outcome.from_error(err)] * len(jobs))
             raise
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
-            failed = Outcome.from_error(err)
-            return replace(failed, reason=f"{failed.reason}; its runs are trained one by one")
+            progress.say(f"failed, so its runs are trained one by one: {Outcome.from_error(err).reason}")
+            return WAITING
         except Exception as err:
             failed = Outcome.from_error(err)
             _end(jobs, [failed] * len(jobs))
