@@ -7,7 +7,8 @@ from helpers.screen import REGRESSION, RESULT, console, drawn, evaluated, shown,
 from helpers.training import SMALL, TINY, configure, finish, interrupt
 
 from sgdlab.cli.train import main
-from sgdlab.execution.display.display import Display, RunLength
+from sgdlab.execution.display.display import Display
+from sgdlab.execution.display.progress import RunLength
 from sgdlab.execution.display.summary import report
 from sgdlab.records import find_runs
 

@@ -8,8 +8,9 @@ from helpers.screen import METRICS, console, drawn, ended, evaluated, shown, upd
 from helpers.training import SMALL, TINY, configure, finish
 
 from sgdlab.cli.train import main
-from sgdlab.execution.display.display import Display, RunLength
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.display.metrics import metric_texts
+from sgdlab.execution.display.progress import RunLength
 from sgdlab.execution.display.summary import report, summary
 from sgdlab.execution.sweep.sweep import Job
 

@@ -20,7 +20,8 @@ from sgdlab.config.options import conf_dir
 from sgdlab.config.schema import Config
 from sgdlab.engine import device
 from sgdlab.execution import validate
-from sgdlab.execution.display.display import Display, Progress, RunLength
+from sgdlab.execution.display.display import Display
+from sgdlab.execution.display.progress import Progress, RunLength
 from sgdlab.execution.hydra.compose import Composer
 from sgdlab.execution.hydra.launcher import register
 from sgdlab.execution.run import run_cache, runner

@@ -22,7 +22,7 @@ from sgdlab.engine.batched.curves import Array
 from sgdlab.engine.batched.functional import Weights
 from sgdlab.engine.batched.trainer import BatchedTrainer
 from sgdlab.execution.batch.batch_writer import BatchWriter
-from sgdlab.execution.display.display import Progress, RunLength
+from sgdlab.execution.display.progress import Progress, RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.execution.run.recorder import EVALUATION_METRICS

@@ -7,8 +7,7 @@ many runs. What is shown is said with the moment at which it was known, if that 
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, JustifyMethod
 from rich.live import Live
@@ -18,16 +17,14 @@ from rich.text import Text
 
 from sgdlab.base.formatting import format_duration, format_percent
 from sgdlab.execution.display.metrics import NAMES, metric_texts
-from sgdlab.problem.settings import SurfaceModel
+from sgdlab.execution.display.progress import RunLength
 
 if TYPE_CHECKING:
-    from sgdlab.config.schema import Config
-    from sgdlab.engine.loop import Plan
     from sgdlab.execution.outcome import Outcome
 
 PLAIN_SECONDS = 10.0  # least time between plain lines of one run, however short its epochs are
 NEWS_SECONDS = 30.0  # without a message, after which a plain line tells the progress of several jobs
-REFRESH_RATE = 4  # drawings a second: each takes milliseconds from the training
+REFRESH = 4  # drawings a second; each takes milliseconds from the training
 OTHER_LINES = 6  # lines of a terminal that the rows of the table leave free
 BAR_WIDTH, TITLE_WIDTH = 10, 20  # characters that the other columns leave free
 GAP = 2  # characters between columns
@@ -37,69 +34,6 @@ _EVALUATED = ("training loss", "test loss", "test accuracy")
 _COLUMNS = ("done", "epoch", "step", *NAMES, *_RATES, "left")
 # Left out where a terminal has no room for all columns, the first one first.
 _LEFT_OUT = ("training loss", "test loss", *_RATES, "batch loss", "left", "gap", "done")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunLength:
-    """The length of a run, and how its progress is measured.
-
-    Attributes:
-        steps: updates of the whole run.
-        epochs: epochs of the whole run, rounded up.
-        done: updates that a checkpoint holds already.
-        unit: `epoch`, or `step` where the run's length is given in updates.
-        surface: whether the run minimises a surface.
-    """
-
-    steps: int
-    epochs: int
-    done: int = 0
-    unit: str = "epoch"
-    surface: bool = False
-
-    @classmethod
-    def of(cls, config: "Config", plan: "Plan", *, done: int = 0) -> "RunLength":
-        """Return the length of a run.
-
-        Args:
-            config: a prepared configuration.
-            plan: of its engine.
-            done: updates that a checkpoint holds already.
-
-        Returns:
-            The length.
-        """
-        steps, epochs, surface = (
-            plan.total,
-            -(-plan.total // plan.per_epoch),
-            isinstance(config.model, SurfaceModel),
-        )
-        unit = "step" if surface or config.steps else "epoch"
-        return cls(steps=steps, epochs=epochs, done=done, unit=unit, surface=surface)
-
-
-class Progress(Protocol):
-    """What a job tells about itself. A number's key is that of run.json's metrics."""
-
-    def say(self, text: str) -> None:
-        """Print a message, also when the display is quiet."""
-
-    def start(self, title: str, length: RunLength) -> None:
-        """Record that the updates begin.
-
-        Args:
-            title: folder, problem and device of the run.
-            length: its length.
-        """
-
-    def update(self, metrics: Mapping[str, Any]) -> None:
-        """Record the progress: step, samples, epoch (the current one, from 1), and what is known now."""
-
-    def evaluated(self, metrics: Mapping[str, Any]) -> None:
-        """Record an evaluation: step, epoch (completed ones), losses and accuracies."""
-
-    def close(self) -> None:
-        """Take the live table off the terminal until updates are reported by `start` again."""
 
 
 class JobProgress:
@@ -283,10 +217,7 @@ class Display:
             self.say(title)
         if self._is_live and self._table is None:
             self._table = Live(
-                get_renderable=self.draw,
-                console=self.console,
-                transient=True,
-                refresh_per_second=REFRESH_RATE,
+                get_renderable=self.draw, console=self.console, transient=True, refresh_per_second=REFRESH
             )
             self._table.start()
 

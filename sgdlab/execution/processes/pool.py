@@ -16,7 +16,7 @@ from typing import Protocol
 
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.config.schema import Config
-from sgdlab.execution.display.display import Progress
+from sgdlab.execution.display.progress import Progress
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.processes.shared_data import SharedData

@@ -8,7 +8,7 @@ from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.engine import checkpoint
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.engine.loop import Row, TrajectoryPoint
-from sgdlab.execution.display.display import Progress
+from sgdlab.execution.display.progress import Progress
 from sgdlab.records import RunWriter
 
 FLUSH_SECONDS = 1.0  # seconds between writes of pending rows

@@ -20,7 +20,7 @@ from sgdlab.config.schema import Config
 from sgdlab.engine import checkpoint, device, diagnostics, matmul, setup
 from sgdlab.engine.loop import Diverged, Trainer
 from sgdlab.engine.settings import MAX_TRAJECTORY_WEIGHTS
-from sgdlab.execution.display.display import Progress, RunLength
+from sgdlab.execution.display.progress import Progress, RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.provenance import facts
 from sgdlab.execution.run.recorder import Recorder

@@ -8,7 +8,8 @@ from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
-from sgdlab.execution.display.display import Display, Progress
+from sgdlab.execution.display.display import Display
+from sgdlab.execution.display.progress import Progress
 from sgdlab.execution.outcome import WAITING, Outcome
 from sgdlab.execution.processes.slots import parallel_jobs
 from sgdlab.execution.run import runner

@@ -11,7 +11,8 @@ from pathlib import Path
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted
 from sgdlab.engine.fast.eligibility import fast_path_applies
-from sgdlab.execution.display.display import Display, Progress
+from sgdlab.execution.display.display import Display
+from sgdlab.execution.display.progress import Progress
 from sgdlab.execution.display.summary import summary
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
