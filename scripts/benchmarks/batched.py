@@ -10,7 +10,7 @@ from benchmarks.runs import batched_engine, configure_in, serial_engine, vary
 from benchmarks.table import Effort, Measure, Row, compare, in_turn
 from sgdlab.base.signals import SignalLog
 from sgdlab.execution.batch import batch_run, planning
-from sgdlab.execution.display.run_display import display
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.execution.sweep import sweep
 
@@ -73,7 +73,7 @@ def folders(effort: Effort, folder: Path) -> list[Row]:
         for number in range(count)
         for hypers in [{**base.optimizer.hypers, "momentum": number % 41 / 42}]
     ]
-    show = display(quiet=True)
+    show = Display(quiet=True).begin()
 
     def clean() -> None:
         shutil.rmtree(folder / "runs", ignore_errors=True)

@@ -63,11 +63,11 @@ class _TimedDisplay:
     def __init__(self) -> None:
         from rich.console import Console
 
-        from sgdlab.execution.display.run_display import display
+        from sgdlab.execution.display.display import Display
 
         self._null = open(os.devnull, "w")  # noqa: SIM115 - closed with the display
         console = Console(file=self._null, force_terminal=True)
-        self._show = display(quiet=False, console=console)
+        self._show = Display(quiet=False, console=console).begin()
         self.seconds = self._began = 0.0
 
     def say(self, text: str) -> None:
@@ -76,12 +76,12 @@ class _TimedDisplay:
     def start(self, title: str, length: Any) -> None:
         self._show.start(title, length)
 
-    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
-        self._show.update(step, epoch, samples, loss)
+    def update(self, metrics: Any) -> None:
+        self._show.update(metrics)
         self.seconds = clock() - self._began
 
-    def evaluated(self, epoch: int, result: Any) -> None:
-        self._show.evaluated(epoch, result)
+    def evaluated(self, metrics: Any) -> None:
+        self._show.evaluated(metrics)
         self._began = self._began or clock()
 
     def close(self) -> None:
@@ -101,7 +101,10 @@ def sgdlab_run() -> Callable[[Question], Answer]:
 
     def loop(config: Any) -> float:
         show = _TimedDisplay()
-        runner.run(config, show)
+        try:
+            runner.run(config, show)
+        finally:
+            show.close()
         return show.seconds
 
     @cache

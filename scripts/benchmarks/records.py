@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.runs import configure_in
 from benchmarks.step import dataset_name
 from benchmarks.table import Effort, Row, row
-from sgdlab.execution.display.run_display import display
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.run import runner
 from sgdlab.execution.run.recorder import Recorder
 
@@ -92,7 +92,8 @@ def added(folder: Path, batch: int, updates: int) -> float:
 
     with open(os.devnull, "w") as nowhere, patch.object(runner, "Recorder", recorder):
         console = Console(file=nowhere, force_terminal=True)
-        runner.run(config, display(quiet=False, console=console))
+        with Display(quiet=False, console=console) as display:
+            runner.run(config, display.begin())
     return recorders[0].added()
 
 

@@ -84,7 +84,7 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
         run_sweeps(list(sweeps.values()))
     for name, sweep in sweeps.items():
         print(f"== {name} ==", flush=True)
-        summary([(job.label_text, job.outcome) for job in sweep.jobs], sweep.folder)
+        summary(sweep)
         failed = len(sweep.failed())
         if failed:
             failures.append(f"{name}: {failed} of {len(sweep.jobs)} runs failed")

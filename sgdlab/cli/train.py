@@ -80,9 +80,10 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None
     if run is None:
         with without_gc():
             from sgdlab.execution.run import runner  # imports torch, which takes seconds
-        from sgdlab.execution.display.run_display import display
+        from sgdlab.execution.display.display import Display
 
-        cached = runner.run(config, display(quiet=config.quiet), experiment=experiment).cached
+        with Display(quiet=config.quiet) as display:
+            cached = runner.run(config, display.begin(), experiment=experiment).cached
         run = read_run(run_cache.folder_of(config))
     report(run, cached=cached, quiet=config.quiet)
     return run.metrics.get("test_loss")

@@ -274,8 +274,8 @@ class Trainer:
         self._losses, self._lrs = [], []
         self._fetched = time.perf_counter()
         assert self._last is not None
-        callback.on_losses(rows, self._last)
         self._report_points(callback)
+        callback.on_losses(rows, self._last)
 
     def _diverge(self, callback: Callback, rows: list[Row], reason: str) -> None:
         """Report up to the last finite loss, which gets a row even where log_every skips it."""

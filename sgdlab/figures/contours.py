@@ -43,7 +43,7 @@ def field_of(run: Run) -> Field | None:
     config, known = run.info["config"], run.info.get("objective") or {}
     minima = np.array(known.get("minima") or np.empty((0, 2)), dtype=np.float64)
     least, model = known.get("least"), config["model"]
-    is_surface = model["name"] in (*surfaces.SURFACES, surfaces.QUADRATIC)
+    is_surface = model["name"] in surfaces.SURFACE_MODELS
     if is_surface and config["dataset"]["name"] in EXACT_DATA and not config.get("ridge"):
         formula = surfaces.surface(model).formula
         return Field(height=partial(formula, np), minima=minima, least=least, exact=True)

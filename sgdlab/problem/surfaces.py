@@ -313,3 +313,5 @@ SURFACES: dict[str, Surface] = {
         source="the usual example of a computational graph for automatic differentiation",
     ),
 }
+
+SURFACE_MODELS = (QUADRATIC, *SURFACES)  # names of models

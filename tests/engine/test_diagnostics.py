@@ -15,7 +15,7 @@ from sgdlab.config.run_hash import run_hash
 from sgdlab.engine import diagnostics, setup
 from sgdlab.engine.diagnostics import example_gradients, gradient_noise
 from sgdlab.execution.batch.planning import plan
-from sgdlab.execution.display.run_display import display
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.records import find_runs
 
@@ -206,7 +206,7 @@ def test_interrupted_it_is_begun_anew(tmp_path, monkeypatch):
     folder = run_cache.folder_of(config)
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert not (folder / "measure.csv").exists()
-    assert not runner.run(config, display(quiet=True)).cached
+    assert not runner.run(config, Display(quiet=True).begin()).cached
     assert (folder / "measure.csv").exists()
 
 

@@ -17,7 +17,7 @@ from sgdlab.base.errors import UserError
 from sgdlab.cli.train import main
 from sgdlab.engine import device
 from sgdlab.execution import validate
-from sgdlab.execution.display.run_display import display
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.run import runner
 
 
@@ -198,4 +198,4 @@ def test_the_resolved_configuration_is_kept_and_makes_the_same_run(tmp_path):
     raw = OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml"))
     config = validate.prepare(validate.validate(raw))
     assert run_hash(config) == run.id and config.lr == 0.02
-    assert runner.run(config, display(quiet=True)).cached
+    assert runner.run(config, Display(quiet=True).begin()).cached

@@ -276,7 +276,7 @@ def test_an_error_of_a_writer_is_that_of_the_batch(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(bulk_write.Stage, "put", full)
     words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batch_writer.CHUNK})")
     assert sweep(tmp_path, *words, "hydra.launcher.jobs=2") == 0
-    said = "the batch failed, so its runs are trained one by one: no space left on the disk"
+    said = "batch of 100 runs: failed, so its runs are trained one by one: no space left on the disk"
     assert said in capsys.readouterr().out
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".batch")]
 
@@ -298,7 +298,7 @@ def test_a_batch_that_fails_is_trained_one_by_one(tmp_path, monkeypatch, capsys)
     at_update(monkeypatch, 5, fail)
     assert sweep(tmp_path, *RULE, "lr=0.5,0.1") == 0
     out = capsys.readouterr().out
-    assert "the batch failed, so its runs are trained one by one: _LinAlgError" in out
+    assert "batch of 2 runs: failed, so its runs are trained one by one: _LinAlgError" in out
     assert [run.info["engine"] for run in find_runs(tmp_path)] == ["serial", "serial"]
     assert statuses(tmp_path) == ["done"] * 2
 
@@ -342,7 +342,7 @@ def test_many_jobs_are_summed_up(tmp_path, capsys):
     assert sweep(tmp_path, *words) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "batched: 32 runs in 1 batch"
-    assert lines[1] == "32 runs: 16 done, 16 diverged; the best and the worst:"
+    assert lines[1] == "32 runs: 16 done, 16 diverged; the best and the worst by f:"
     assert len(lines) == 2 + 1 + 6 + 1 and lines[-1].startswith("sgdlab plot ")
     assert "nan" not in json.dumps(record(tmp_path)).lower()
 
@@ -377,4 +377,4 @@ def test_a_batch_that_fails_by_a_fault_of_ours_fails_its_jobs(tmp_path, monkeypa
         sweep(tmp_path, *RULE, "lr=0.5,0.1")
     assert statuses(tmp_path) == ["failed"] * 2
     assert record(tmp_path)["jobs"][0]["reason"] == "RuntimeError('shapes do not match')"
-    assert "the batch failed: RuntimeError('shapes do not match')" in capsys.readouterr().out
+    assert "batch of 2 runs: failed: RuntimeError('shapes do not match')" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from helpers import odd_optimizers
 from helpers.training import SMALL, TINY, Interrupts, configure, curves, finish, interrupt, train
 
 from sgdlab.base.signals import Interrupted
-from sgdlab.execution.display.run_display import display
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.records import read_run
 
@@ -145,13 +145,9 @@ def test_a_signal_after_the_last_update_is_not_lost(tmp_path, number):
 
 
 def test_a_signal_while_it_diverges_is_not_lost(tmp_path):
-    class OnClose(Interrupts):
-        def close(self):
-            signal.raise_signal(self.number)
-
     config = configure(tmp_path, *SMALL, "lr=1e30")
     with pytest.raises(Interrupted):
-        runner.run(config, OnClose(at=-1))
+        runner.run(config, Interrupts(at=1))  # the last finite loss, reported as the run ends
     assert read_run(run_cache.folder_of(config)).status == "diverged"
 
 
@@ -165,11 +161,11 @@ def test_signal_handlers_are_put_back(tmp_path):
 
 def test_a_finished_run_is_answered_from_disk(tmp_path, monkeypatch):
     config = configure(tmp_path, *TINY)
-    first = runner.run(config, display(quiet=True))
+    first = runner.run(config, Display(quiet=True).begin())
     run = read_run(run_cache.folder_of(config))
     stamps = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
     monkeypatch.setattr("sgdlab.problem.build", None)  # data is not even loaded
-    second = runner.run(config, display(quiet=True))
+    second = runner.run(config, Display(quiet=True).begin())
     assert (first.cached, second.cached) == (False, True)
     assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == stamps
     assert (second.status, second.metrics) == (first.status, first.metrics) == (run.status, run.metrics)
@@ -181,7 +177,7 @@ def test_force_makes_it_anew_with_the_same_bytes(tmp_path):
     folder = finish(config).folder
     before = curves(folder)
     (folder / "train.csv").write_text("spoilt\n")
-    outcome = runner.run(replace(config, force=True), display(quiet=True))
+    outcome = runner.run(replace(config, force=True), Display(quiet=True).begin())
     assert not outcome.cached and curves(folder) == before
 
 
@@ -237,7 +233,7 @@ def test_divergence_is_a_result(tmp_path, words, last, reason):
     assert run.metrics["step"] == last
     assert run.metrics["loss"] == pytest.approx(run.train().loss.iloc[-1], rel=1e-8)
     assert not (run.folder / "checkpoint.pt").exists()
-    assert runner.run(config, display(quiet=True)).cached
+    assert runner.run(config, Display(quiet=True).begin()).cached
 
 
 def test_a_diverging_run_is_resumed_to_the_same_bytes(tmp_path):

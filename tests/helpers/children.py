@@ -13,7 +13,7 @@ from typing import Any
 from sgdlab.base.signals import STOP_SIGNALS
 from sgdlab.cli.main import main
 from sgdlab.config.schema import Config
-from sgdlab.execution.display.run_display import display
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.run import run_cache, runner
 
@@ -52,7 +52,7 @@ def command(words: list[str]) -> int:
 
 def train(config: Config) -> int:
     """The run of a configuration to its end."""
-    runner.run(config, display(quiet=True))
+    runner.run(config, Display(quiet=True).begin())
     return 0
 
 

@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from sgdlab.config.options import conf_dir
 from sgdlab.config.schema import Config
 from sgdlab.engine import device
 from sgdlab.execution import validate
-from sgdlab.execution.display.run_display import Display, RunLength, display
+from sgdlab.execution.display.display import Display
+from sgdlab.execution.display.progress import Progress, RunLength
 from sgdlab.execution.hydra.compose import Composer
 from sgdlab.execution.hydra.launcher import register
 from sgdlab.execution.run import run_cache, runner
@@ -75,14 +77,14 @@ def train(runs_dir: Path, *overrides: str) -> Run:
     return finish(configure(runs_dir, *overrides))
 
 
-def finish(config: Config, shown: Display | None = None) -> Run:
+def finish(config: Config, progress: Progress | None = None) -> Run:
     """Bring the run of a checked configuration to its end, shown on a display, and return its record."""
-    runner.run(config, shown or display(quiet=True))
+    runner.run(config, progress or Display(quiet=True).begin())
     return read_run(run_cache.folder_of(config))
 
 
 class Interrupts:
-    """A display that sends the process a signal after this number of updates."""
+    """A `Progress` that sends the process a signal after this number of updates."""
 
     def __init__(self, at: int, number: int = signal.SIGINT) -> None:
         self.at, self.number = at, number
@@ -94,11 +96,11 @@ class Interrupts:
     def start(self, title: str, length: RunLength) -> None:
         self.started.append(length)
 
-    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
-        if step == self.at:
+    def update(self, metrics: Mapping[str, Any]) -> None:
+        if metrics["step"] == self.at:
             os.kill(os.getpid(), self.number)
 
-    def evaluated(self, epoch: int, result: object) -> None:
+    def evaluated(self, metrics: Mapping[str, Any]) -> None:
         return
 
     def close(self) -> None:

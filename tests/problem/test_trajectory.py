@@ -9,7 +9,7 @@ import torch
 from helpers.training import TINY, configure, curves, finish, interrupt, problem_of, train
 
 from sgdlab.base.errors import UsageError
-from sgdlab.execution.display.run_display import display
+from sgdlab.execution.display.display import Display
 from sgdlab.execution.run import run_cache, runner
 
 LINE = ("problem=least_squares", "steps=12", "log_every=1")
@@ -154,7 +154,7 @@ def test_force_writes_it_anew(tmp_path):
     before = curves(folder)
     (folder / "trajectory.csv").write_text("spoilt\n")
     words = (*LINE, "trajectory_every=1", "force=true")
-    runner.run(configure(tmp_path, *words), display(quiet=True))
+    runner.run(configure(tmp_path, *words), Display(quiet=True).begin())
     assert curves(folder) == before
     assert json.loads((folder / "run.json").read_text())["engine"] == "serial"
 

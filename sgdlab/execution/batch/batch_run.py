@@ -21,11 +21,11 @@ from sgdlab.engine import device, matmul, setup
 from sgdlab.engine.batched.curves import Array
 from sgdlab.engine.batched.functional import Weights
 from sgdlab.engine.batched.trainer import BatchedTrainer
-from sgdlab.engine.evaluation import Evaluation
 from sgdlab.execution.batch.batch_writer import BatchWriter
-from sgdlab.execution.display.run_display import Display, RunLength
+from sgdlab.execution.display.progress import Progress, RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run import run_cache, runner
+from sgdlab.execution.run.recorder import EVALUATION_METRICS
 from sgdlab.optim import batched_rule
 from sgdlab.problem import models
 from sgdlab.problem.settings import SurfaceModel
@@ -83,7 +83,7 @@ def _initial_weights(
 
 def run(
     configs: Sequence[Config],
-    display: Display,
+    progress: Progress,
     signals: SignalLog,
     *,
     experiment: str | None = None,
@@ -94,7 +94,7 @@ def run(
 
     Args:
         configs: prepared configurations of one group of `planning.plan`.
-        display: is told of the progress.
+        progress: of the batch, which is reported to it.
         signals: of the process; checked after each update.
         experiment: the experiment that the runs belong to, for their records.
         folders: `run_cache.folder_of` each configuration, where the caller knows them.
@@ -112,38 +112,38 @@ def run(
     settings = device.settings(first.device, threads=first.threads, seed=first.seed)
     with settings, disk_errors(folders[0].parent), device.memory_errors():
         backend = matmul.choose(first.matmul_backend, first.device, first.precision)
-        built, trainer = prepare(configs, display.say)
+        built, trainer = prepare(configs, progress.say)
         common = runner.run_info(first, built, experiment)
         common["implementation"] = {"matmul": backend, "update": "batched"}
-        progress = _Progress(display, signals, trainer)
+        callback = _Callback(progress, signals, trainer)
         title = f"{counted(len(configs), 'run')}: {first.dataset.name}, {first.model.name}"
         weights = counted(built.spec.weights, "weight")
-        display.start(f"{title} ({weights}), {first.device}", progress.length)
+        length = RunLength.of(first, trainer.curves.plan)
+        progress.start(f"{title} ({weights}), {first.device}; the numbers are medians", length)
         try:
             with matmul.using(backend):
-                trainer.run(progress)
+                trainer.run(callback)
         finally:
-            display.close()
+            progress.close()  # ends its thread before the processes that write are forked
         writer = BatchWriter(
             configs=configs,
             folders=folders,
             spec=built.spec,
             trainer=trainer,
             common=common,
-            seconds=progress.seconds(),
-            times=progress.times,
+            seconds=callback.seconds(),
+            times=callback.times,
         )
         return writer.write(writers)
 
 
-class _Progress:
-    """The engine's `BatchCallback`: shows medians over the runs, records times, and stops after a signal."""
+class _Callback:
+    """The engine's `BatchCallback`: reports medians over the runs, records times, stops after a signal."""
 
-    def __init__(self, display: Display, signals: SignalLog, trainer: BatchedTrainer) -> None:
+    def __init__(self, progress: Progress, signals: SignalLog, trainer: BatchedTrainer) -> None:
         self.times: dict[int, float] = {}  # seconds since the start by evaluated step
-        self._display, self._signals, self._batches = display, signals, trainer.curves.batches
-        steps = trainer.curves.plan.total
-        self.length = RunLength(steps=steps, epochs=-(-steps // self._batches.per_epoch))
+        self._progress, self._signals, self._batches = progress, signals, trainer.curves.batches
+        self._steps = trainer.curves.plan.total
         self._began, self._shown = time.perf_counter(), -DISPLAY_SECONDS
 
     def seconds(self) -> float:
@@ -155,24 +155,19 @@ class _Progress:
             raise Interrupted(self._signals.first)
 
     def on_losses(self, step: int, losses: Array) -> None:
-        if self.seconds() - self._shown >= DISPLAY_SECONDS or step == self.length.steps:
+        if self.seconds() - self._shown >= DISPLAY_SECONDS or step == self._steps:
             self._shown = self.seconds()
             epoch = -(-step // self._batches.per_epoch)
-            self._display.update(step, epoch, self._batches.samples(step) * losses.size, _median(losses))
+            samples, loss = self._batches.samples(step) * losses.size, _median(losses)
+            self._progress.update({"step": step, "epoch": epoch, "samples": samples, "loss": loss})
 
     def on_evaluation(self, step: int, numbers: Array) -> None:
         self.times[step] = self.seconds()
-        train, train_right, test, test_right = (_median(row) for row in numbers)
-        result = Evaluation(
-            train_loss=train,
-            train_accuracy=None if np.isnan(train_right) else train_right,
-            test_loss=test,
-            test_accuracy=None if np.isnan(test_right) else test_right,
-        )
-        self._display.evaluated(step // self._batches.per_epoch, result)
+        medians = dict(zip(EVALUATION_METRICS, map(_median, numbers), strict=True))
+        self._progress.evaluated({"step": step, "epoch": step // self._batches.per_epoch, **medians})
 
 
-def _median(values: Array) -> float:
-    """Return the median of the finite values; NaN without any."""
+def _median(values: Array) -> float | None:
+    """Return the median of the finite values; None without any."""
     finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if finite.size else float("nan")
+    return float(np.median(finite)) if finite.size else None

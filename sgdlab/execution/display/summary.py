@@ -3,46 +3,53 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from sgdlab.base.formatting import command_line, counted, format_duration
-from sgdlab.execution.display.run_display import metric_line, metric_texts
-from sgdlab.execution.outcome import STYLES, Outcome
+from sgdlab.execution.display.metrics import NAMES, metric_texts
+from sgdlab.execution.outcome import STYLES
+from sgdlab.problem.settings import SurfaceModel
+from sgdlab.problem.surfaces import SURFACE_MODELS
 from sgdlab.records import Run
+
+if TYPE_CHECKING:
+    from sgdlab.execution.sweep.sweep import Job, Sweep
 
 MAX_ROWS = 30  # a sweep of more jobs gets a digest
 DIGEST_ROWS = 3  # of each kind
 
-TitledOutcome = tuple[str, Outcome]  # the title distinguishes a job from the others of its sweep
 
-
-def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
+def summary(sweep: "Sweep") -> None:
     """Print the table of a sweep, the reason of each failure, and the command that plots the sweep.
 
-    Args:
-        jobs: title and outcome of each job. Of more than 30 jobs, only the best and the worst are listed.
-        folder: the folder of the sweep.
+    Of more than 30 jobs, only the best and the worst are listed.
     """
-    console = Console()
+    console, jobs = Console(), sweep.jobs
     if len(jobs) > MAX_ROWS:
-        counts = Counter(outcome.status for _, outcome in jobs).most_common()
+        counts = Counter(job.outcome.status for job in jobs).most_common()
         text = ", ".join(f"{count:,} {status}" for status, count in counts)
-        console.print(f"{counted(len(jobs), 'run')}: {text}; the best and the worst:", highlight=False)
+        ranked = "f" if all(map(_is_surface, jobs)) else "training loss"
+        text = f"{counted(len(jobs), 'run')}: {text}; the best and the worst by {ranked}:"
+        console.print(text, highlight=False)
         jobs = _extremes(jobs)
+    texts = {job: metric_texts(job.outcome.metrics, surface=_is_surface(job)) for job in jobs}
+    names = [name for name in NAMES if any(name in each for each in texts.values())]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("run", "status", *metric_texts({}), "time"):
-        table.add_column(title, justify="left" if title in ("run", "status") else "right", overflow="fold")
-    for title, outcome in jobs:
-        status = f"[{STYLES.get(outcome.status, 'default')}]{outcome.status}[/]"
-        seconds = format_duration(outcome.seconds or None)  # 0: answered from disk
-        table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
+    for title in ("run", "status", *names, "time"):
+        side: JustifyMethod = "left" if title in ("run", "status") else "right"
+        table.add_column(title, justify=side, no_wrap=title != "run", overflow="fold")
+    for job, numbers in texts.items():
+        status = Text(job.outcome.status, style=STYLES.get(job.outcome.status, ""))
+        seconds = format_duration(job.outcome.seconds or None)  # 0: answered from disk
+        table.add_row(Text(job.label_text), status, *map(numbers.get, names), seconds)
     console.print(table)
-    reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
-    _print(console, *reasons, command_line("plot", folder))
+    ends = [(job.label_text, job.outcome) for job in jobs]
+    reasons = [f"{title}: {end.status}: {end.reason}" for title, end in ends if end.reason]
+    _print(console, *reasons, command_line("plot", sweep.folder))
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:
@@ -54,9 +61,10 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
         quiet: whether to leave out the folder and the command.
     """
     status = run.status + (f" ({run.reason})" if run.reason else "")
+    numbers = metric_texts(run.metrics, surface=run.info["config"]["model"]["name"] in SURFACE_MODELS)
     seconds = format_duration(run.info.get("seconds") or 0.0)
     lines = [f"already {run.status}; force=true runs it again"] if cached else []
-    lines.append(", ".join([status, *metric_line(run.metrics), seconds]))
+    lines.append(", ".join([status, *map(" ".join, numbers.items()), seconds]))
     measured = run.measurements()
     for name, x, value in measured:
         lines.append(f"{name}: {value:.6g}" if math.isnan(x) else f"{name} at {x:g}: {value:.6g}")
@@ -65,12 +73,19 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     _print(Console(), *lines)
 
 
-def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
-    """Return some of the jobs that did not end well, then those of the lowest and the highest test loss."""
-    failed = [job for job in jobs if job[1].status not in ("done", "diverged")]
-    ranked = [job for job in jobs if job[1].status == "done" and job[1].metrics.get("test_loss") is not None]
-    ranked.sort(key=lambda job: float(job[1].metrics["test_loss"]))
+def _extremes(jobs: Sequence["Job"]) -> list["Job"]:
+    """Return some of the jobs that did not end well, then those of the least and the greatest training loss.
+
+    The training loss of a surface is f. The test set never selects.
+    """
+    failed = [job for job in jobs if job.outcome.status not in ("done", "diverged")]
+    done = [job for job in jobs if job.outcome.status == "done" and "train_loss" in job.outcome.metrics]
+    ranked = sorted(done, key=lambda job: float(job.outcome.metrics["train_loss"]))
     return [*failed[:DIGEST_ROWS], *ranked[:DIGEST_ROWS], *ranked[DIGEST_ROWS:][-DIGEST_ROWS:]]
+
+
+def _is_surface(job: "Job") -> bool:
+    return isinstance(job.config.model, SurfaceModel)
 
 
 def _print(console: Console, *lines: str) -> None:

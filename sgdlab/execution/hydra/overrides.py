@@ -28,7 +28,7 @@ from sgdlab.config import options
 from sgdlab.config.reader import refuse_renamed
 from sgdlab.execution.hydra.ranges import check_count, without_logrange, written_out
 from sgdlab.optim.settings import ZOO
-from sgdlab.problem.surfaces import QUADRATIC, SURFACES
+from sgdlab.problem.surfaces import SURFACE_MODELS
 
 # Former overrides -> present ones; former names of settings are in `sgdlab.config.reader.RENAMED_SETTINGS`.
 RENAMED_OVERRIDES = {
@@ -208,7 +208,7 @@ def _check_problem(overrides: Sequence[str]) -> None:
     """Refuse another model for a problem that is about one surface."""
     given = dict(text.partition("=")[::2] for text in overrides)
     own = options.chosen([f"problem={given['problem']}"])["model"] if "problem" in given else ""
-    if own in (QUADRATIC, *SURFACES) and given.get("model", own) != own:
+    if own in SURFACE_MODELS and given.get("model", own) != own:
         raise UsageError(
             f"model={given['model']}: problem={given['problem']} is about the surface {own}; choose another "
             f"problem, or without one model={given['model']}, dataset and loss"

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.config.schema import Config
-from sgdlab.execution.display.run_display import Display
+from sgdlab.execution.display.progress import Progress
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.processes.shared_data import SharedData
@@ -49,8 +49,8 @@ class Task:
 class JobCallback(Protocol):
     """Follows the jobs of a pool; `number` is that of the job's task."""
 
-    def on_job_start(self, number: int) -> Display:
-        """Note that a worker begins the job, and return the display that follows it."""
+    def on_job_start(self, number: int) -> Progress:
+        """Note that a worker begins the job, and return what its progress is reported to."""
 
     def on_job_output(self, number: int, line: str) -> None:
         """Receive a line that the job wrote to its standard output or standard error.
@@ -86,7 +86,7 @@ class _Worker:
     process: BaseProcess
     messages: Connection
     output: Connection
-    display: Display
+    progress: Progress
     partial_line: bytes = b""
     outcome: Outcome | None = None
     dismissed: bool = False
@@ -185,7 +185,7 @@ class _Pool:
             if task is not None:
                 del waiting[0]
                 worker.task, worker.outcome, worker.began = task, None, time.monotonic()
-                worker.display = self._callback.on_job_start(task.number)
+                worker.progress = self._callback.on_job_start(task.number)
 
     def _start_workers(self, waiting: list[Task], signals: SignalLog) -> None:
         """Start a worker for each waiting task that has a slot, and remove the task from the list.
@@ -219,8 +219,8 @@ class _Pool:
             arguments = (task, self._data, child_messages, child_output)
             process = self._context.Process(target=_work, args=arguments, daemon=True)
             fork_server.start(process)
-        display = self._callback.on_job_start(task.number)
-        self._workers[process.sentinel] = _Worker(task, slot, process, messages, output, display)
+        progress = self._callback.on_job_start(task.number)
+        self._workers[process.sentinel] = _Worker(task, slot, process, messages, output, progress)
 
     def _listen(self) -> None:
         """Read what workers send and reap those that have ended; wait at most a `TICK`."""
@@ -243,7 +243,7 @@ class _Pool:
                 if name == "ended":
                     self._end_job(worker, *arguments)
                 else:
-                    getattr(worker.display, name)(*arguments)
+                    getattr(worker.progress, name)(*arguments)
         except (EOFError, OSError):  # it has died, perhaps in the middle of a message
             worker.messages.close()
 
@@ -272,7 +272,6 @@ class _Pool:
 
     def _end_job(self, worker: _Worker, outcome: Outcome, killed_pid: int | None = None) -> None:
         worker.outcome = outcome
-        worker.display.close()
         self._callback.on_job_end(worker.task.number, outcome, killed_pid)
 
     def _outcome_of_death(self, worker: _Worker) -> Outcome:

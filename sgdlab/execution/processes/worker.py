@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from types import FrameType, SimpleNamespace
+from types import FrameType
+from typing import Any
 
 from sgdlab.base.signals import STOP_SIGNALS, Interrupted, signal_at_parent_death
-from sgdlab.engine.evaluation import Evaluation
-from sgdlab.execution.display.run_display import RunLength
+from sgdlab.execution.display.progress import RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes.pool import Task
 from sgdlab.execution.run import run_cache, runner
@@ -20,8 +20,8 @@ from sgdlab.execution.run import run_cache, runner
 UPDATE_SECONDS = 0.25  # at least, between reports of progress
 
 
-class RemoteDisplay:
-    """The `Display` of a job as messages to the parent: the name of a method, and its arguments.
+class RemoteProgress:
+    """The `Progress` of a job as messages to the parent: the name of a method, and its arguments.
 
     Messages to a dead parent are dropped: `signal_at_parent_death` stops the job.
     """
@@ -29,6 +29,7 @@ class RemoteDisplay:
     def __init__(self, messages: Connection) -> None:
         self._messages = messages
         self._updated = -UPDATE_SECONDS
+        self._unsent: Mapping[str, Any] | None = None
 
     def say(self, text: str) -> None:
         self._send("say", text)
@@ -36,15 +37,14 @@ class RemoteDisplay:
     def start(self, title: str, length: RunLength) -> None:
         self._send("start", title, length)
 
-    def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
-        now = time.monotonic()
-        if now - self._updated >= UPDATE_SECONDS:
-            self._updated = now
-            self._send("update", step, epoch, samples, loss)
+    def update(self, metrics: Mapping[str, Any]) -> None:
+        self._unsent = metrics
+        if time.monotonic() - self._updated >= UPDATE_SECONDS:
+            self._send_update()
 
-    def evaluated(self, epoch: int, result: Evaluation) -> None:
-        # Evaluation itself would be unpickled by importing torch, which the parent need not have.
-        self._send("evaluated", epoch, SimpleNamespace(**vars(result)))
+    def evaluated(self, metrics: Mapping[str, Any]) -> None:
+        self._send_update()  # what the evaluation is of
+        self._send("evaluated", metrics)
 
     def close(self) -> None:
         return
@@ -52,6 +52,11 @@ class RemoteDisplay:
     def end(self, outcome: Outcome) -> None:
         """Report how the job ended."""
         self._send("ended", outcome)
+
+    def _send_update(self) -> None:
+        if self._unsent is not None:
+            self._send("update", self._unsent)
+            self._updated, self._unsent = time.monotonic(), None
 
     def _send(self, name: str, *arguments: object) -> None:
         with suppress(OSError):
@@ -68,25 +73,25 @@ def work(task: Task, data: object, messages: Connection, output: Connection) -> 
         output: takes all that the process prints.
     """
     del data
-    display = RemoteDisplay(messages)
+    progress = RemoteProgress(messages)
     _init_process(task.environment, output)
     following: Task | None = task
     while following is not None:
-        display.end(_run(following, display))
+        progress.end(_run(following, progress))
         try:
             following = messages.recv()
         except (EOFError, OSError):  # the parent has died
             following = None
 
 
-def _run(task: Task, display: RemoteDisplay) -> Outcome:
+def _run(task: Task, progress: RemoteProgress) -> Outcome:
     """Run a task. Stop signals are unblocked only here: before, a run could not save a checkpoint, and after,
     its outcome must reach the parent first. A signal that comes then waits."""
     began = time.perf_counter()
     try:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            outcome = runner.run(task.config, display, experiment=task.experiment)
+            outcome = runner.run(task.config, progress, experiment=task.experiment)
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     except KeyboardInterrupt as err:

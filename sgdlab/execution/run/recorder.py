@@ -8,7 +8,7 @@ from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.engine import checkpoint
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.engine.loop import Row, TrajectoryPoint
-from sgdlab.execution.display.run_display import Display
+from sgdlab.execution.display.progress import Progress
 from sgdlab.records import RunWriter
 
 FLUSH_SECONDS = 1.0  # seconds between writes of pending rows
@@ -19,7 +19,7 @@ TRAJECTORY_METRICS = ("objective", "gap", "distance")
 
 
 class Recorder:
-    """The engine's `Callback` for a recorded run: writes rows and checkpoints and shows progress.
+    """The engine's `Callback` for a recorded run: writes rows and checkpoints and reports the progress.
 
     checkpoint_every: seconds between checkpoints. state: the checkpoint that the run resumes from, or {}.
     implementation: how the run is computed (`setup.IMPLEMENTATIONS`); stored in its checkpoints.
@@ -28,7 +28,7 @@ class Recorder:
     def __init__(
         self,
         writer: RunWriter,
-        display: Display,
+        progress: Progress,
         signals: SignalLog,
         checkpoint_every: float,
         state: Mapping[str, Any],
@@ -36,13 +36,14 @@ class Recorder:
     ) -> None:
         self.metrics: dict[str, float | int | None] = dict(state.get("metrics", {}))
         self._writer = writer
-        self._display = display
+        self._progress = progress
         self._signals = signals
         self._checkpoint_every = checkpoint_every
         self._constant = {} if implementation is None else {"implementation": dict(implementation)}
         self._seconds_before = float(state.get("seconds", 0.0))
         self._began = self._flushed = self._saved = time.perf_counter()
         self._rows: dict[str, list[tuple[float | int | None, ...]]] = {}
+        self._point_step, self._point = -1, dict[str, float | None]()
 
     def seconds(self) -> float:
         """Return the seconds of training so far, in this process and in those before it."""
@@ -51,8 +52,9 @@ class Recorder:
     def on_losses(self, rows: list[Row], last: Row) -> None:
         for row in rows:
             self._add("train.csv", row.step, row.epoch, row.samples, row.lr, row.loss)
-        self.metrics |= {"step": last.step, "epoch": last.epoch, "samples": last.samples, "loss": last.loss}
-        self._display.update(last.step, last.epoch, last.samples, last.loss)
+        present = {"step": last.step, "epoch": last.epoch, "samples": last.samples, "loss": last.loss}
+        self.metrics |= present
+        self._progress.update(present | (self._point if self._point_step == last.step else {}))
         if time.perf_counter() - self._flushed > FLUSH_SECONDS:
             self._add("time.csv", last.step, self.seconds())
             self.flush()
@@ -61,14 +63,16 @@ class Recorder:
         numbers = (result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy)
         self._add("eval.csv", epoch, step, samples, *numbers)
         self._add("time.csv", step, self.seconds())
-        self.metrics |= dict(zip(EVALUATION_METRICS, numbers, strict=True))
-        self._display.evaluated(epoch, result)
+        evaluated = dict(zip(EVALUATION_METRICS, numbers, strict=True))
+        self.metrics |= evaluated
+        self._progress.evaluated({"step": step, "epoch": epoch, **evaluated})
         self.flush()
 
     def on_trajectory_point(self, point: TrajectoryPoint) -> None:
         numbers = (point.objective, point.gap, point.distance)
         self._add("trajectory.csv", point.step, *numbers, *point.weights)
-        self.metrics |= dict(zip(TRAJECTORY_METRICS, numbers, strict=True))
+        self._point_step, self._point = point.step, dict(zip(TRAJECTORY_METRICS, numbers, strict=True))
+        self.metrics |= self._point
 
     def forget_evaluation(self) -> None:
         """Drop all final numbers but the last finite loss: a diverged run's evaluation is outdated."""

@@ -20,7 +20,7 @@ from sgdlab.config.schema import Config
 from sgdlab.engine import checkpoint, device, diagnostics, matmul, setup
 from sgdlab.engine.loop import Diverged, Trainer
 from sgdlab.engine.settings import MAX_TRAJECTORY_WEIGHTS
-from sgdlab.execution.display.run_display import Display, RunLength
+from sgdlab.execution.display.progress import Progress, RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.provenance import facts
 from sgdlab.execution.run.recorder import Recorder
@@ -28,7 +28,7 @@ from sgdlab.execution.run.run_cache import FINISHED, folder_of, lookup
 from sgdlab.records import FORMAT, RunWriter, config_yaml, read_run, write_text
 
 
-def run(config: Config, display: Display, *, experiment: str | None = None) -> Outcome:
+def run(config: Config, progress: Progress, *, experiment: str | None = None) -> Outcome:
     """Bring the run of a configuration to its end; its record is then in `folder_of(config)`.
 
     A finished run is answered from disk unless `config.force`; an unfinished one resumes from its checkpoint.
@@ -36,7 +36,7 @@ def run(config: Config, display: Display, *, experiment: str | None = None) -> O
 
     Args:
         config: a prepared configuration (`validate.prepare`).
-        display: is told of the progress.
+        progress: of the run, which is reported to it.
         experiment: the experiment that the run belongs to, for its record.
 
     Returns:
@@ -54,18 +54,18 @@ def run(config: Config, display: Display, *, experiment: str | None = None) -> O
     settings = device.settings(config.device, threads=config.threads, seed=config.seed)
     with settings, disk_errors(folder), device.memory_errors():
         dtype = device.DTYPES[config.precision]
-        built = problem.build(config, device=torch.device(config.device), dtype=dtype, log=display.say)
+        built = problem.build(config, device=torch.device(config.device), dtype=dtype, log=progress.say)
         with _locked(folder):
             cached = lookup(config)  # another process may have finished the run since the first look
             if cached is not None:
                 return Outcome.from_record(cached, cached=True)
             train_or_measure = _train if config.measure is None else _measure
-            train_or_measure(config, built, folder, display, experiment)
+            train_or_measure(config, built, folder, progress, experiment)
     return Outcome.from_record(read_run(folder), seconds=time.perf_counter() - began)
 
 
 def _train(
-    config: Config, built: problem.Problem, folder: Path, display: Display, experiment: str | None
+    config: Config, built: problem.Problem, folder: Path, progress: Progress, experiment: str | None
 ) -> None:
     batches = setup.batches(config, built.spec.train_size)
     plan = setup.plan(config, batches.per_epoch)
@@ -85,13 +85,13 @@ def _train(
         if implementation["update"] == "fast":
             info["optimizer"] = {"impl": "fast"}
         writer.update(**info, implementation=implementation, metrics=state.get("metrics", {}))
-        length = RunLength(steps=plan.total, epochs=-(-plan.total // batches.per_epoch), done=trainer.step)
+        length = RunLength.of(config, plan, done=trainer.step)
         resumed = f", resumed at step {trainer.step:,} of {plan.total:,}" if state else ""
         title = f"{folder.name}: {config.dataset.name}, {config.model.name} ({counted(weights, 'weight')})"
         with SignalLog(second_interrupts=True) as signals:
-            recorder = Recorder(writer, display, signals, config.checkpoint_every, state, implementation)
-            display.start(f"{title}, {config.device}{resumed}", length)
-            with _record_end(recorder, writer, display):
+            recorder = Recorder(writer, progress, signals, config.checkpoint_every, state, implementation)
+            progress.start(f"{title}, {config.device}{resumed}", length)
+            with _record_end(recorder, writer):
                 trainer.run(recorder)
                 recorder.on_checkpoint(trainer.state(), last=True)
             if signals.first is not None:  # too late to stop this run, but the sweep must stop
@@ -99,15 +99,15 @@ def _train(
 
 
 def _measure(
-    config: Config, built: problem.Problem, folder: Path, display: Display, experiment: str | None
+    config: Config, built: problem.Problem, folder: Path, progress: Progress, experiment: str | None
 ) -> None:
     """Measure instead of training. It takes seconds, so an interrupted measurement starts again."""
     writer = RunWriter(folder, digits=device.DIGITS[config.precision])
     _clear(config, writer)
     write_text(folder / "config.yaml", config_yaml.text(as_mapping(config)))
     writer.update(**run_info(config, built, experiment), metrics={})
-    recorder = Recorder(writer, display, SignalLog(), config.checkpoint_every, {})
-    with _record_end(recorder, writer, display):
+    recorder = Recorder(writer, progress, SignalLog(), config.checkpoint_every, {})
+    with _record_end(recorder, writer):
         if config.measure == "autodiff":
             writer.write_measurements(diagnostics.autodiff(built))
         else:
@@ -116,7 +116,7 @@ def _measure(
 
 
 @contextmanager
-def _record_end(recorder: Recorder, writer: RunWriter, display: Display) -> Iterator[None]:
+def _record_end(recorder: Recorder, writer: RunWriter) -> Iterator[None]:
     """Record in run.json how the body ended, which trains or measures. Divergence is an end, not an error."""
     status, reason = "failed", ""
     try:
@@ -139,7 +139,6 @@ def _record_end(recorder: Recorder, writer: RunWriter, display: Display) -> Iter
         reason = f"{type(err).__name__}: {err}".splitlines()[0]
         raise
     finally:
-        display.close()
         fields = {"status": status, "reason": reason, "finished": utc_now(), "metrics": recorder.metrics}
         try:
             writer.update(**fields, seconds=round(recorder.seconds(), 3))

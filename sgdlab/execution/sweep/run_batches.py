@@ -8,20 +8,20 @@ from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
-from sgdlab.execution.display.run_display import Display
-from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.display.display import Display
+from sgdlab.execution.display.progress import Progress
+from sgdlab.execution.outcome import WAITING, Outcome
 from sgdlab.execution.processes.slots import parallel_jobs
 from sgdlab.execution.run import runner
 from sgdlab.execution.sweep.sweep import Job, SweepSettings
 
 
-def run_batches(jobs: Sequence[Job], settings: SweepSettings, display: Display) -> None:
+def run_batches(jobs: Sequence[Job], settings: SweepSettings) -> None:
     """Train the jobs that can share a batch; the others still wait afterwards.
 
     Args:
         jobs: of one sweep, all waiting.
         settings: of the sweep.
-        display: is told of the plan and of the progress.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM.
@@ -33,14 +33,17 @@ def run_batches(jobs: Sequence[Job], settings: SweepSettings, display: Display) 
     if settings.batch == "auto" and fresh:
         parallel = min(len(fresh), parallel_jobs(settings.jobs, fresh[0].config.threads))
     groups = planning.plan([job.config for job in fresh], parallel=parallel)
-    _say_plan(groups, len(begun), display)
-    for group in groups:
-        if group.batched:
-            _run_batch([fresh[place] for place in group.members], settings, display)
+    batches = [[fresh[place] for place in group.members] for group in groups if group.batched]
+    costs = [sum(job.cost for job in batch) for batch in batches]
+    with Display(quiet=jobs[0].config.quiet, costs=costs) as display:
+        _say_plan(groups, len(begun), display)
+        for batch, cost in zip(batches, costs, strict=True):
+            progress = display.begin(f"batch of {counted(len(batch), 'run')}", cost)
+            display.end(progress, _run_batch(batch, settings, progress))
 
 
-def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -> None:
-    """Train jobs as one batch and record how they ended. Raises KeyboardInterrupt only.
+def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress) -> Outcome:
+    """Train jobs as one batch, record their ends and return the batch's. Raises KeyboardInterrupt only.
 
     An error that a single run or their number may have caused (data, memory, a matrix without decomposition)
     leaves the jobs waiting, so that each is run alone.
@@ -49,7 +52,7 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -
         try:
             outcomes = batch_run.run(
                 [job.config for job in jobs],
-                display,
+                progress,
                 signals,
                 experiment=jobs[0].sweep.experiment,
                 folders=[job.folder for job in jobs],
@@ -59,15 +62,16 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -
             _end(jobs, [Outcome.from_error(err)] * len(jobs))
             raise
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
-            reason = Outcome.from_error(err).reason
-            display.say(f"the batch failed, so its runs are trained one by one: {reason}")
-            return
+            progress.say(f"failed, so its runs are trained one by one: {Outcome.from_error(err).reason}")
+            return WAITING
         except Exception as err:
-            outcomes = [Outcome.from_error(err)] * len(jobs)
-            display.say(f"the batch failed: {err!r}")
+            failed = Outcome.from_error(err)
+            _end(jobs, [failed] * len(jobs))
+            return failed
         _end(jobs, outcomes)
         if signals.first is not None:  # too late for these runs, but the sweep must stop
             raise Interrupted(signals.first)
+        return Outcome(status="done", seconds=sum(outcome.seconds for outcome in outcomes))
 
 
 def _end(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted
 from sgdlab.engine.fast.eligibility import fast_path_applies
-from sgdlab.execution.display.run_display import Display
-from sgdlab.execution.display.run_display import display as create_display
+from sgdlab.execution.display.display import Display
+from sgdlab.execution.display.progress import Progress
 from sgdlab.execution.display.summary import summary
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
@@ -23,7 +23,7 @@ from sgdlab.execution.sweep.sweep import Job, Sweep
 def run_sweep(sweep: Sweep) -> None:
     """Run a sweep and print its summary. Raises UserError when a job failed, and what `run_sweeps` raises."""
     run_sweeps([sweep])
-    summary([(job.label_text, job.outcome) for job in sweep.jobs], sweep.folder)
+    summary(sweep)
     failed = len(sweep.failed())
     if failed:
         raise UserError(f"{failed} of {len(sweep.jobs)} runs failed; give the same command again to run them")
@@ -35,60 +35,64 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
     A job that fails does not stop the others. Raises Interrupted after Ctrl-C or SIGTERM; the sweeps' records
     then say which jobs still wait.
     """
-    display = create_display(quiet=sweeps[0].jobs[0].config.quiet)
+    messages = Display(quiet=sweeps[0].jobs[0].config.quiet)
     with ExitStack() as stack:
         for sweep in sweeps:
             stack.enter_context(sweep)
-        for sweep in sweeps:
-            if not sweep.settings.parallel:
-                for number, job in enumerate(sweep.jobs, start=1):
-                    display.say(f"[{number}/{len(sweep.jobs)}] {job.label_text}")
-                    _run_job(job, display)
-        _run_in_parallel([sweep for sweep in sweeps if sweep.settings.parallel], display)
+        jobs = _pending([job for sweep in sweeps for job in sweep.jobs], messages)
+        _run_here([job for job in jobs if not job.sweep.settings.parallel])
+        _run_in_parallel([job for job in jobs if job.sweep.settings.parallel], messages)
 
 
-def _run_job(job: Job, display: Display) -> None:
-    """Run a job in this process and record how it ended. Raises KeyboardInterrupt only."""
+def _run_here(jobs: Sequence[Job]) -> None:
+    """Run jobs in this process, one after another."""
+    if not jobs:
+        return
+    with Display(quiet=jobs[0].config.quiet, costs=[job.cost for job in jobs]) as display:
+        for job in jobs:
+            progress = display.begin(job.label_text, job.cost)
+            _run_job(job, progress)
+            display.end(progress, job.outcome)
+
+
+def _run_job(job: Job, progress: Progress) -> None:
+    """Run a job and record how it ended. Raises KeyboardInterrupt only."""
     from sgdlab.execution.run import runner
 
     began = time.perf_counter()
     try:
-        outcome = runner.run(job.config, display, experiment=job.sweep.experiment)
+        outcome = runner.run(job.config, progress, experiment=job.sweep.experiment)
     except KeyboardInterrupt as err:
         job.end(Outcome.from_error(err, seconds=time.perf_counter() - began))
         raise
     except Exception as err:  # any error of a job is its own: the others run
         outcome = Outcome.from_error(err, seconds=time.perf_counter() - began)
-        display.say(f"  failed: {outcome.reason}")
-    if outcome.cached:
-        display.say("  already done; force=true runs it again")
     job.end(outcome)
 
 
-def _run_in_parallel(sweeps: Sequence[Sweep], display: Display) -> None:
-    jobs = _pending([job for sweep in sweeps for job in sweep.jobs], display)
+def _run_in_parallel(jobs: Sequence[Job], messages: Display) -> None:
     if not all(_needs_no_dynamo(job) for job in jobs):
         fork_server.preload("sgdlab.engine.dynamo")
     if sum(job.sweep.settings.batch == "never" for job in jobs) > 1:
         fork_server.warm_up()  # its import of torch overlaps with the batches
+    sweeps = list(dict.fromkeys(job.sweep for job in jobs))
     for sweep in sweeps:
-        waiting = [job for job in jobs if job.sweep is sweep]
-        if waiting and sweep.settings.batch != "never":
+        if sweep.settings.batch != "never":
             from sgdlab.execution.sweep.run_batches import run_batches  # imports torch
 
             if len(sweeps) > 1:
-                display.say(f"{sweep.experiment}:")
-            run_batches(waiting, sweep.settings, display)
+                messages.say(f"{sweep.experiment}:")
+            run_batches([job for job in jobs if job.sweep is sweep], sweep.settings)
     jobs = [job for job in jobs if job.waiting]
     if len(jobs) == 1:  # a process of its own would gain nothing
-        _run_job(jobs[0], display)
+        _run_here(jobs)
     elif jobs:
         from sgdlab.execution.sweep.run_processes import run_processes
 
-        run_processes(jobs, display)
+        run_processes(jobs)
 
 
-def _pending(jobs: Sequence[Job], display: Display) -> list[Job]:
+def _pending(jobs: Sequence[Job], messages: Display) -> list[Job]:
     """Answer finished jobs from disk and return one job of each run that must be trained.
 
     Other jobs of the same run become its duplicates.
@@ -106,7 +110,7 @@ def _pending(jobs: Sequence[Job], display: Display) -> list[Job]:
             answered += 1 + len(job.duplicates)
     if answered:
         them = "it" if answered == 1 else "them"
-        display.say(f"{counted(answered, 'run')} already done; force=true runs {them} again")
+        messages.say(f"{counted(answered, 'run')} already done; force=true runs {them} again")
     return [job for job in firsts.values() if job.waiting]
 
 

@@ -18,6 +18,7 @@ from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.config.schema import Config
 from sgdlab.execution.outcome import WAITING, Outcome
 from sgdlab.execution.run import run_cache
+from sgdlab.execution.sweep.cost_model import estimated_cost
 from sgdlab.records import CHANGED, SWEEPS, SweepWriter
 
 SAVE_SECONDS = 1.0  # at least, between writes of sweep.json, each of which writes all jobs
@@ -64,6 +65,11 @@ class Job:
     def folder(self) -> Path:
         """The folder of the job's run."""
         return run_cache.folder_of(self.config)
+
+    @cached_property
+    def cost(self) -> float:
+        """The estimated cost of the run: seconds of one core, roughly."""
+        return estimated_cost(self.config)
 
     @property
     def waiting(self) -> bool:
