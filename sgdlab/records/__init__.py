@@ -18,16 +18,18 @@ modules, because they load libraries that readers of records do not need.
 """
 
 from sgdlab.records.columns import FILES, Column
-from sgdlab.records.fields import fields, resolve
+from sgdlab.records.fields import AMBIGUOUS, WHICH_LOSS, fields, resolve
 from sgdlab.records.filters import matching, ordered, parse_filter
 from sgdlab.records.find import BASELINES, Selection, find_runs, select, selection_name
 from sgdlab.records.reader import Run, differing, flatten, label, read_run, read_sweep
 from sgdlab.records.writer import FORMAT, RunWriter, SweepWriter, write_json, write_text
 
 __all__ = [
+    "AMBIGUOUS",
     "BASELINES",
     "FILES",
     "FORMAT",
+    "WHICH_LOSS",
     "Column",
     "Run",
     "RunWriter",

@@ -50,13 +50,14 @@ def test_plain_lines_come_at_the_start_at_the_end_and_seldom_between(clock):
         show.update(10 * epoch, epoch, 600 * epoch, 1 / epoch)
         show.evaluated(epoch, RESULT)
     show.close()
+    evaluated = "train loss 0.5  test loss 0.456  accuracy 83.60 %"
     assert shown(out) == [
         "a run",
-        "  epoch 0/10  test loss 0.456  accuracy 83.60 %",
-        "  epoch 3/10  loss 0.3333  test loss 0.456  accuracy 83.60 %  150 samples/s  28 s left",
-        "  epoch 6/10  loss 0.1667  test loss 0.456  accuracy 83.60 %  150 samples/s  16 s left",
-        "  epoch 9/10  loss 0.1111  test loss 0.456  accuracy 83.60 %  150 samples/s  4 s left",
-        "  epoch 10/10  loss 0.1  test loss 0.456  accuracy 83.60 %  150 samples/s",
+        f"  epoch 0/10  {evaluated}",
+        f"  epoch 3/10  batch loss 0.3333  {evaluated}  150 samples/s  28 s left",
+        f"  epoch 6/10  batch loss 0.1667  {evaluated}  150 samples/s  16 s left",
+        f"  epoch 9/10  batch loss 0.1111  {evaluated}  150 samples/s  4 s left",
+        f"  epoch 10/10  batch loss 0.1  {evaluated}  150 samples/s",
     ]
 
 
@@ -70,8 +71,8 @@ def test_the_last_line_comes_when_the_run_ends_within_an_epoch(clock):
         show.evaluated(epoch, REGRESSION)
     assert shown(out) == [
         "a run",
-        "  epoch 0/2  test loss 0.456",
-        "  epoch 1/2  loss 0.5  test loss 0.456",
+        "  epoch 0/2  train loss 0.5  test loss 0.456",
+        "  epoch 1/2  batch loss 0.5  train loss 0.5  test loss 0.456",
     ]
 
 
@@ -98,7 +99,7 @@ def test_the_live_line_fits_80_columns_and_goes_away(clock, result, words):
     show.close()  # draws it once more
     line = next(line for line in reversed(shown(out)) if line.startswith("epoch"))
     assert re.search(
-        rf"epoch 5/10 [━╸╺]{{10}} loss 0\.1234  {words}  300,000 samples/s  1 s left$", line.rstrip()
+        rf"epoch 5/10 [━╸╺]{{4,10}} batch loss 0\.1234  {words}  300,000 samples/s  1 s left$", line.rstrip()
     ), line
     assert "…" not in line and len(line) <= 80
     assert shown(out)[0] == "a run" and out.file.getvalue().endswith("\x1b[2K")  # the line is erased
@@ -158,7 +159,7 @@ def test_the_report_at_the_end(tmp_path, capsys):
     report(run, cached=False, quiet=False)
     lines = capsys.readouterr().out.splitlines()
     metrics = run.metrics
-    numbers = f"loss {metrics['loss']:.4g}, test loss {metrics['test_loss']:.4g}"
+    numbers = f"train loss {metrics['train_loss']:.4g}, test loss {metrics['test_loss']:.4g}"
     accuracy = f"accuracy {100 * metrics['test_accuracy']:.2f} %"
     assert re.fullmatch(rf"done, {re.escape(numbers)}, {re.escape(accuracy)}, \d+\.\d s", lines[0])
     assert lines[1:] == [str(run.folder), f"sgdlab plot {run.folder}"]
@@ -170,4 +171,4 @@ def test_the_report_of_a_run_that_diverged(tmp_path, capsys):
     run = finish(configure(tmp_path, *SMALL, "lr=1e30"), display(quiet=True, console=console()))
     report(run, cached=False, quiet=True)
     out = capsys.readouterr().out
-    assert out.startswith("diverged (the training loss is nan at step 2), loss 2.3")
+    assert out.startswith("diverged (the batch loss is nan at step 2), ")

@@ -177,7 +177,7 @@ def test_a_diverged_job_did_not_fail(tmp_path, capsys):
     assert sweep(tmp_path, *words) == 0
     assert statuses(tmp_path) == ["done", "diverged"]
     out = capsys.readouterr().out
-    assert "lr=10: diverged: the training loss is inf at step" in out
+    assert "lr=10: diverged: the batch loss is inf at step" in out
     assert "nan" not in json.dumps(record(tmp_path)).lower()
 
 
@@ -185,10 +185,10 @@ def test_the_summary_has_a_line_a_job(tmp_path, capsys):
     assert sweep(tmp_path, "lr=0.5,0.1") == 0
     out = capsys.readouterr().out
     table = out[out.index("run ") :].splitlines()
-    assert table[0].split() == ["run", "status", "loss", "test", "loss", "accuracy", "time"]
+    assert table[0].split() == ["run", "status", "train", "loss", "test", "loss", "accuracy", "time"]
     for row, lr in zip(table[1:3], ("0.5", "0.1"), strict=True):
         run = next(run for run in find_runs(tmp_path) if run.settings["lr"] == float(lr))
-        numbers = [f"{run.metrics[key]:.4g}" for key in ("loss", "test_loss")]
+        numbers = [f"{run.metrics[key]:.4g}" for key in ("train_loss", "test_loss")]
         accuracy = f"{100 * run.metrics['test_accuracy']:.2f}"
         assert row.split()[:6] == [f"lr={lr}", "done", *numbers, accuracy, "%"]
     assert table[3] == f"sgdlab plot {tmp_path / 'sweeps' / record(tmp_path)['id']}"

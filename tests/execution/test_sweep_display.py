@@ -15,7 +15,7 @@ from sgdlab.execution.display.sweep_display import SweepDisplay
 from sgdlab.execution.outcome import Outcome
 
 RESULT = Evaluation(train_loss=0.5, train_accuracy=0.9, test_loss=0.456, test_accuracy=0.836)
-METRICS = {"loss": 0.4, "test_loss": 0.456, "test_accuracy": 0.836}
+METRICS = {"train_loss": 0.4, "last_batch_loss": 0.7, "test_loss": 0.456, "test_accuracy": 0.836}
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def test_a_plain_line_a_job_and_news_when_none_ends(clock):
         clock.now += 14
         first.update(step, step // 10, 640 * step, 0.5)
         show.tick()
-    show.ended(1, ended("diverged", "the loss is inf", {"loss": 2.0}))
+    show.ended(1, ended("diverged", "the loss is inf", {"last_batch_loss": 2.0}))
     show.ended(0, ended(metrics=METRICS))
     show.close()
     assert lines(out) == [
         "lr=0.1: a note",
-        "[1/2] lr=10: diverged: the loss is inf, loss 2, 12.3 s",
-        "[2/2] lr=0.1: done, loss 0.4, test loss 0.456, accuracy 83.60 %, 12.3 s",
+        "[1/2] lr=10: diverged: the loss is inf, 12.3 s",
+        "[2/2] lr=0.1: done, train loss 0.4, test loss 0.456, accuracy 83.60 %, 12.3 s",
     ]
     clock.now += 31
     show.tick()
@@ -126,7 +126,7 @@ def test_the_table_fits_a_terminal(clock, jobs):
     show.close()
     drawn = lines(plain)
     assert max(map(len, drawn)) <= 80 and len(drawn) < 24
-    assert drawn[0].split() == ["running", "done", "epoch", "loss", "accuracy", "samples/s", "left"]
+    assert drawn[0].split() == ["running", "done", "epoch", "batch", "loss", "accuracy", "samples/s", "left"]
     assert re.match(
         r"optimizer=adam.*… +50 % +500/1000 +2\.346e-05 +83\.60 % +3,199,936 +16 min 40 s", drawn[1]
     )

@@ -25,7 +25,7 @@ REFRESH_RATE = 4  # drawings a second: each takes milliseconds from the training
 
 # Title, key of run.json's metrics, formatter.
 _METRICS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
-    ("loss", "loss", format_number),
+    ("train loss", "train_loss", format_number),
     ("test loss", "test_loss", format_number),
     ("accuracy", "test_accuracy", format_percent),
 )
@@ -66,7 +66,7 @@ class Display(Protocol):
         Args:
             step: updates since the start of the run.
             epoch: the current epoch, counted from 1.
-            samples: training examples since the start of the run.
+            samples: examples whose gradient was computed since the start of the run.
             loss: the last batch loss.
         """
 
@@ -161,6 +161,7 @@ class RunDisplay:
 
     def _reset(self, length: RunLength) -> None:
         self._length, self._step, self._epoch = length, length.done, 0
+        self._batch_loss: float | None = None
         self._metrics: dict[str, float | None] = {}
         self._printed = -PLAIN_SECONDS  # when the last plain line was printed, by time.monotonic()
         self.throughput = Throughput(length)
@@ -177,12 +178,12 @@ class RunDisplay:
         self._screen.open(self.draw)
 
     def update(self, step: int, epoch: int, samples: int, loss: float) -> None:
-        self._step, self._epoch, self._metrics["loss"] = step, epoch, loss
+        self._step, self._epoch, self._batch_loss = step, epoch, loss
         self.throughput.update(step, samples)
 
     def evaluated(self, epoch: int, result: "Evaluation") -> None:
         self._epoch = epoch
-        self._metrics |= {"test_loss": result.test_loss, "test_accuracy": result.test_accuracy}
+        self._metrics |= {key: getattr(result, key) for _, key, _ in _METRICS}
         if self.job_title or not self._screen.plain:
             return
         now = time.monotonic()
@@ -207,15 +208,16 @@ class RunDisplay:
         rate = self.throughput.samples_per_second()
         return {
             "epoch": f"{self._epoch}/{self._length.epochs}" if self._length.epochs else "",
+            "batch loss": format_number(self._batch_loss),
             **metric_texts(self._metrics),
             "samples/s": "" if rate is None else f"{rate:,.0f}",
             "left": left_text(self.throughput.seconds_left()),
         }
 
     def draw(self) -> Table:
-        """Return the live line: epoch, bar, losses or accuracy, samples per second, time left."""
+        """Return the live line: epoch, bar, batch loss, test loss or accuracy, samples per second, time left."""
         test = "test loss" if self._metrics.get("test_accuracy") is None else "accuracy"
-        epoch, rest = self._line("epoch"), self._line("loss", test, "samples/s", "left")
+        epoch, rest = self._line("epoch"), self._line("batch loss", test, "samples/s", "left")
         room = self._screen.console.width - len(epoch) - len(rest) - 2
         total = max(1, self._length.steps)
         bar = ProgressBar(total=total, completed=self._step, width=min(BAR_WIDTH, max(1, room)))
@@ -238,12 +240,12 @@ def left_text(seconds: float | None) -> str:
 
 
 def metric_texts(metrics: Mapping[str, Any]) -> dict[str, str]:
-    """Return the texts of loss, test loss and test accuracy by title, empty for what is unknown."""
+    """Return the texts of training loss, test loss and test accuracy by title, empty for what is unknown."""
     return {title: form(metrics.get(key)) for title, key, form in _METRICS}
 
 
 def metric_line(metrics: Mapping[str, Any]) -> list[str]:
-    """Return `loss 0.4`, `test loss 0.456`, `accuracy 83.60 %`, without what is unknown."""
+    """Return `train loss 0.4`, `test loss 0.456`, `accuracy 83.60 %`, without what is unknown."""
     return [f"{title} {text}" for title, text in metric_texts(metrics).items() if text]
 
 

@@ -66,10 +66,10 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
 
 
 def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
-    """Return some of the jobs that did not end well, then those of the lowest and the highest test loss."""
+    """Return some of the jobs that did not end well, then those of the lowest and highest training loss."""
     failed = [job for job in jobs if job[1].status not in ("done", "diverged")]
-    ranked = [job for job in jobs if job[1].status == "done" and job[1].metrics.get("test_loss") is not None]
-    ranked.sort(key=lambda job: float(job[1].metrics["test_loss"]))
+    ranked = [job for job in jobs if job[1].status == "done" and job[1].metrics.get("train_loss") is not None]
+    ranked.sort(key=lambda job: float(job[1].metrics["train_loss"]))
     return [*failed[:DIGEST_ROWS], *ranked[:DIGEST_ROWS], *ranked[DIGEST_ROWS:][-DIGEST_ROWS:]]
 
 

@@ -105,7 +105,7 @@ class SweepDisplay:
         """Return the table: a row for each running job, as many as the terminal holds, and the progress."""
         table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
         table.add_column("running", ratio=1, no_wrap=True, overflow="ellipsis")
-        columns = ("epoch", "loss", "accuracy", "samples/s", "left")
+        columns = ("epoch", "batch loss", "accuracy", "samples/s", "left")
         for title in ("done", *columns):
             table.add_column(title, justify="right", no_wrap=True)
         runs = list(self._running.values())
