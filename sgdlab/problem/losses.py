@@ -1,8 +1,8 @@
 """The losses of the notes, each the mean over the examples of a batch.
 
 What only regularises training is part of the objective, and so of batch losses and the training loss:
-`label_smoothing`, and `ridge`, which is added to any loss (`sgdlab.problem.problem`). Test losses have neither
-(`unregularized`). An optimizer's weight decay is part of no loss.
+`label_smoothing`, and `ridge`, which is added to any loss (`sgdlab.problem.problem`). Test losses have
+neither (`unregularized`). An optimizer's weight decay is part of no loss.
 
 The targets of a classification data set are class indices; `build` converts them to the form on which each
 loss is defined, so that every loss works for classification:

@@ -17,7 +17,7 @@ class Column:
 STEP = Column("step", "Step", "updates made, this batch's included", integer=True)
 # What the updates so far have cost: an optimizer may compute the gradient of its batch several times.
 COUNTS = (
-    Column("samples", "# of samples", "examples whose gradient was computed, each time counted", integer=True),
+    Column("samples", "# of samples", "examples whose gradient was computed, each time", integer=True),
     Column("evaluations", "# of gradient evaluations", "batches whose gradient was computed", integer=True),
 )
 

@@ -64,7 +64,9 @@ def test_the_others_compute_one_gradient_an_update(tmp_path, name):
     assert table.samples.tolist() == [5 * step for step in table.step]
 
 
-@pytest.mark.parametrize("words", [SMALL, ("problem=rosenbrock", "steps=30"), ("problem=noisy_quadratic", "steps=9")])
+@pytest.mark.parametrize(
+    "words", [SMALL, ("problem=rosenbrock", "steps=30"), ("problem=noisy_quadratic", "steps=9")]
+)
 def test_nor_does_the_fast_path_compute_more(tmp_path, words):
     run = train(tmp_path, *words)
     assert run.info["implementation"]["update"] == "fast"

@@ -77,7 +77,8 @@ def test_an_unfinished_runs_is_that_of_its_last_evaluation(tmp_path):
 def test_hydras_sweepers_minimise_it():
     done = Outcome(status="done", metrics={"train_loss": 0.25, "test_loss": 0.5, "last_batch_loss": 0.1})
     diverged = Outcome(status="diverged", metrics={"last_batch_loss": 0.1})
-    returned = [_returned(SimpleNamespace(overrides=[], outcome=each)).return_value for each in (done, diverged)]
+    jobs = [SimpleNamespace(overrides=[], outcome=each) for each in (done, diverged)]
+    returned = [_returned(job).return_value for job in jobs]
     assert returned == [0.25, float("inf")]
 
 

@@ -283,7 +283,7 @@ def test_theory_needs_the_curvature(tmp_path: Path) -> None:
 def test_a_loss_must_say_which(kind: str) -> None:
     """A bare `loss` was the last mini-batch's, before its update."""
     raw = {"kind": kind, "value": "loss", "x": "lr"}
-    with pytest.raises(UsageError, match=r"figure\.value=loss: which loss is meant\? train_loss and test_loss"):
+    with pytest.raises(UsageError, match=r"figure\.value=loss: which loss is meant\? train_loss"):
         read_spec(raw)
     assert read_spec({"kind": "sweep", "x": "lr"}).value == ("train_loss",)  # type: ignore[attr-defined]
 

@@ -146,7 +146,8 @@ def test_tables_come_back_as_written(tmp_path: Path) -> None:
 
 def test_a_table_without_one_of_its_columns_is_refused(tmp_path: Path) -> None:
     run = fake_run(tmp_path)
-    (run.folder / "eval.csv").write_text("epoch,step,samples,evaluations,train_loss,test_loss,test_accuracy\n")
+    columns = "epoch,step,samples,evaluations,train_loss,test_loss,test_accuracy"
+    (run.folder / "eval.csv").write_text(f"{columns}\n")
     with pytest.raises(UserError, match=r"eval\.csv is not a table that sgdlab wrote"):
         run.eval()
 

@@ -215,7 +215,7 @@ class RunDisplay:
         }
 
     def draw(self) -> Table:
-        """Return the live line: epoch, bar, batch loss, test loss or accuracy, samples per second, time left."""
+        """Return the live line: epoch, bar, losses or accuracy, samples per second, time left."""
         test = "test loss" if self._metrics.get("test_accuracy") is None else "accuracy"
         epoch, rest = self._line("epoch"), self._line("batch loss", test, "samples/s", "left")
         room = self._screen.console.width - len(epoch) - len(rest) - 2
