@@ -156,7 +156,7 @@ def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
 
 
 def _epochs(run: Run, step: Values) -> Values:
-    """Epochs after each of `step` updates: the examples of their batches, as a share of all.
+    """Return epochs after each of `step` updates: the examples of their batches, as a share of all.
 
     The last batch of an epoch is smaller where the batch size does not divide the number of examples.
     Repeated evaluations of a batch do not count.
@@ -172,7 +172,7 @@ def _epochs(run: Run, step: Values) -> Values:
 
 
 def _counted(run: Run, step: Values, x: str) -> Values:
-    """Samples or evaluations after each of `step` updates, as train.csv and eval.csv count them."""
+    """Return samples or evaluations after each of `step` updates, as train.csv and eval.csv count them."""
     tables = (run.train(), run.eval())
     steps, counts = (
         np.concatenate([table[key].to_numpy(dtype=np.float64) for table in tables]) for key in ("step", x)

@@ -59,7 +59,9 @@ def test_so_is_every_call_of_a_custom_optimizer(tmp_path):
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - SEVERAL))
 def test_the_others_compute_one_gradient_an_update(tmp_path, name):
     model = ("model=mlp", "model.hidden=[4,4]") if name in ("muon", "shampoo") else ()
-    table = train(tmp_path, *TINY, *model, f"optimizer={name}", "lr=0.01", "fast_path=false").train()
+    table = train(
+        tmp_path, *TINY, *model, f"optimizer={name}", "lr=0.01", "ridge=0.1", "fast_path=false"
+    ).train()
     assert table.evaluations.tolist() == table.step.tolist()
     assert table.samples.tolist() == [5 * step for step in table.step]
 

@@ -148,7 +148,9 @@ def test_a_rate_does_not_stretch_the_axis_and_counts_steps_on_any_axis(tmp_path:
     keys: dict[str, Any] = {"y": "gap", "logy": True}
     plain, fast = (one_panel(runs, x="samples", **keys, **more) for more in ({}, {"rates": {"GD": 1e-9}}))
     assert plain.get_ylim() == fast.get_ylim()
-    run = dataclasses.replace(runs[0], info={**runs[0].info, "train_size": 50})
+    run = runs[0]
+    rows = "".join(f"{step},{step},{50 * step},{step},0.1,1.0\n" for step in range(1, 31))
+    (run.folder / "train.csv").write_text(f"step,epoch,samples,evaluations,lr,loss\n{rows}", encoding="utf-8")
     (line,) = theory(one_panel([run], x="samples", **keys, rates={"GD": 0.9}))
     assert line.get_xdata()[1] == 50 and np.isclose(line.get_ydata()[1] / line.get_ydata()[0], 0.81)
 
