@@ -123,7 +123,7 @@ def _flag_values(flag: str) -> Iterable[str]:
     from sgdlab.analysis.theory import METHODS
     from sgdlab.figures.columns import REGRET, SOURCES, X_AXES
     from sgdlab.figures.spec import KINDS
-    from sgdlab.records.fields import AMBIGUOUS, METRICS
+    from sgdlab.records import AMBIGUOUS, METRICS
 
     settings = [each.key.removesuffix(".name") for each in _settings(options.chosen())]
     settings += options.chosen()

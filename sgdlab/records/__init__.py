@@ -18,7 +18,7 @@ modules, because they load libraries that readers of records do not need.
 """
 
 from sgdlab.records.columns import FILES, Column
-from sgdlab.records.fields import AMBIGUOUS, WHICH_LOSS, fields, resolve
+from sgdlab.records.fields import AMBIGUOUS, METRICS, WHICH_LOSS, fields, resolve
 from sgdlab.records.filters import matching, ordered, parse_filter
 from sgdlab.records.find import BASELINES, Selection, find_runs, select, selection_name
 from sgdlab.records.reader import Run, differing, flatten, label, read_run, read_sweep
@@ -29,6 +29,7 @@ __all__ = [
     "BASELINES",
     "FILES",
     "FORMAT",
+    "METRICS",
     "WHICH_LOSS",
     "Column",
     "Run",

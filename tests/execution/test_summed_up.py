@@ -11,8 +11,7 @@ from sgdlab.execution.display.summary import report
 from sgdlab.execution.hydra.launcher import _returned
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.recorder import EVALUATION_METRICS, UPDATE_METRICS
-from sgdlab.records import find_runs, read_run
-from sgdlab.records.fields import METRICS
+from sgdlab.records import METRICS, find_runs, read_run
 
 # Three full batches and one of three images an epoch, as 6000 = 3 * 1999 + 3.
 UNEVEN = ("dataset=fashion_mnist_small", "model.hidden=[32]", "epochs=3", "lr=0.3", "batch_size=1999")
