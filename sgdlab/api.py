@@ -6,7 +6,7 @@
 >>> runs = [replace(base, lr=lr) for lr in (1e-4, 1e-3, 1.0)]
 >>> curves = train_batch(runs)
 >>> [curve.reason or round(curve.last[1], 4) for curve in curves]
-[4.0761, 3.4657, 'the training loss is inf at step 5']
+[4.0761, 3.4657, 'the batch loss is inf at step 5']
 >>> steps, points = curves[1].trajectory  # f(w), its gap, the distance to the minimum, and w
 >>> steps, points.shape, points[-1].round(3).tolist()
 ([0, 100, 200], (3, 5), [3.462, 3.462, 1.876, -0.859, 0.746])

@@ -31,11 +31,11 @@ class _TimedRecorder(Recorder):
     def on_losses(self, *arguments: Any) -> None:
         self._time(super().on_losses, *arguments)
 
-    def on_evaluation(self, epoch: int, step: int, samples: int, result: Any) -> None:
+    def on_evaluation(self, epoch: int, step: int, samples: int, evaluations: int, result: Any) -> None:
         if step:  # the end, apart from what is still to be written
             total, self.others = (end - start for start, end in zip(self._loop_began, _now(), strict=True))
             self.bare = total - self.inside - self.others
-        self._time(super().on_evaluation, epoch, step, samples, result)
+        self._time(super().on_evaluation, epoch, step, samples, evaluations, result)
         if not step:
             self._loop_began, self.inside = _now(), 0.0
 

@@ -33,7 +33,7 @@ class TimingCallback:
         self.seconds = clock() - self._began
         self.logged += [row.loss for row in rows]
 
-    def on_evaluation(self, epoch: int, step: int, samples: int, result: object) -> None:
+    def on_evaluation(self, epoch: int, step: int, samples: int, evaluations: int, result: object) -> None:
         if step == 0:
             self._began = clock()
 

@@ -123,6 +123,7 @@ def _flag_values(flag: str) -> Iterable[str]:
     from sgdlab.analysis.theory import METHODS
     from sgdlab.figures.columns import REGRET, SOURCES, X_AXES
     from sgdlab.figures.spec import KINDS
+    from sgdlab.records import AMBIGUOUS, METRICS
 
     settings = [each.key.removesuffix(".name") for each in _settings(options.chosen())]
     settings += options.chosen()
@@ -135,7 +136,7 @@ def _flag_values(flag: str) -> Iterable[str]:
         "--panels": settings,
         "--lines": settings,
         "--theory": METHODS,
-        "--sort": [*settings, *SOURCES],
+        "--sort": [name for name in (*settings, *METRICS, "seconds") if name not in AMBIGUOUS],
     }
     return values.get(flag, ())
 

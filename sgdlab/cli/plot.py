@@ -37,9 +37,13 @@ examples:
 # The keys of figures as options, and those of animations: name, metavar (None: a flag), meaning.
 _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--kind", "KIND", "curves (default), grid, trajectories, sweep or heatmap"),
-    ("--x", "AXIS", "curves, grid: samples (default), steps, epochs, seconds; sweep, heatmap: a setting"),
-    ("--y", "COLUMN", "curves: loss (default), gap, w0 or another column, or regret; heatmap: a setting"),
-    ("--value", "NAME,...", "sweep, heatmap: loss, gap, rate or another number, or a measured quantity"),
+    (
+        "--x",
+        "AXIS",
+        "curves, grid: samples (default), evaluations, steps, epochs, seconds; sweep, heatmap: a setting",
+    ),
+    ("--y", "COLUMN", "curves: loss (of batches, default), gap, w0, ..., or regret; heatmap: a setting"),
+    ("--value", "NAME,...", "sweep, heatmap: train_loss, gap, rate or another number, or one measured"),
     ("--tail", "PART", "sweep: mean over the last PART of the run, such as 0.5 (default: the end)"),
     ("--lines", "KEY", "sweep: one line for each value of this setting or of case"),
     ("--theory", "NAME", "sweep: a measured quantity, dashed; heatmap: heavy_ball or another method"),

@@ -23,7 +23,7 @@ NARROWEST = 80  # columns: a terminal with fewer gets long lines rather than cut
 SETTINGS_WIDTH = 24  # characters, at least, of settings that share a column
 
 _DESCRIPTION = """\
-List runs: status, the settings that differ, last training loss, test accuracy, training time.
+List runs: status, the settings that differ, training loss, test accuracy, training time.
 """
 
 _EXAMPLES = """\
@@ -34,7 +34,7 @@ examples:
   sgdlab runs 'test_accuracy>80%' --sort test_accuracy,desc
   sgdlab runs --csv all.csv                    every setting and number, for a spreadsheet
 A filter is KEY=VALUE, KEY!=VALUE, or KEY with <, <=, >, >= (quote < and >). KEY is a setting,
-status, hash, name, started, seconds, or a number such as loss, test_loss, test_accuracy, step.
+status, hash, name, started, seconds, or a number such as train_loss, test_accuracy, last_batch_loss.
 """
 
 
@@ -179,7 +179,7 @@ def _setting_columns(runs: Sequence["Run"], keys: Sequence[str]) -> dict[str, li
 
 
 def _result_columns(runs: Sequence["Run"]) -> dict[str, list[str]]:
-    columns = {"last loss": [format_number(run.metrics.get("loss"), missing="-") for run in runs]}
+    columns = {"train loss": [format_number(run.metrics.get("train_loss"), missing="-") for run in runs]}
     if any(run.metrics.get("test_accuracy") is not None for run in runs):
         accuracies = (run.metrics.get("test_accuracy") for run in runs)
         columns["test acc."] = [format_percent(value, decimals=1, missing="-") for value in accuracies]

@@ -64,9 +64,9 @@ def _by_hydra(arguments: Sequence[str]) -> None:
 
 
 def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None:
-    """Run one configuration, or read it from disk where it is done; returns its test loss.
+    """Run one configuration, or read it from disk where it is done; returns its training loss.
 
-    Hydra's sweepers that optimise minimise the number that is returned.
+    Hydra's sweepers that optimise minimise the number that is returned: inf for a run that diverged.
     """
     from sgdlab.execution import validate
     from sgdlab.execution.display.summary import report
@@ -86,4 +86,4 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None
             cached = runner.run(config, display.begin(), experiment=experiment).cached
         run = read_run(run_cache.folder_of(config))
     report(run, cached=cached, quiet=config.quiet)
-    return run.metrics.get("test_loss")
+    return run.metrics.get("train_loss", float("inf"))

@@ -11,7 +11,7 @@ import torch
 from sgdlab.base.errors import UserError
 from sgdlab.base.files import atomic_write
 
-FORMAT = 3  # raised when this version can no longer resume a run that the version before began
+FORMAT = 4  # raised when this version can no longer resume a run that the version before began
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:

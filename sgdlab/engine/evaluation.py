@@ -6,13 +6,15 @@ import torch
 from torch import Tensor
 
 from sgdlab.problem import CHUNK, Problem
+from sgdlab.problem.losses import LossFunction
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Mean losses, of the training set with the ridge term, and fractions of correct classifications.
+    """Mean losses and fractions of correct classifications.
 
-    The accuracies are None for regression.
+    The training loss is the objective's, with its regularisers (ridge, label smoothing); the test loss has
+    none. The accuracies are None for regression.
     """
 
     train_loss: float
@@ -33,8 +35,9 @@ def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
     """
     data = problem.data
     with torch.no_grad():
-        train_loss, train_accuracy = _mean(problem, data.train_x[:train_limit], data.train_y[:train_limit])
-        test_loss, test_accuracy = _mean(problem, data.test_x, data.test_y)
+        x, y = data.train_x[:train_limit], data.train_y[:train_limit]
+        train_loss, train_accuracy = _mean(problem, problem.loss, x, y)
+        test_loss, test_accuracy = _mean(problem, problem.test_loss, data.test_x, data.test_y)
         return Evaluation(
             train_loss=float(problem.regularized(train_loss)),
             train_accuracy=train_accuracy,
@@ -43,12 +46,12 @@ def evaluate(problem: Problem, *, train_limit: int | None) -> Evaluation:
         )
 
 
-def _mean(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, float | None]:
+def _mean(problem: Problem, loss: LossFunction, x: Tensor, y: Tensor) -> tuple[Tensor, float | None]:
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     correct = torch.zeros((), dtype=torch.int64, device=x.device)
     for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
         out = problem.outputs(inputs)
-        total += problem.loss(out, targets).double() * len(targets)
+        total += loss(out, targets).double() * len(targets)
         if problem.spec.classification:
             correct += (problem.predicted(out) == targets).sum()
     return total / len(y), int(correct) / len(y) if problem.spec.classification else None

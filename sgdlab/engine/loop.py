@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.engine.evaluation import Evaluation, evaluate
-from sgdlab.engine.sampling import Batches, Index
+from sgdlab.engine.sampling import Batches, Index, examples
 from sgdlab.engine.updates import Updates
 from sgdlab.problem import Problem
 
@@ -23,11 +23,16 @@ BLOCK, FETCH_SECONDS = 100, 0.5
 
 
 class Row(NamedTuple):
-    """One update: its number from 1, and the batch loss before it."""
+    """One update: its number from 1, and the batch loss before it.
+
+    evaluations: how often the gradient of a batch was computed so far, in this update and those before it;
+    more than once an update where the optimizer calls its closure again. samples: the examples in these.
+    """
 
     step: int
     epoch: int
     samples: int
+    evaluations: int
     lr: float
     loss: float
 
@@ -56,13 +61,16 @@ class Callback(Protocol):
             last: the newest row, selected or not.
         """
 
-    def on_evaluation(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
+    def on_evaluation(
+        self, epoch: int, step: int, samples: int, evaluations: int, result: Evaluation
+    ) -> None:
         """Receive an evaluation of the weights.
 
         Args:
             epoch: completed epochs.
             step: updates before the evaluation.
-            samples: training examples used in these updates.
+            samples: examples whose gradient these updates computed, as in a `Row`.
+            evaluations: gradients of batches that they computed.
             result: losses and accuracies.
         """
 
@@ -152,10 +160,11 @@ class Trainer:
         self._plan = plan
         device = problem.data.train_x.device
         self._gpu = device if device.type == "cuda" else None
+        self._samples = self._evaluations = 0  # as in a Row
         self._last: Row | None = None
-        # What has been computed since the last fetch.
+        # What has been computed since the last fetch. `_counts`: samples, evaluations and lr of each update.
         self._losses: list[Tensor] = []
-        self._lrs: list[float] = []
+        self._counts: list[tuple[int, int, float]] = []
         self._points: list[_PendingPoint] = []
         self._fetched = 0.0  # time of the last fetch, by perf_counter
         self._weights = list(problem.model.parameters())
@@ -164,6 +173,8 @@ class Trainer:
         """Return all that the rest of the run depends on: tensors, numbers, lists and dicts."""
         return {
             "step": self.step,
+            "samples": self._samples,
+            "evaluations": self._evaluations,
             "last": None if self._last is None else list(self._last),
             # Copies of views: torch.save would store the whole memory behind each view.
             "model": {name: value.contiguous() for name, value in self._problem.model.state_dict().items()},
@@ -184,6 +195,7 @@ class Trainer:
         if self._gpu:
             torch.cuda.set_rng_state(state["random_cuda"].cpu(), self._gpu)
         self.step = int(state["step"])
+        self._samples, self._evaluations = int(state["samples"]), int(state["evaluations"])
         if state["last"] is not None:
             self._last = Row(*state["last"])
 
@@ -225,7 +237,10 @@ class Trainer:
             # Weights that are not finite can make an optimizer raise; then a pending loss raises Diverged.
             self._fetch(callback)
             raise
-        self._lrs.append(lr)
+        evaluations = self._updates.evaluations
+        self._evaluations += evaluations
+        self._samples += evaluations * examples(index)
+        self._counts.append((self._samples, self._evaluations, lr))
         self._losses.append(loss)
         if self._points and self._points[-1].objective is None:
             self._points[-1].objective = loss.double()  # f at the point, which this update started from
@@ -263,15 +278,14 @@ class Trainer:
         values = torch.stack(self._losses).tolist()
         first = self.step - len(values) + 1
         rows: list[Row] = []
-        for step, (loss, lr) in enumerate(zip(values, self._lrs, strict=True), start=first):
+        for step, (loss, counts) in enumerate(zip(values, self._counts, strict=True), start=first):
             if not math.isfinite(loss):
                 self._report_points(callback, before=step)
-                self._diverge(callback, rows, f"the training loss is {loss} at step {step}")
-            epoch, samples = (step - 1) // self._plan.per_epoch + 1, self._batches.samples(step)
-            self._last = Row(step=step, epoch=epoch, samples=samples, lr=lr, loss=loss)
+                self._diverge(callback, rows, f"the batch loss is {loss} at step {step}")
+            self._last = Row(step, (step - 1) // self._plan.per_epoch + 1, *counts, loss)
             if self._plan.logs(step):
                 rows.append(self._last)
-        self._losses, self._lrs = [], []
+        self._losses, self._counts = [], []
         self._fetched = time.perf_counter()
         assert self._last is not None
         self._report_points(callback)
@@ -291,4 +305,4 @@ class Trainer:
             if not math.isfinite(value):
                 self._diverge(callback, [], f"the evaluated {name} loss is {value} after step {self.step}")
         epoch = self.step // self._plan.per_epoch
-        callback.on_evaluation(epoch, self.step, self._batches.samples(self.step), result)
+        callback.on_evaluation(epoch, self.step, self._samples, self._evaluations, result)

@@ -65,12 +65,17 @@ class Batches:
         return torch.randperm(self.size, generator=random)
 
     def samples(self, step: int) -> int:
-        """Count the examples used in `step` updates."""
+        """Count the examples of the batches of `step` updates."""
         epochs, batches = divmod(step, self.per_epoch)
         return epochs * self.samples_per_epoch + batches * self.batch_size
 
     def _starts(self) -> range:
         return range(0, self.per_epoch * self.batch_size, self.batch_size)
+
+
+def examples(index: Index) -> int:
+    """Count the examples of an update: of a slice, or of indices (..., batch)."""
+    return index.stop - index.start if isinstance(index, slice) else index.shape[-1]
 
 
 def split(index: Index, size: int) -> Iterator[tuple[Index, float]]:
@@ -83,7 +88,7 @@ def split(index: Index, size: int) -> Iterator[tuple[Index, float]]:
     Yields:
         Each part, and its share of the examples.
     """
-    count = index.stop - index.start if isinstance(index, slice) else index.shape[-1]
+    count = examples(index)
     if count <= size:
         yield index, 1.0
         return

@@ -28,6 +28,10 @@ class Updates(Protocol):
     def lr(self) -> float:
         """The learning rate of the next update."""
 
+    @property
+    def evaluations(self) -> int:
+        """How often the last update computed the gradient of its batch."""
+
     def make(self, index: Index) -> Tensor:
         """Update the weights with the training examples at `index`, and return their mean loss before the
         update: a scalar on the problem's device, without a graph."""
@@ -65,6 +69,7 @@ class GeneralUpdates:
         compiled: bool = False,
     ) -> None:
         self.objective: Callable[[], Tensor] | None = None
+        self.evaluations = 0
         self._problem = problem
         self._optimizer = optimizer
         self._scheduler = schedule and torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
@@ -77,9 +82,10 @@ class GeneralUpdates:
 
     def make(self, index: Index) -> Tensor:
         """Update the weights. Reports the loss of the closure's first call, whatever the optimizer returns
-        and however often it calls."""
+        and however often it calls. Each call computes a gradient, so each counts as an evaluation."""
         losses: list[Tensor] = []
         self._optimizer.step(self._closure(index, losses))  # type: ignore[arg-type]
+        self.evaluations = len(losses)
         if not losses:
             name = type(self._optimizer).__name__
             raise UserError(f"{name}.step(closure) did not call closure(), which computes the gradients")

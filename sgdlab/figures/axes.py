@@ -83,7 +83,7 @@ def set_limits(axes: Sequence[Axes], series: Sequence[Series], spec: Curves) -> 
 def _set_ticks(ax: Axes, spec: Curves, *, few: bool) -> None:
     if not spec.logx:
         ax.xaxis.set_major_locator(MaxNLocator(4 if few else 7, integer=spec.x != "seconds"))
-    if spec.x in ("samples", "steps") and ax.get_xlim()[1] >= LONG:
+    if spec.x in ("samples", "evaluations", "steps") and ax.get_xlim()[1] >= LONG:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     label_decades(ax)
 

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 # Name of an x axis -> its title.
 X_AXES = {
     "samples": "# of samples",
+    "evaluations": "# of gradient evaluations",
     "steps": "# of steps (updates)",
     "epochs": "Epochs",
     "seconds": "Training time (s)",
 }
-# Column -> its file. A column of whole numbers (step, epoch, samples) is an x axis, so it is not drawn on y.
+# Column -> its file. A column of whole numbers (step, epoch, ...) is an x axis, so it is not drawn on y.
 SOURCES: dict[str, str] = {
     column.name: file for file, columns in FILES.items() for column in columns if not column.integer
 }

@@ -31,6 +31,7 @@ RARE_MARKS = 9  # on a line that its marker tells from another of its colour
 CLOCKS = {
     "steps": "step {:,.0f}",
     "samples": "{:,.0f} samples",
+    "evaluations": "{:,.0f} evaluations",
     "epochs": "epoch {:.1f}",
     "seconds": "{:.1f} s",
 }

@@ -10,7 +10,7 @@ from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.figures.columns import PERCENT, SOURCES, axis_title, is_column, read_table
 from sgdlab.figures.labels import resolve_setting
 from sgdlab.figures.panels import subject
-from sgdlab.records import Run, differing
+from sgdlab.records import AMBIGUOUS, Run, differing
 
 RATE = "rate"
 RATE_TITLE = "Factor of |w - w*| a step"
@@ -99,7 +99,7 @@ def check_values(names: Sequence[str], runs: Sequence[Run], found: bool) -> None
     if found:
         return
     quantities = {quantity for run in runs for quantity, _, _ in run.measurements()}
-    known = {RATE, *SOURCES, *quantities, *(key for run in runs for key in run.metrics)}
+    known = {RATE, *SOURCES, *quantities, *(key for run in runs for key in run.metrics)} - {*AMBIGUOUS}
     for name in names:
         if name not in known and not is_column(name):
             raise UsageError(f"value={name}: no such number of a run; {did_you_mean(name, known)}")

@@ -150,28 +150,35 @@ def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
         return _seconds(run, step)
     if x == "epochs" and "train_loss" in frame:
         return frame["epoch"].to_numpy(dtype=np.float64)
-    recorded = "samples" in frame
-    samples = frame["samples"].to_numpy(dtype=np.float64) if recorded else _samples(run, step)
-    if x == "samples":
-        return samples
-    size = run.info.get("train_size")
-    if not size:
-        raise UserError(f"{run.folder}: run.json lacks train_size, without which x=epochs is not known")
-    return samples / float(size)
+    if x == "epochs":
+        return _epochs(run, step)
+    return frame[x].to_numpy(dtype=np.float64) if x in frame else _counted(run, step, x)
 
 
-def _samples(run: Run, step: Values) -> Values:
-    """Training examples used after each of `step` updates: as train.csv says, beyond its last row counted.
+def _epochs(run: Run, step: Values) -> Values:
+    """Return epochs after each of `step` updates: the examples of their batches, as a share of all.
 
     The last batch of an epoch is smaller where the batch size does not divide the number of examples.
+    Repeated evaluations of a batch do not count.
     """
     size, per_epoch = run.info.get("train_size"), run.info.get("batches_per_epoch")
     if not size or not per_epoch:
-        train = run.train()
-        return _interpolate(step, train["step"], train["samples"])
+        lacking = "batches_per_epoch" if size else "train_size"
+        raise UserError(f"{run.folder}: run.json lacks {lacking}, without which x=epochs is not known")
     batch = run.settings.get("batch_size")
     batch = float(size if batch == "full" or batch is None else batch)
-    return np.asarray(step // per_epoch * min(per_epoch * batch, size) + step % per_epoch * batch)
+    whole = min(per_epoch * batch, size)
+    return np.asarray((step // per_epoch * whole + step % per_epoch * batch) / float(size))
+
+
+def _counted(run: Run, step: Values, x: str) -> Values:
+    """Return samples or evaluations after each of `step` updates, as train.csv and eval.csv count them."""
+    tables = (run.train(), run.eval())
+    steps, counts = (
+        np.concatenate([table[key].to_numpy(dtype=np.float64) for table in tables]) for key in ("step", x)
+    )
+    steps, first = np.unique(steps, return_index=True)
+    return _interpolate(step, steps, counts[first])
 
 
 def _seconds(run: Run, step: Values) -> Values:
@@ -181,10 +188,10 @@ def _seconds(run: Run, step: Values) -> Values:
             f"{run.folder} has no times to draw against (recorded baselines keep no time.csv);\n"
             f"choose another x axis: samples, steps or epochs"
         )
-    return _interpolate(step, time["step"], time["seconds"])
+    return _interpolate(step, time["step"].to_numpy(np.float64), time["seconds"].to_numpy(np.float64))
 
 
-def _interpolate(step: Values, at: "pd.Series[int]", values: "pd.Series[float]") -> Values:
+def _interpolate(step: Values, at: Values, values: Values) -> Values:
     """`values`, known at the steps `at` and 0 at step 0, between them; NaN after the last, not a guess."""
     return np.asarray(np.interp(step, np.append(0.0, at), np.append(0.0, values), right=np.nan))
 

@@ -1,7 +1,7 @@
 """Specifications of figures, one class per kind, filled by an experiment's `figure:` and by options."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -11,6 +11,7 @@ from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.checks import ColumnName, Interval, LabelledNumbers, Names, Title, checks_of, normalise
 from sgdlab.figures.columns import SHRINKING, X_AXES
+from sgdlab.records import AMBIGUOUS, WHICH_LOSS
 
 MOST_PANES = 20  # of a grid
 
@@ -87,8 +88,9 @@ class Panelled(FigureSpec):
 class Curves(Panelled):
     """A recorded column against progress, one line a run.
 
-    x           samples, steps, epochs or seconds
-    y           a column of train.csv, eval.csv, time.csv or trajectory.csv (a weight too: w0), or regret
+    x           samples, evaluations (of gradients), steps, epochs or seconds
+    y           a column of train.csv (loss: of batches), eval.csv, time.csv or trajectory.csv (a weight too:
+                w0), or regret
     baseline    the comparator's mean loss, which regret is counted from; null: f* of run.json
     from_epoch  the first epoch shown
     smooth      points of the moving mean of logged values; 1: none
@@ -178,9 +180,10 @@ class SweepFigure(Panelled):
     """A number of each run against a setting, one line for each value of another.
 
     x           a setting that is a number; null: the x of measured quantities in measure.csv
-    value       a number of run.json (loss, test_accuracy, ...), a column of trajectory.csv, `rate` (the
+    value       a number of run.json (train_loss, test_accuracy, ...), a column of trajectory.csv, `rate` (the
                 factor of the distance per step), or a quantity of measure.csv; or a list of these
-    tail        the mean of the value's column over the last part of the run, in (0, 1]; null: its end
+    tail        the mean of the value's column over the last part of the run, in (0, 1]; null: its end; `loss`
+                is then that of the batches
     lines       a setting or `case`; null: all settings in which the runs differ, but for x
     theory      a quantity of measure.csv, drawn as a dashed line
     band        as in curves      logx, logy  logarithmic axes      ylim  limits of the y axis
@@ -189,7 +192,7 @@ class SweepFigure(Panelled):
 
     kind = "sweep"
     x: NAME = None
-    value: Annotated[tuple[str, ...], Names()] = ("loss",)
+    value: Annotated[tuple[str, ...], Names()] = ("train_loss",)
     tail: Annotated[float | None, Optional(Number(low=0, low_open=True, high=1))] = None
     lines: NAME = None
     theory: NAME = None
@@ -202,6 +205,8 @@ class SweepFigure(Panelled):
     def __post_init__(self) -> None:
         normalise(self)
         _above_zero(self, ylim=self.logy)
+        if self.tail is None:
+            _check_loss(self.value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,6 +233,7 @@ class Heatmap(Panelled):
     def __post_init__(self) -> None:
         normalise(self)
         _above_zero(self, curvature=True)
+        _check_loss([self.value])
 
 
 KINDS: dict[str, type[FigureSpec]] = {
@@ -313,6 +319,11 @@ def check_options(raw: Mapping[str, Any], *, name: Callable[[str], str]) -> None
             refusals.append(err)
     if len(refusals) == len(kinds):
         raise next((err for err in refusals if "no such key" not in str(err)), refusals[0])
+
+
+def _check_loss(names: Sequence[str]) -> None:
+    if any(name in AMBIGUOUS for name in names):
+        raise ValueError(f"value={','.join(names)}: {WHICH_LOSS}")
 
 
 def _above_zero(spec: FigureSpec, **wanted: bool) -> None:

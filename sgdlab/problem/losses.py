@@ -1,9 +1,13 @@
 """The losses of the notes, each the mean over the examples of a batch.
 
+What only regularises training is part of the objective, and so of batch losses and the training loss:
+`label_smoothing`, and `ridge`, which is added to any loss (`sgdlab.problem.problem`). Test losses have
+neither (`unregularized`). An optimizer's weight decay is part of no loss.
+
 The targets of a classification data set are class indices; `build` converts them to the form on which each
 loss is defined, so that every loss works for classification:
 
-- cross_entropy: of logits and class indices.
+- cross_entropy: of logits and class indices, which label_smoothing mixes with the uniform distribution.
 - nll: negative log-likelihood, of log_softmax(outputs) and class indices; equal to cross_entropy.
 - kl_div: KL(target || prediction), of log_softmax(outputs) and one-hot probabilities. For one-hot targets it
   equals nll, as 0 log 0 = 0.
@@ -15,6 +19,7 @@ loss is defined, so that every loss works for classification:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +58,11 @@ def build(loss: settings.Loss, *, outputs: int, classification: bool) -> LossFun
     if classification:
         return lambda out, target: distance(out, _one_hot(target, outputs, out.dtype))
     return distance
+
+
+def unregularized(loss: settings.Loss) -> settings.Loss:
+    """Return a loss without what only regularises training: the loss of test examples."""
+    return replace(loss, label_smoothing=0.0) if isinstance(loss, settings.CrossEntropy) else loss
 
 
 def _logistic(out: Tensor, target: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class Problem:
 
     config: the settings that it was built from.
     spec: its sizes.
+    loss, test_loss: functions of outputs and targets; that of test examples has no regulariser.
     roles: of each parameter for an optimizer, by name (`sgdlab.problem.spec.ParameterSpec`).
     """
 
@@ -34,6 +35,7 @@ class Problem:
     data: "Dataset"
     model: "nn.Module"
     loss: "LossFunction"
+    test_loss: "LossFunction"
     roles: Mapping[str, str]
 
     def batch_loss(self, index: "Tensor | slice") -> "Tensor":
@@ -130,11 +132,16 @@ def build(
     data_dir = Path(config.data_dir).expanduser() if config.data_dir else None
     data = datasets.load(config.dataset, spec, data_dir=data_dir, device=device, dtype=dtype, log=log)
     model = models.build(config.model, spec, seed=config.seed, dtype=dtype).to(device)
+    loss, test_loss = (
+        losses.build(each, outputs=spec.outputs, classification=spec.classification)
+        for each in (config.loss, losses.unregularized(config.loss))
+    )
     return Problem(
         config=config,
         spec=spec,
         data=data,
         model=model,
-        loss=losses.build(config.loss, outputs=spec.outputs, classification=spec.classification),
+        loss=loss,
+        test_loss=test_loss,
         roles=models.roles(model, spec),
     )

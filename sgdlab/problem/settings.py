@@ -200,7 +200,8 @@ class Loss:
 class CrossEntropy(Loss):
     """Cross entropy of logits.
 
-    label_smoothing: weight of the uniform distribution that is mixed into the one-hot target.
+    label_smoothing: weight of the uniform distribution that is mixed into the one-hot target, in training
+        and in the training loss; the test loss is without it.
     """
 
     label_smoothing: Annotated[float, Number(low=0, high=1, high_open=True)]

@@ -18,7 +18,7 @@ modules, because they load libraries that readers of records do not need.
 """
 
 from sgdlab.records.columns import FILES, Column
-from sgdlab.records.fields import fields, resolve
+from sgdlab.records.fields import AMBIGUOUS, METRICS, WHICH_LOSS, fields, resolve
 from sgdlab.records.filters import matching, ordered, parse_filter
 from sgdlab.records.find import (
     BASELINES,
@@ -34,11 +34,14 @@ from sgdlab.records.reader import Run, differing, flatten, label, read_run, read
 from sgdlab.records.writer import FORMAT, RunWriter, SweepWriter, write_json, write_text
 
 __all__ = [
+    "AMBIGUOUS",
     "BASELINES",
     "CHANGED",
     "FILES",
     "FORMAT",
+    "METRICS",
     "SWEEPS",
+    "WHICH_LOSS",
     "Column",
     "Run",
     "RunWriter",

@@ -15,25 +15,32 @@ class Column:
 
 
 STEP = Column("step", "Step", "updates made, this batch's included", integer=True)
+# What the updates so far have cost: an optimizer may compute the gradient of its batch several times.
+COUNTS = (
+    Column("samples", "# of samples", "examples whose gradient was computed, each time", integer=True),
+    Column("evaluations", "# of gradient evaluations", "batches whose gradient was computed", integer=True),
+)
 
 TRAIN = (
     STEP,
     Column("epoch", "Epoch", "the epoch the batch belongs to, from 1", integer=True),
-    Column("samples", "# of samples", "training examples used, this batch included", integer=True),
+    *COUNTS,
     Column("lr", "Learning rate", "learning rate of this update"),
-    Column("loss", "Training loss", "mean loss of this batch, before its update"),
+    Column("loss", "Batch loss", "mean loss of this batch with regularisers, before its update"),
 )
 
 _CORRECT = "whose largest output is the label; empty for regression"
 EVAL = (
     Column("epoch", "Epoch", "epochs completed; 0 is before the first update", integer=True),
     Column("step", "Step", "updates made", integer=True),
-    Column("samples", "# of samples", "training examples used", integer=True),
+    *COUNTS,
     Column(
-        "train_loss", "Training loss (evaluated)", "mean loss over the first eval_train training examples"
+        "train_loss",
+        "Training loss",
+        "mean loss over the first eval_train training examples, with regularisers",
     ),
     Column("train_accuracy", "Training accuracy", f"fraction of those examples {_CORRECT}"),
-    Column("test_loss", "Test loss", "mean loss over the test set"),
+    Column("test_loss", "Test loss", "mean loss over the test set, without regularisers"),
     Column("test_accuracy", "Test accuracy", f"fraction of the test set {_CORRECT}"),
 )
 
@@ -45,7 +52,7 @@ TRAJECTORY = (
     Column(
         "objective",
         "f(w)",
-        "objective at these weights: the mean loss over all training examples, with ridge",
+        "objective at these weights: the mean loss over all training examples, with regularisers",
     ),
     Column("gap", "f(w) - f*", "objective above its least value; empty where that is unknown"),
     Column("distance", "|w - w*|", "Euclidean distance to the nearest minimum; empty where none is known"),

@@ -9,9 +9,15 @@ from sgdlab.records.reader import Run
 # The fields of a run apart from its settings; metrics are in the order of a table's columns.
 INFO = ("hash", "name", "status", "reason", "experiment", "started", "finished", "seconds", "parameters")
 METRICS = (
-    *("step", "epoch", "samples", "loss"),
-    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+    *("step", "epoch", "samples", "evaluations"),
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy", "last_batch_loss"),
     *("objective", "gap", "distance"),
+)
+# Where a number is wanted, `loss` alone does not say which.
+AMBIGUOUS = ("loss", "metrics.loss")
+WHICH_LOSS = (
+    "which loss is meant? train_loss and test_loss are evaluated at the last weights, "
+    "last_batch_loss is one mini-batch's, before its update"
 )
 
 

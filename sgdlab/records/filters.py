@@ -1,4 +1,4 @@
-"""Filters and order of runs by their fields: `lr=1e-3`, `test_accuracy>80%`, `loss,desc`."""
+"""Filters and order of runs by their fields: `lr=1e-3`, `test_accuracy>80%`, `train_loss,desc`."""
 
 import json
 import operator
@@ -9,7 +9,7 @@ from typing import Any
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
-from sgdlab.records.fields import fields, resolve
+from sgdlab.records.fields import AMBIGUOUS, WHICH_LOSS, fields, resolve
 from sgdlab.records.reader import Run
 
 _FILTER = re.compile(r"(?P<key>[A-Za-z_][\w.]*)(?P<relation>!=|<=|>=|=|<|>)(?P<value>.+)")
@@ -71,7 +71,9 @@ def matching(runs: Sequence[Run], filters: Iterable[Filter]) -> list[Run]:
 
 
 def _key(name: str, names: Sequence[str], *, number: bool, said: str) -> str:
-    """Return a field's full name: `loss` is a setting, but the metric if compared with a number."""
+    """Return a field's full name. A setting may have the name of a metric; a number compares the metric."""
+    if name in AMBIGUOUS and (number or name not in names):
+        raise UsageError(f"{said}: {WHICH_LOSS}")
     metric = f"metrics.{name}"
     return metric if number and metric in names else resolve(name, names, said=said)
 

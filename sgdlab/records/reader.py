@@ -16,6 +16,7 @@ from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.records.columns import FILES, MEASURE
+from sgdlab.records.writer import FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +52,9 @@ class Run:
 
     @property
     def metrics(self) -> Mapping[str, float | int | None]:
-        """The last recorded numbers: step, epoch, samples, loss, train_loss, train_accuracy, test_loss,
-        test_accuracy; objective, gap, distance where the run has a trajectory."""
+        """The last recorded numbers: step, epoch, samples, evaluations, last_batch_loss; train_loss,
+        train_accuracy, test_loss, test_accuracy of the last evaluation, which of a finished run is at its
+        final weights; objective, gap, distance where the run has a trajectory."""
         return dict(self.info.get("metrics") or {})
 
     @cached_property
@@ -114,6 +116,9 @@ class Run:
             kinds |= {weight: _number for weight in map(str, texts) if re.fullmatch(r"w\d+", weight)}
             table = pd.DataFrame({key: [kind(cell) for cell in texts[key]] for key, kind in kinds.items()})
         except (ValueError, KeyError, pd.errors.ParserError) as err:
+            if self.info.get("format") != FORMAT:
+                message = f"{path} is of another version of sgdlab; train this run again with force=true"
+                raise UserError(message) from None
             raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
         return table
 

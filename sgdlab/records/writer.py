@@ -9,7 +9,7 @@ from sgdlab.base.files import atomic_write
 from sgdlab.records.columns import ALWAYS_WRITTEN, FILES, MEASURE, weight_names
 from sgdlab.records.serialization import EXACT, json_bytes, number_text
 
-FORMAT = 1  # of run.json and sweep.json; raise it when a reader of the old format would misread the new one
+FORMAT = 2  # of run.json and sweep.json; raise it when a reader of the old format would misread the new one
 
 
 def write_text(path: Path, text: str) -> None:

@@ -70,6 +70,8 @@ CANDIDATES: list[tuple[str, list[str] | None]] = [
     ("sgdlab train lr=[1 hydra.mo", ["hydra.mode="]),
     ("sgdlab plot --lo", ["--logx", "--logy"]),
     ("sgdlab plot --x s", ["samples", "seconds", "steps"]),
+    ("sgdlab plot --x e", ["epochs", "evaluations"]),
+    ("sgdlab runs --sort l", ["last_batch_loss", "log_every", "loss.label_smoothing", "lr"]),
     ("sgdlab plot -o ", []),
     ("sgdlab plot --y test_", ["test_accuracy", "test_loss"]),
     ("sgdlab plot --panels optimizer.mo", ["optimizer.momentum"]),

@@ -49,14 +49,16 @@ def table(capsys: pytest.CaptureFixture[str], *argv: str) -> list[list[str]]:
 def test_a_table_of_what_differs_and_what_came_of_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = some_runs(home)
     head, *rows = table(capsys)
-    assert head == ["hash", "status", "lr", "last loss", "test acc.", "time", "started"]
+    assert head == ["hash", "status", "lr", "train loss", "test acc.", "time", "started"]
     assert [row[0] for row in rows] == [run.id for run in runs]
     assert [row[2] for row in rows] == ["0.1", "1", "0.001", "10"]
     assert [row[1] for row in rows] == ["done", "done", "done", "diverged"]
     assert [row[5] for row in rows[:3]] == ["4.2 s", "3 min 7 s", "2 h 5 min"]
     accuracy = runs[0].metrics["test_accuracy"]
     assert accuracy is not None and rows[0][4] == f"{100 * accuracy:.1f} %"
-    assert rows[3][3] == "3.1e+30" and re.fullmatch(r"2026-0[23]-\d\d \d\d:\d\d", rows[0][6])
+    assert rows[0][3] == f"{runs[0].metrics['train_loss']:.4g}"
+    assert rows[3][3] == rows[3][4] == "-"  # it diverged, so there are no final weights
+    assert re.fullmatch(r"2026-0[23]-\d\d \d\d:\d\d", rows[0][6])
 
 
 def test_below_the_table_stand_the_count_what_is_common_and_reasons(
@@ -67,7 +69,7 @@ def test_below_the_table_stand_the_count_what_is_common_and_reasons(
     assert capsys.readouterr().out.splitlines()[-3:] == [
         "4 runs: 3 done, 1 diverged",
         "in common: fashion_mnist, mlp, sgd, batch_size=64",
-        f"{runs[3].id} diverged: the training loss is nan at step 7",
+        f"{runs[3].id} diverged: the batch loss is nan at step 7",
     ]
 
 
@@ -76,7 +78,7 @@ def test_many_reasons_are_counted(home: Path, capsys: pytest.CaptureFixture[str]
         fake_run(home / "runs", {"seed": seed}, status="diverged")
     assert main(["runs"]) == 0
     out = capsys.readouterr().out
-    assert out.count("the training loss is nan") == 5 and out.endswith("and 3 more; --csv has every reason\n")
+    assert out.count("the batch loss is nan") == 5 and out.endswith("and 3 more; --csv has every reason\n")
 
 
 def test_filters_and_order(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +90,8 @@ def test_filters_and_order(home: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert rates("lr=1e-3") == ["0.001"]
     assert rates("status=done", "--sort", "lr") == ["0.001", "0.1", "1"]
     assert rates("--sort", "lr,desc") == ["10", "1", "0.1", "0.001"]
-    assert rates("--sort", "loss")[-1] == "10"
+    assert rates("--sort", "train_loss") == ["1", "0.1", "0.001", "10"]  # the one that diverged comes last
+    assert rates("--sort", "last_batch_loss")[-1] == "10"
     assert rates("test_accuracy>80%", "seconds<60") == ["0.1"]
 
 
@@ -107,7 +110,8 @@ def test_a_target_keeps_the_order_of_its_sweep(home: Path, capsys: pytest.Captur
 def test_csv_holds_every_setting_and_number(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [fake_run(home / "runs", {"optimizer": name}) for name in ("sgd", "adam")]
     adam, sgd = read_csv(capsys, "--sort", "optimizer")
-    assert sgd["loss"] == "cross_entropy" and float(sgd["metrics.loss"]) == runs[0].metrics["loss"]
+    last = runs[0].metrics["last_batch_loss"]
+    assert sgd["loss"] == "cross_entropy" and float(sgd["metrics.last_batch_loss"]) == last
     assert sgd["optimizer.momentum"] == "0" and adam["optimizer.momentum"] == ""
     assert sgd["model.hidden"] == "[512,512]" and sgd["drop_last"] == "false" and sgd["dataset.limit"] == ""
     assert sgd["folder"] == str(runs[0].folder.relative_to(home))

@@ -309,7 +309,7 @@ def test_a_factorisation_does_not_meet_the_runs_that_diverge(tmp_path):
     assert [bool(found.of(run).reason) for run in range(3)] == [False, True, False]
     for run in (0, 2):
         assert found.of(run).rows[2].tolist() == pytest.approx(plain.of(run).rows[2].tolist(), rel=EXACT)
-    assert found.of(1).reason == plain.of(1).reason == "the training loss is inf at step 3"
+    assert found.of(1).reason == plain.of(1).reason == "the batch loss is inf at step 3"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

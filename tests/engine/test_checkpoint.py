@@ -109,7 +109,10 @@ def change(folder, **fields):
 
 @pytest.mark.parametrize(
     "key",
-    ["format", "step", "last", "model", "optimizer", "scheduler", "random", "offsets", "implementation"],
+    [
+        *("format", "step", "samples", "evaluations", "last", "model"),
+        *("optimizer", "scheduler", "random", "offsets", "implementation"),
+    ],
 )
 @pytest.mark.parametrize("value", [..., None, "text", {}, [1, 2]], ids=str)
 def test_a_key_that_is_missing_or_holds_something_else(folder, key, value):

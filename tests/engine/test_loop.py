@@ -183,7 +183,7 @@ class Notes:
         self.rows += rows
         self.last = last
 
-    def on_evaluation(self, epoch, step, samples, result):
+    def on_evaluation(self, epoch, step, samples, evaluations, result):
         self.evaluations.append((epoch, step, samples))
 
     def checkpoint_due(self):
@@ -211,6 +211,7 @@ def watch(*, size, batch_size, epochs, loss=None, drop_last=False, steps=None, *
         data=data,
         model=OneWeight(),
         loss=lambda out, y: (loss or torch.square)(out),
+        test_loss=lambda out, y: (loss or torch.square)(out),
         roles={},
     )
     batches = Batches(
@@ -282,13 +283,13 @@ def test_divergence_keeps_the_last_finite_loss(bad, at):
         return out.square() * (bad if next(steps) >= at else 1.0)
 
     notes = watch(size=300, batch_size=1, epochs=1, loss=loss)
-    assert notes.what == f"the training loss is {bad} at step {at}"
+    assert notes.what == f"the batch loss is {bad} at step {at}"
     regular = [step for step in range(1, at) if (step - 1) % 100 == 0]
     assert [row.step for row in notes.rows] == sorted({*regular, at - 1} - {0})
     assert all(math.isfinite(row.loss) for row in notes.rows)
 
 
-@pytest.mark.parametrize(("finite", "what"), [(False, "the training loss is nan at step 3"), (True, None)])
+@pytest.mark.parametrize(("finite", "what"), [(False, "the batch loss is nan at step 3"), (True, None)])
 def test_an_error_after_the_loss_stopped_being_finite_is_its_consequence(finite, what):
     """An optimizer may refuse to decompose a matrix of NaN, some updates before the losses are looked at."""
     steps = iter(range(-1, 10_000))

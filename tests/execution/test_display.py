@@ -223,7 +223,7 @@ class TestSurfaces:
         done, diverged = (run for run in find_runs(tmp_path))
         numbers = [f"{done.metrics[key]:.4g}" for key in ("objective", "gap")]
         assert rows[0].split()[:4] == ["lr=0.0001", "done", *numbers]
-        assert rows[1].split()[:3] == ["lr=1", "diverged", f"{diverged.metrics['loss']:.4g}"]
+        assert rows[1].split()[:3] == ["lr=1", "diverged", f"{diverged.metrics['last_batch_loss']:.4g}"]
 
     def test_a_batch(self, tmp_path, capsys):
         words = [

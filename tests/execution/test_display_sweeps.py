@@ -27,7 +27,7 @@ class TestSweep:
             clock.now += 14
             update(first, step, step // 10, 640 * step, 0.5)
             evaluated(first, step, step // 10)
-        display.end(second, ended("diverged", "the loss is inf", {"loss": 2.0}))
+        display.end(second, ended("diverged", "the loss is inf", {"last_batch_loss": 2.0}))
         clock.now += 31
         display.tick()
         display.end(first, ended(metrics=METRICS))
@@ -198,8 +198,8 @@ class TestEnd:
         assert [row.split()[0] for row in rows] == [f"seed={n}" for n in (0, 1, 2, 37, 38, 39)]
 
     def test_a_batch_loss_is_shown_only_where_nothing_better_is_known(self):
-        assert metric_texts({"loss": 2.0}, surface=False) == {"batch loss": "2"}
+        assert metric_texts({"last_batch_loss": 2.0}, surface=False) == {"batch loss": "2"}
         assert list(metric_texts(METRICS, surface=False)) == ["training loss", "test loss", "test accuracy"]
-        known = {"step": 9, "epoch": 9, "loss": 3.0, "train_loss": 2.0, "objective": 1.0, "gap": 0.5}
+        known = {"step": 9, "epoch": 9, "last_batch_loss": 3.0, "train_loss": 2.0, "objective": 1.0, "gap": 0.5}
         assert metric_texts(known, surface=True) == {"f": "1", "gap": "0.5"}
         assert list(metric_texts(known, surface=False)) == ["training loss", "gap"]

@@ -85,7 +85,7 @@ def test_the_folders_are_those_of_one_after_another(tmp_path, capsys):
     records = [record(tmp_path / kind) for kind in ("local", "serial")]
     assert records[0]["jobs"] == records[1]["jobs"] and len(records[0]["jobs"]) == 4
     assert out.count("[1/3] lr=") == out.count("[3/3] lr=") == 1
-    assert "lr=1000000000.0: diverged: the training loss is" in out
+    assert "lr=1000000000.0: diverged: the batch loss is" in out
     capsys.readouterr()
     assert sweep(tmp_path / "local", *words) == 0
     assert capsys.readouterr().out.startswith("4 runs already done; force=true runs them again\nrun ")

@@ -214,10 +214,10 @@ EXPLODES = (*TINY, "dataset=linear_regression", "loss=mse", "log_every=10")  # t
 @pytest.mark.parametrize(
     ("words", "last", "reason"),
     [
-        ((*SMALL, "lr=1e30"), 1, "the training loss is nan at step 2"),
-        ((*SMALL, "lr=1e30", "optimizer=adam"), 1, "the training loss is nan at step 2"),
-        ((*EXPLODES, "lr=10"), 15, "the training loss is inf at step 16"),
-        ((*EXPLODES, "lr=2"), 35, "the training loss is inf at step 36"),
+        ((*SMALL, "lr=1e30"), 1, "the batch loss is nan at step 2"),
+        ((*SMALL, "lr=1e30", "optimizer=adam"), 1, "the batch loss is nan at step 2"),
+        ((*EXPLODES, "lr=10"), 15, "the batch loss is inf at step 16"),
+        ((*EXPLODES, "lr=2"), 35, "the batch loss is inf at step 36"),
         ((*EXPLODES, "lr=10", "steps=15"), 15, "the evaluated training loss is inf after step 15"),
     ],
 )
@@ -231,7 +231,7 @@ def test_divergence_is_a_result(tmp_path, words, last, reason):
     regular = [step for step in range(1, last) if (step - 1) % per_epoch % every == 0]
     assert run.train().step.tolist() == [*regular, last]
     assert run.metrics["step"] == last
-    assert run.metrics["loss"] == pytest.approx(run.train().loss.iloc[-1], rel=1e-8)
+    assert run.metrics["last_batch_loss"] == pytest.approx(run.train().loss.iloc[-1], rel=1e-8)
     assert not (run.folder / "checkpoint.pt").exists()
     assert runner.run(config, Display(quiet=True).begin()).cached
 

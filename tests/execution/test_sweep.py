@@ -179,7 +179,7 @@ def test_a_diverged_job_did_not_fail(tmp_path, capsys):
     assert sweep(tmp_path, *words) == 0
     assert statuses(tmp_path) == ["done", "diverged"]
     out = capsys.readouterr().out
-    assert "lr=10: diverged: the training loss is inf at step" in out
+    assert "lr=10: diverged: the batch loss is inf at step" in out
     assert "nan" not in json.dumps(record(tmp_path)).lower()
 
 

@@ -30,7 +30,10 @@ def test_a_spec_is_read_over_another_and_normalised() -> None:
     [
         ({"smoth": 3}, "figure.smoth: no such key of a figure of kind curves; did you mean smooth?"),
         ({"kind": "curve"}, "figure.kind=curve: did you mean curves?"),
-        ({"x": "sample"}, "figure.x=sample: did you mean samples? One of: epochs, samples, seconds, steps"),
+        (
+            {"x": "sample"},
+            "figure.x=sample: did you mean samples? One of: epochs, evaluations, samples, seconds, steps",
+        ),
         ({"y": "los"}, "figure.y=los: did you mean loss?"),
         ({"y": "epoch"}, "figure.y=epoch: "),
         ({"smooth": 0}, "figure.smooth=0: must be an integer >= 1"),

@@ -22,7 +22,7 @@ def test_one_run_is_a_line_of_its_rows_under_the_settings_as_title(tmp_path: Pat
     (line,) = curves(ax)
     assert line.get_xdata().tolist() == run.train()["samples"].tolist()
     assert line.get_ydata().tolist() == run.train()["loss"].tolist()
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("# of samples", "Training loss")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("# of samples", "Batch loss")
     assert ax.get_title() == "fashion_mnist, mlp, sgd, lr=0.1, batch_size=64"
     assert ax.get_legend() is None
 
@@ -167,7 +167,7 @@ def test_a_smoothed_run_keeps_its_raw_curve_behind_and_the_axis_says_so(tmp_path
     (raw,) = faint(ax)
     assert raw.get_ydata().tolist() == run.train()["loss"].tolist()
     assert raw.get_zorder() < curves(ax)[0].get_zorder()
-    assert ax.get_ylabel() == "Training loss,\nmean of the last 10 logged points"
+    assert ax.get_ylabel() == "Batch loss,\nmean of the last 10 logged points"
 
 
 # Seeds

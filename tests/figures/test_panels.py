@@ -24,7 +24,7 @@ def test_panels_like_the_notes(tmp_path: Path) -> None:
     titles = [ax.get_title() for ax in figure.axes]
     assert titles == [f"Optimizer-SGD lr-0.001 mt-0.0 bs-{size}" for size in (256, 16, 64)]
     assert [ax.get_xlabel() for ax in figure.axes] == ["# of samples"] * 3
-    assert [ax.get_ylabel() for ax in figure.axes] == ["Training loss", "", ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["Batch loss", "", ""]
     assert len({ax.get_ylim() for ax in figure.axes}) == len({ax.get_xlim() for ax in figure.axes}) == 1
     assert [len(curves(ax)) for ax in figure.axes] == [1, 1, 1]
     assert figure.get_suptitle() == "fashion_mnist, mlp, sgd, lr=0.001" and words(figure) == []

@@ -67,16 +67,26 @@ def test_a_short_path_has_a_mark_at_each_point_and_a_long_one_none(tmp_path: Pat
         (100, "full", 0, [0, 100, 200, 1000, 1100]),
     ],
 )
-def test_a_paths_steps_are_so_many_samples(
+def test_a_paths_steps_are_so_many_epochs(
     tmp_path: Path, size: int, batch: Any, drop: int, expected: list[int]
 ) -> None:
     run = fake_path(tmp_path, np.ones((12, 1)), settings={"batch_size": batch})
     whole = 1 if batch == "full" else size // batch + (size % batch > 0 and not drop)
     run = dataclasses.replace(run, info={**run.info, "train_size": size, "batches_per_epoch": whole})
-    line = curves(one_panel([run], y="w0", x="samples"))[0]
-    assert np.asarray(line.get_xdata())[[0, 1, 2, 10, 11]].tolist() == expected
-    epochs = curves(one_panel([run], y="w0", x="epochs"))[0].get_xdata()
-    np.testing.assert_allclose(epochs, np.asarray(line.get_xdata()) / size)
+    line = curves(one_panel([run], y="w0", x="epochs"))[0]
+    np.testing.assert_allclose(np.asarray(line.get_xdata())[[0, 1, 2, 10, 11]], np.array(expected) / size)
+
+
+def test_a_paths_samples_are_those_that_were_counted(tmp_path: Path) -> None:
+    """Between the rows of train.csv and eval.csv, which know them, they grow evenly."""
+    run = fake_path(tmp_path, np.ones((12, 1)))
+    rows = "1,1,30,3,0.1,1.0\n4,4,60,6,0.1,1.0\n11,11,200,20,0.1,1.0\n"
+    (run.folder / "train.csv").write_text(f"step,epoch,samples,evaluations,lr,loss\n{rows}", encoding="utf-8")
+    samples, evaluations = (
+        curves(one_panel([run], y="w0", x=x))[0].get_xdata() for x in ("samples", "evaluations")
+    )
+    expected = [0, 30, 40, 50, 60, 80, 100, 120, 140, 160, 180, 200]
+    assert list(samples) == expected and list(evaluations) == [each / 10 for each in expected]
 
 
 def test_without_a_path_the_figure_says_how_to_get_one(tmp_path: Path) -> None:
@@ -138,7 +148,9 @@ def test_a_rate_does_not_stretch_the_axis_and_counts_steps_on_any_axis(tmp_path:
     keys: dict[str, Any] = {"y": "gap", "logy": True}
     plain, fast = (one_panel(runs, x="samples", **keys, **more) for more in ({}, {"rates": {"GD": 1e-9}}))
     assert plain.get_ylim() == fast.get_ylim()
-    run = dataclasses.replace(runs[0], info={**runs[0].info, "train_size": 50})
+    run = runs[0]
+    rows = "".join(f"{step},{step},{50 * step},{step},0.1,1.0\n" for step in range(1, 31))
+    (run.folder / "train.csv").write_text(f"step,epoch,samples,evaluations,lr,loss\n{rows}", encoding="utf-8")
     (line,) = theory(one_panel([run], x="samples", **keys, rates={"GD": 0.9}))
     assert line.get_xdata()[1] == 50 and np.isclose(line.get_ydata()[1] / line.get_ydata()[0], 0.81)
 
@@ -209,7 +221,7 @@ def test_a_grid_has_a_panel_for_each_column_with_axes_of_its_own(tmp_path: Path)
     figure = figure_of(runs, kind="grid", columns=columns)
     left, middle, right = figure.axes
     assert [ax.get_ylabel() for ax in figure.axes] == [
-        "Training loss (evaluated)",
+        "Training loss",
         "Test loss",
         "Test accuracy (%)",
     ]

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from sgdlab.analysis.theory import METHODS
 from sgdlab.base.errors import UsageError, UserError
-from sgdlab.figures import Heatmap, SweepFigure, draw, save
+from sgdlab.figures import Heatmap, SweepFigure, draw, read_spec, save
 from sgdlab.figures.run_values import run_value
 from sgdlab.figures.style import line_styles
 from sgdlab.records import Run
@@ -29,7 +29,7 @@ HESSIAN = [[1.0, 0.0], [0.0, 100.0]]
 def ended(tmp_path: Path, loss: float, status: str = "done", **settings: Any) -> Run:
     """A run whose record ends with this loss."""
     changes = {key.replace("__", "."): value for key, value in settings.items()}
-    metrics = {"step": 1, "loss": loss}
+    metrics = {"step": 1, "train_loss": loss}
     return fake_run(tmp_path, changes, rows=[(1, 1, 64, 0.1, loss)], evals=[], status=status, metrics=metrics)
 
 
@@ -147,7 +147,8 @@ def test_numbers_of_a_run(tmp_path: Path) -> None:
     assert run_value(run, "rate") == pytest.approx(0.5)
     assert run_value(run, "distance") == run_value(run, "w0") == 0.5
     assert run_value(run, "w0", 0.5) == pytest.approx(3.5 / 3)  # steps 2, 3 and 4
-    assert run_value(run, "loss") == run.metrics["loss"] and math.isnan(run_value(run, "w9"))
+    assert run_value(run, "last_batch_loss") == run.metrics["last_batch_loss"]
+    assert math.isnan(run_value(run, "w9"))
     diverged = fake_path(tmp_path / "b", np.ones((2, 1)), steps=5)
     assert run_value(diverged, "rate") == math.inf
 
@@ -162,7 +163,7 @@ def test_numbers_of_a_run(tmp_path: Path) -> None:
             {"x": "lr", "lines": "momentum"},
             "differ in batch_size; choose lines or panels that tell them apart",
         ),
-        ({"x": "lr", "value": "los"}, "value=los: no such number of a run; did you mean loss?"),
+        ({"x": "lr", "value": "los"}, "value=los: no such number of a run; One of: distance,"),
     ],
 )
 def test_sweeps_that_cannot_be_are_refused(tmp_path: Path, keys: dict[str, Any], message: str) -> None:
@@ -234,7 +235,7 @@ def test_diverged_cells_are_grey_and_missing_ones_white(tmp_path: Path) -> None:
         for b in (0.0, 0.9)
         if lr + b != 0.1
     ]
-    figure = figure_of(runs, **HEAT, value="loss")
+    figure = figure_of(runs, **HEAT, value="train_loss")
     (mesh,) = (each for each in figure.axes[0].collections if isinstance(each, QuadMesh))
     figure.draw_without_rendering()
     colors = mesh.to_rgba(mesh.get_array()).reshape(2, 2, 4)
@@ -266,13 +267,30 @@ def test_heat_maps_that_cannot_be_are_refused(tmp_path: Path, keys: dict[str, An
     if keys.get("x"):
         runs = runs[:2]
     with pytest.raises(UsageError) as refused:
-        draw(runs, Heatmap(**{"x": "lr", "y": "momentum", "value": "loss"} | keys))
+        draw(runs, Heatmap(**{"x": "lr", "y": "momentum", "value": "train_loss"} | keys))
     assert message in str(refused.value)
 
 
 def test_theory_needs_the_curvature(tmp_path: Path) -> None:
     runs = [ended(tmp_path, 1.0, lr=lr, optimizer__momentum=b) for lr in (0.1, 1.0) for b in (0.0, 0.9)]
     with pytest.raises(UserError, match=r"run.json has no Hessian; give .* as curvature=\[m,L\]"):
-        figure_of(runs, **HEAT, value="loss", theory="nesterov")
-    figure = figure_of(runs, **HEAT, value="loss", theory="nesterov", curvature=[1, 100])
+        figure_of(runs, **HEAT, value="train_loss", theory="nesterov")
+    figure = figure_of(runs, **HEAT, value="train_loss", theory="nesterov", curvature=[1, 100])
     assert len([line for line in figure.axes[0].lines if line.get_gid() == "theory"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["sweep", "heatmap"])
+def test_a_loss_must_say_which(kind: str) -> None:
+    """A bare `loss` was the last mini-batch's, before its update."""
+    raw = {"kind": kind, "value": "loss", "x": "lr"}
+    with pytest.raises(UsageError, match=r"figure\.value=loss: which loss is meant\? train_loss"):
+        read_spec(raw)
+    assert read_spec({"kind": "sweep", "x": "lr"}).value == ("train_loss",)  # type: ignore[attr-defined]
+
+
+def test_the_mean_of_batch_losses_is_named_so(tmp_path: Path) -> None:
+    rows = [(step, 1, 64 * step, 0.1, float(step)) for step in range(1, 11)]
+    runs = [fake_run(tmp_path, {"lr": lr}, rows=rows) for lr in (0.1, 1.0)]
+    figure = figure_of(runs, **SWEEP, x="lr", value="loss", tail=0.5)
+    assert lines(figure.axes[0])[0].get_ydata().tolist() == [7.5, 7.5]  # of steps 5 to 10
+    assert figure.axes[0].get_ylabel() == "Batch loss,\nmean of the last 50 %"

@@ -32,7 +32,7 @@ class Notes:
         self.rows += [(row.step, row.lr, row.loss) for row in rows]
         self.last = (last.step, last.loss)
 
-    def on_evaluation(self, epoch, step, samples, result):
+    def on_evaluation(self, epoch, step, samples, evaluations, result):
         self.evaluations.append((step, *vars(result).values()))
 
     def on_trajectory_point(self, point):

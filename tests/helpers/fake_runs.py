@@ -58,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "eval_train": 10000,
 }
 TRAIN_SIZE = 60_000
+UPDATED = ("step", "epoch", "samples", "evaluations", "lr", "last_batch_loss")
 EVALUATED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -109,18 +110,24 @@ def evaluations(config: Mapping[str, Any], rows: Sequence[Sequence[float]]) -> l
     found: list[tuple[Any, ...]] = [(0, 0, 0, 2.304, 2.305, 0.0931)]
     epochs = int(rows[-1][1]) if rows and len(rows) > 2 else 0
     for epoch in range(1, epochs + 1):
-        loss = sum(row[4] for row in rows if row[1] == epoch) / sum(row[1] == epoch for row in rows)
+        loss = sum(row[-1] for row in rows if row[1] == epoch) / sum(row[1] == epoch for row in rows)
         accuracy = max(0.1, 0.93 - loss / 4.5)
         found.append((epoch, epoch * per_epoch, epoch * TRAIN_SIZE, loss, loss + 0.03, accuracy))
     return found
 
 
-def _with_train_accuracy(row: Sequence[Any]) -> tuple[Any, ...]:
-    """A row of eval.csv, with a training accuracy above that of the test set unless it has one."""
-    if len(row) == 7:
-        return tuple(row)
-    accuracy = None if row[5] is None else min(row[5] + 0.01, 1)
-    return (*row[:4], accuracy, *row[4:])
+def _complete_row(row: Sequence[Any]) -> tuple[Any, ...]:
+    """A row of train.csv, with an evaluation an update unless it says how many."""
+    return (*row[:3], row[0], *row[3:]) if len(row) == 5 else tuple(row)
+
+
+def _complete_evaluation(row: Sequence[Any]) -> tuple[Any, ...]:
+    """A row of eval.csv. Unless it has them, the training accuracy is above that of the test set, and there
+    was an evaluation of the gradient an update."""
+    if len(row) == 6:
+        accuracy = None if row[5] is None else min(row[5] + 0.01, 1)
+        row = (*row[:4], accuracy, *row[4:])
+    return (*row[:3], row[1], *row[3:]) if len(row) == 7 else tuple(row)
 
 
 def fake_run(
@@ -148,7 +155,8 @@ def fake_run(
     folder.mkdir(parents=True)
     if rows is None:
         rows = explosion(config, steps or 6) if status == "diverged" else curve(config)
-    evals = [_with_train_accuracy(row) for row in (evaluations(config, rows) if evals is None else evals)]
+    evals = [_complete_evaluation(row) for row in (evaluations(config, rows) if evals is None else evals)]
+    rows = [_complete_row(row) for row in rows]
     writer = RunWriter(folder, digits=9)
     writer.create()
     writer.append("train.csv", rows)
@@ -172,10 +180,10 @@ def _info(
 ) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     if rows:
-        metrics |= dict(zip(("step", "epoch", "samples", "lr", "loss"), rows[-1], strict=True))
+        metrics |= dict(zip(UPDATED, rows[-1], strict=True))
         metrics.pop("lr")
-    if evals:
-        metrics |= dict(zip(EVALUATED, evals[-1][3:], strict=True))
+    if evals and status != "diverged":
+        metrics |= dict(zip(EVALUATED, evals[-1][4:], strict=True))
     last = metrics.get("step", 0)
     return {
         "format": FORMAT,
@@ -183,7 +191,7 @@ def _info(
         "slug": slug,
         "hash": key,
         "status": status,
-        "reason": f"the training loss is nan at step {last + 1}" if status == "diverged" else "",
+        "reason": f"the batch loss is nan at step {last + 1}" if status == "diverged" else "",
         "config": {**config, "name": name, "runs_dir": "runs", "data_dir": None, "figure": None},
         "experiment": None,
         "started": "2026-03-01T12:00:00+00:00",

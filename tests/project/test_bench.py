@@ -230,14 +230,14 @@ def test_what_records_add_is_what_passes_inside_them_and_in_other_threads(part, 
     }.items():
         monkeypatch.setattr(records.Recorder, name, takes(seconds))
     timed = records._TimedRecorder()
-    timed.on_evaluation(0, 0, 0, None)  # what came before does not count
+    timed.on_evaluation(0, 0, 0, 0, None)  # what came before does not count
     for _ in range(10):
         now["wall"] += 7.25  # an update
         timed.on_losses([], None)
         timed.checkpoint_due()
         now["wall"] += 0.25
         now["others"] += 0.25  # the display, meanwhile
-    timed.on_evaluation(1, 10, 0, None)
+    timed.on_evaluation(1, 10, 0, 10, None)
     timed.on_checkpoint({}, last=True)
     assert timed.bare == 72.5
     assert timed.added() == pytest.approx(100 * (20 + 5 + 16 + 1 + 2.5) / 72.5)

@@ -96,7 +96,8 @@ def test_a_target_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -
 
 def test_a_run_is_one_flat_row_that_keeps_the_loss_and_its_number_apart(tmp_path: Path) -> None:
     row = fields(fake_run(tmp_path, rows=[ROW]))
-    assert row["loss"] == "cross_entropy" and row["metrics.loss"] == 2.3
+    assert row["loss"] == "cross_entropy" and row["metrics.last_batch_loss"] == 2.3
+    assert row["metrics.evaluations"] == 1 and "metrics.loss" not in row
     assert row["status"] == "done" and row["lr"] == 0.1 and row["optimizer.momentum"] == 0.0
 
 
@@ -116,9 +117,13 @@ def test_a_word_without_key_and_value_is_no_filter(word: str) -> None:
         ("status=diverged", [10.0]),
         ("test_accuracy>70%", [0.001, 0.1]),
         ("test_accuracy>0.7", [0.001, 0.1]),
-        ("loss<0.5", [0.1]),
+        ("train_loss<0.5", [0.1]),
         ("loss=cross_entropy", [0.001, 0.1, 10.0]),
-        ("metrics.loss>1e9", [10.0]),
+        ("last_batch_loss>1e9", [10.0]),
+        ("metrics.last_batch_loss>1e9", [10.0]),
+        ("loss<0.5", "loss<0.5: which loss is meant? train_loss and test_loss are"),
+        ("loss=0.5", "last_batch_loss is one mini-batch's"),
+        ("metrics.loss>1e9", "metrics.loss>1e+09: which loss is meant?"),
         ("hidden=[512,512] momentum=0", [0.001, 0.1, 10.0]),
         ("drop_last=false limit=null", [0.001, 0.1, 10.0]),
         ("drop_last=0", []),
@@ -155,8 +160,11 @@ def test_sorting_puts_numbers_by_size_words_after_them_and_gaps_last(tmp_path: P
     sizes = [run.settings["batch_size"] for run in ordered(runs, "batch_size")]
     assert sizes == [16, 256, "full", None]
     assert [run.settings["batch_size"] for run in ordered(runs, "batch_size,desc")] == ["full", 256, 16, None]
-    by_loss = [run.metrics["loss"] for run in ordered(runs, "loss")]
+    by_loss = [run.metrics["train_loss"] for run in ordered(runs, "train_loss")]
     assert by_loss == sorted(by_loss)
+    for name in ("loss", "metrics.loss", "loss,desc"):
+        with pytest.raises(UsageError, match=f"sort={name}: which loss is meant"):
+            ordered(runs, name)
     with pytest.raises(UsageError, match="write KEY"):
         ordered(runs, "lr,down")
     assert ordered([], "anything") == []

@@ -28,7 +28,7 @@ from sgdlab.records import (
     write_text,
 )
 
-ROW = (1, 1, 64, 0.1, 2.3)
+ROW = (1, 1, 64, 1, 0.1, 2.3)
 
 
 def writer(folder: Path, digits: int = 9) -> RunWriter:
@@ -57,12 +57,12 @@ def disk_full_at(size: int) -> Iterator[None]:
 
 def test_rows_are_appended_under_a_header_and_none_is_an_empty_cell(tmp_path: Path) -> None:
     made = writer(tmp_path)
-    made.append("train.csv", [ROW, (101, 1, 6464, 0.1, 1.25)])
-    made.append("eval.csv", [(0, 0, 0, 2.25, None, 2.5, None)])
+    made.append("train.csv", [ROW, (101, 1, 6464, 101, 0.1, 1.25)])
+    made.append("eval.csv", [(0, 0, 0, 0, 2.25, None, 2.5, None)])
     assert (
         tmp_path / "train.csv"
-    ).read_text() == "step,epoch,samples,lr,loss\n1,1,64,0.1,2.3\n101,1,6464,0.1,1.25\n"
-    assert (tmp_path / "eval.csv").read_text().splitlines()[1] == "0,0,0,2.25,,2.5,"
+    ).read_text() == "step,epoch,samples,evaluations,lr,loss\n1,1,64,1,0.1,2.3\n101,1,6464,101,0.1,1.25\n"
+    assert (tmp_path / "eval.csv").read_text().splitlines()[1] == "0,0,0,0,2.25,,2.5,"
 
 
 @given(value=st.floats(width=32, allow_nan=False))
@@ -80,7 +80,7 @@ def test_a_full_disk_leaves_the_rows_that_were_there(tmp_path: Path) -> None:
     made = writer(tmp_path)
     made.append("train.csv", [ROW])
     before = (tmp_path / "train.csv").read_bytes()
-    rows = [(step, 1, 64 * step, 0.1, 2.3) for step in range(2, 5000)]
+    rows = [(step, 1, 64 * step, step, 0.1, 2.3) for step in range(2, 5000)]
     with disk_full_at(len(before) + 1000), pytest.raises(OSError):
         made.append("train.csv", rows)
     assert (tmp_path / "train.csv").read_bytes() == before
@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_the_rows_that_were_there(tmp_path: Path) -> None:
 def test_truncating_to_an_offset_takes_later_rows_back(tmp_path: Path) -> None:
     made = writer(tmp_path)
     made.append("train.csv", [ROW])
-    made.append("eval.csv", [(0, 0, 0, 2.25, 0.4, 2.5, 0.5)])
+    made.append("eval.csv", [(0, 0, 0, 0, 2.25, 0.4, 2.5, 0.5)])
     offsets = made.offsets()
     before = {name: (tmp_path / name).read_bytes() for name in offsets}
     made.append("train.csv", [ROW, ROW])
@@ -128,7 +128,7 @@ def test_run_json_keeps_earlier_fields_and_refuses_nan(tmp_path: Path) -> None:
     made.update(status="done")
     assert json.loads((tmp_path / "run.json").read_text()) == {"status": "done", "hash": "0a1b2c3d"}
     with pytest.raises(ValueError):
-        made.update(metrics={"loss": float("nan")})
+        made.update(metrics={"train_loss": float("nan")})
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
 
 
@@ -146,15 +146,23 @@ def test_tables_come_back_as_written(tmp_path: Path) -> None:
 
 def test_a_table_without_one_of_its_columns_is_refused(tmp_path: Path) -> None:
     run = fake_run(tmp_path)
-    (run.folder / "eval.csv").write_text("epoch,step,samples,train_loss,test_loss,test_accuracy\n")
+    columns = "epoch,step,samples,evaluations,train_loss,test_loss,test_accuracy"
+    (run.folder / "eval.csv").write_text(f"{columns}\n")
     with pytest.raises(UserError, match=r"eval\.csv is not a table that sgdlab wrote"):
         run.eval()
+
+
+def test_a_table_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, format=1)
+    (run.folder / "train.csv").write_text("step,epoch,samples,lr,loss\n1,1,64,0.1,2.3\n")
+    with pytest.raises(UserError, match=r"train\.csv is of another version of sgdlab; .* force=true"):
+        run.train()
 
 
 def test_a_line_that_was_cut_short_is_no_row(tmp_path: Path) -> None:
     run = fake_run(tmp_path, rows=[ROW])
     with (run.folder / "train.csv").open("a") as file:
-        file.write("101,1,6464,0.1,1.2")
+        file.write("101,1,6464,101,0.1,1.2")
     assert run.train()["step"].tolist() == [1]
 
 
@@ -163,7 +171,9 @@ def test_a_missing_table_is_empty_with_its_columns(tmp_path: Path) -> None:
     assert run.time().empty and run.time().columns.tolist() == ["step", "seconds"]
 
 
-@pytest.mark.parametrize("content", ["not,a,table\n1,2,3\n", "step,epoch,samples,lr,loss\n1,x,3,4,5\n", "\n"])
+@pytest.mark.parametrize(
+    "content", ["not,a,table\n1,2,3\n", "step,epoch,samples,evaluations,lr,loss\n1,x,3,3,4,5\n", "\n"]
+)
 def test_a_table_of_something_else_is_refused_by_name(tmp_path: Path, content: str) -> None:
     run = fake_run(tmp_path)
     (run.folder / "train.csv").write_text(content)

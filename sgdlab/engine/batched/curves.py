@@ -77,7 +77,7 @@ class BatchCurves:
             self._last[1, ending] = lrs[update][ending]
         for run in np.flatnonzero(self.alive & (count < len(losses))).tolist():
             step = first + int(count[run])
-            self._end(run, f"training loss is {float(losses[count[run], run])} at step {step}", (step, step))
+            self._end(run, f"batch loss is {float(losses[count[run], run])} at step {step}", (step, step))
         for update, step in enumerate(range(first, first + len(losses))):
             if self.plan.logs(step):
                 self._rows.append((step, lrs[update], losses[update]))

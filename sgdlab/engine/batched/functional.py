@@ -5,6 +5,7 @@ Weights are those of the problem's model by name, each (R, *shape).
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.func import functional_call, vmap
 
 from sgdlab.engine.sampling import Index, split
 from sgdlab.problem import CHUNK, Problem
+from sgdlab.problem.losses import LossFunction
 
 Weights = dict[str, Tensor]
 
@@ -40,7 +42,10 @@ class VectorizedProblem:
         self._bound = _Bound(problem.model)
         self._width = example_size(problem)
         self._losses = {axis: self._vmapped(self._loss, axis) for axis in (0, None)}
-        self._tested = self._vmapped(self._loss_and_hits, None)
+        self._train_means, self._test_means = (
+            self._vmapped(partial(self._loss_and_hits, loss), None)
+            for loss in (problem.loss, problem.test_loss)
+        )
         self._regularized = self._vmapped(problem.regularized, 0)
 
     def gradients(self, points: Weights, index: Index) -> tuple[Tensor, Weights]:
@@ -83,14 +88,16 @@ class VectorizedProblem:
             The numbers of an `Evaluation` in its order, float64 (4, R) on the CPU; NaN: no accuracy.
         """
         data = self._problem.data
-        train, train_accuracy = self._means(weights, data.train_x[:train_limit], data.train_y[:train_limit])
-        test, test_accuracy = self._means(weights, data.test_x, data.test_y)
+        x, y = data.train_x[:train_limit], data.train_y[:train_limit]
+        train, train_accuracy = self._means(self._train_means, weights, x, y)
+        test, test_accuracy = self._means(self._test_means, weights, data.test_x, data.test_y)
         return torch.stack([self._regularized(weights, train), train_accuracy, test, test_accuracy]).cpu()
 
     def objective(self, weights: Weights) -> Tensor:
         """Compute f(w) over all training examples, with the ridge term: float64 (R,) on the device."""
         data = self._problem.data
-        objective: Tensor = self._regularized(weights, self._means(weights, data.train_x, data.train_y)[0])
+        mean, _ = self._means(self._train_means, weights, data.train_x, data.train_y)
+        objective: Tensor = self._regularized(weights, mean)
         return objective
 
     def _vmapped(self, function: Callable[..., Any], axis: int | None) -> Callable[..., Any]:
@@ -112,13 +119,15 @@ class VectorizedProblem:
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         return self._problem.regularized(self._problem.loss(self._problem.model(x), y))
 
-    def _loss_and_hits(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss_and_hits(self, loss: LossFunction, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         out = self._problem.model(x)
         if not self._problem.spec.classification:
-            return self._problem.loss(out, y), torch.full((), math.nan, device=out.device)
-        return self._problem.loss(out, y), (self._problem.predicted(out) == y).sum()
+            return loss(out, y), torch.full((), math.nan, device=out.device)
+        return loss(out, y), (self._problem.predicted(out) == y).sum()
 
-    def _means(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _means(
+        self, loss_and_hits: Callable[..., Any], weights: Weights, x: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return mean loss and accuracy of each run, summed in float64 over chunks of examples."""
         runs = len(next(iter(weights.values())))
         most = max(1, MAX_ELEMENTS // (min(CHUNK, len(y)) * self._width))
@@ -128,7 +137,7 @@ class VectorizedProblem:
         with torch.no_grad():
             for inputs, targets in zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True):
                 examples = self._problem.data.prepare(inputs), targets
-                mean, hits = self._tested(weights, *examples, together=together)
+                mean, hits = loss_and_hits(weights, *examples, together=together)
                 loss, correct = loss + mean.double() * len(targets), correct + hits
         return loss / len(y), correct / len(y)
 

@@ -74,6 +74,7 @@ class _FastUpdates(ABC):
     """
 
     objective: Callable[[], Tensor] | None = None
+    evaluations = 1
 
     def __init__(
         self,

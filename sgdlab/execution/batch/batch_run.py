@@ -159,7 +159,7 @@ class _Callback:
             self._shown = self.seconds()
             epoch = -(-step // self._batches.per_epoch)
             samples, loss = self._batches.samples(step) * losses.size, _median(losses)
-            self._progress.update({"step": step, "epoch": epoch, "samples": samples, "loss": loss})
+            self._progress.update({"step": step, "epoch": epoch, "samples": samples, "last_batch_loss": loss})
 
     def on_evaluation(self, step: int, numbers: Array) -> None:
         self.times[step] = self.seconds()

@@ -26,7 +26,7 @@ from sgdlab.engine import checkpoint, device
 from sgdlab.engine.batched.curves import Array, RunCurves
 from sgdlab.engine.batched.trainer import BatchedTrainer
 from sgdlab.execution.outcome import Outcome
-from sgdlab.execution.run.recorder import EVALUATION_METRICS, TRAJECTORY_METRICS
+from sgdlab.execution.run.recorder import EVALUATION_METRICS, TRAJECTORY_METRICS, UPDATE_METRICS
 from sgdlab.problem import Spec
 from sgdlab.records import FILES, config_yaml
 from sgdlab.records.bulk_write import Stage, rows_text, staging
@@ -64,7 +64,7 @@ class BatchWriter:
         self._headers = {name: ",".join(names) + "\n" for name, names in columns.items()}
         # Most runs of a batch have the same rows, except for the numbers.
         self._train_cells = functools.cache(
-            lambda step: f"{step},{self._epoch(step)},{self._curves.batches.samples(step)}"
+            lambda step: f"{step},{self._epoch(step)},{self._curves.batches.samples(step)},{step}"
         )
 
     def write(self, processes: int) -> list[Outcome]:
@@ -134,8 +134,9 @@ class BatchWriter:
         metrics: dict[str, Any] = {}
         if curve.last is not None:
             step, loss = curve.last
-            samples = self._curves.batches.samples(step)
-            metrics = {"step": step, "epoch": self._epoch(step), "samples": samples, "loss": loss}
+            # A batch evaluates one gradient an update: other optimizers cannot be batched.
+            numbers = (step, self._epoch(step), self._curves.batches.samples(step), step, loss)
+            metrics = dict(zip(UPDATE_METRICS, numbers, strict=True))
         if not curve.reason:
             metrics |= _named(EVALUATION_METRICS, curve.evaluations[1][-1])
             if self._curves.plan.trajectory_every:
@@ -154,7 +155,10 @@ class BatchWriter:
         times = np.array([self.times[step] / len(self.configs) for step in evaluated]).reshape(-1, 1)
         tables: dict[str, tuple[list[str], Array]] = {
             "train.csv": ([self._train_cells(step) for step in steps], np.column_stack([lrs, losses])),
-            "eval.csv": ([f"{step // per_epoch},{step},{samples(step)}" for step in evaluated], numbers),
+            "eval.csv": (
+                [f"{step // per_epoch},{step},{samples(step)},{step}" for step in evaluated],
+                numbers,
+            ),
             "time.csv": ([str(step) for step in evaluated], times),
         }
         if self._curves.plan.trajectory_every:

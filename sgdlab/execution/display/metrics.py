@@ -7,14 +7,14 @@ from sgdlab.base.formatting import format_number, format_percent
 
 # Key of run.json's metrics -> name. Of keys with one name, the last one that is known counts.
 _OF_DATA = {
-    "loss": "batch loss",
+    "last_batch_loss": "batch loss",
     "train_loss": "training loss",
     "gap": "gap",
     "test_loss": "test loss",
     "test_accuracy": "test accuracy",
 }
 # A surface has no test set: its evaluated losses are f.
-_OF_SURFACE = {"loss": "batch loss", "train_loss": "f", "objective": "f", "gap": "gap"}
+_OF_SURFACE = {"last_batch_loss": "batch loss", "train_loss": "f", "objective": "f", "gap": "gap"}
 NAMES = ("f", *_OF_DATA.values())  # in the order in which they are shown
 
 
@@ -34,7 +34,7 @@ def metric_texts(
     """
     names = _OF_SURFACE if surface else _OF_DATA
     if surface and (metrics.get("step") == metrics.get("epoch") if full_batch is None else full_batch):
-        names = {**names, "loss": "f"}
+        names = {**names, "last_batch_loss": "f"}
     known = {name: metrics[key] for key, name in names.items() if metrics.get(key) is not None}
     if "f" in known or "training loss" in known:
         known.pop("batch loss", None)

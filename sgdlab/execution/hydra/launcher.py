@@ -81,7 +81,7 @@ class SweepLauncher(Launcher):
             initial_job_idx: the number of the first one in the sweep.
 
         Returns:
-            Each job's test loss, which a sweeper may minimise.
+            Each job's training loss, which a sweeper may minimise.
 
         Raises:
             UsageError: a job cannot be run; none has been.
@@ -248,7 +248,7 @@ def _named(job: Sequence[str]) -> Iterator[None]:
 
 def _returned(job: "Job") -> JobReturn:
     result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-    result.return_value = job.outcome.metrics.get("test_loss", float("inf"))
+    result.return_value = job.outcome.metrics.get("train_loss", float("inf"))
     return result
 
 

@@ -13,7 +13,8 @@ from sgdlab.records import RunWriter
 
 FLUSH_SECONDS = 1.0  # seconds between writes of pending rows
 
-# The final numbers in run.json that come from the last evaluation and from the last trajectory point.
+# The final numbers in run.json: from the last update, evaluation and trajectory point.
+UPDATE_METRICS = ("step", "epoch", "samples", "evaluations", "last_batch_loss")
 EVALUATION_METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 TRAJECTORY_METRICS = ("objective", "gap", "distance")
 
@@ -51,17 +52,20 @@ class Recorder:
 
     def on_losses(self, rows: list[Row], last: Row) -> None:
         for row in rows:
-            self._add("train.csv", row.step, row.epoch, row.samples, row.lr, row.loss)
-        present = {"step": last.step, "epoch": last.epoch, "samples": last.samples, "loss": last.loss}
-        self.metrics |= present
-        self._progress.update(present | (self._point if self._point_step == last.step else {}))
+            self._add("train.csv", *row)
+        numbers = (last.step, last.epoch, last.samples, last.evaluations, last.loss)
+        updated = dict(zip(UPDATE_METRICS, numbers, strict=True))
+        self.metrics |= updated
+        self._progress.update(updated | (self._point if self._point_step == last.step else {}))
         if time.perf_counter() - self._flushed > FLUSH_SECONDS:
             self._add("time.csv", last.step, self.seconds())
             self.flush()
 
-    def on_evaluation(self, epoch: int, step: int, samples: int, result: Evaluation) -> None:
+    def on_evaluation(
+        self, epoch: int, step: int, samples: int, evaluations: int, result: Evaluation
+    ) -> None:
         numbers = (result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy)
-        self._add("eval.csv", epoch, step, samples, *numbers)
+        self._add("eval.csv", epoch, step, samples, evaluations, *numbers)
         self._add("time.csv", step, self.seconds())
         evaluated = dict(zip(EVALUATION_METRICS, numbers, strict=True))
         self.metrics |= evaluated
@@ -75,7 +79,7 @@ class Recorder:
         self.metrics |= self._point
 
     def forget_evaluation(self) -> None:
-        """Drop all final numbers but the last finite loss: a diverged run's evaluation is outdated."""
+        """Drop all final numbers but the last finite batch loss: a diverged run's evaluation is outdated."""
         for name in (*EVALUATION_METRICS, *TRAJECTORY_METRICS):
             self.metrics.pop(name, None)
 

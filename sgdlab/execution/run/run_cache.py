@@ -9,7 +9,7 @@ from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import utc_now
 from sgdlab.config.run_hash import run_hash, slug
 from sgdlab.config.schema import Config
-from sgdlab.records import Run, read_run, write_json
+from sgdlab.records import FORMAT, Run, read_run, write_json
 
 FINISHED = ("done", "diverged")
 
@@ -20,11 +20,14 @@ def folder_of(config: Config) -> Path:
 
 
 def find_finished(folder: Path) -> Run | None:
-    """Return the record of a run that is done or diverged; None for any other folder."""
+    """Return the record of a run that is done or diverged; None for any other folder.
+
+    A record of another format does not count, as what it calls a loss may be another one.
+    """
     if not (folder / "run.json").is_file():
         return None
     run = read_run(folder)
-    return run if run.status in FINISHED else None
+    return run if run.status in FINISHED and run.info.get("format") == FORMAT else None
 
 
 def lookup(config: Config) -> Run | None:

@@ -26,6 +26,7 @@ class Newton(HessianRule):
     eps of the weights' dtype): `refuse`, or `pinv`, the shortest of the steps that make the quadratic's
     gradient least; eigenvalues within n eps of zero, relative to the largest, count as zero.
 
+    An update counts as one evaluation of the gradient, although each row of H costs about as much.
     The system is solved in float64 by LU factors (pinv: by eigenvalues, which takes about ten times as long).
     torch has no such optimizer. Nocedal, Wright 2006, "Numerical Optimization", section 3.3.
     """
