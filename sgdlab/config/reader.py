@@ -147,11 +147,14 @@ def setting_checks(optimizer: str | None = None) -> dict[str, Check]:
 
 
 def section_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:
-    """Yield the dotted key and the check of each setting of a settings class, those of nested sections too.
+    """Find the checks of a settings class, those of nested sections too.
 
     Args:
         kind: the settings class.
         prefix: put before each key, such as `model.`.
+
+    Yields:
+        The dotted key and the check of each setting.
     """
     for key, field in _fields(kind).items():
         if key in (*GROUPS, "optimizer"):  # the groups of a Config

@@ -200,6 +200,7 @@ class TestEnd:
     def test_a_batch_loss_is_shown_only_where_nothing_better_is_known(self):
         assert metric_texts({"last_batch_loss": 2.0}, surface=False) == {"batch loss": "2"}
         assert list(metric_texts(METRICS, surface=False)) == ["training loss", "test loss", "test accuracy"]
-        known = {"step": 9, "epoch": 9, "last_batch_loss": 3.0, "train_loss": 2.0, "objective": 1.0, "gap": 0.5}
+        known = {"step": 9, "epoch": 9, "last_batch_loss": 3.0, "train_loss": 2.0, "objective": 1.0}
+        known["gap"] = 0.5
         assert metric_texts(known, surface=True) == {"f": "1", "gap": "0.5"}
         assert list(metric_texts(known, surface=False)) == ["training loss", "gap"]
