@@ -1,0 +1,55 @@
+"""What ran: the runs of an experiment in words, taken from their records."""
+
+from collections.abc import Sequence
+
+from sgdlab.base.formatting import counted, format_value
+from sgdlab.records import Run, differing
+
+MOST_VALUES = 6  # of a setting that are listed; more are counted
+LENGTHS = {"steps": "update", "epochs": "epoch"}  # the first that is set counts
+
+
+def extent(runs: Sequence[Run]) -> str:
+    """Say what ran.
+
+    Args:
+        runs: the runs of an experiment.
+
+    Returns:
+        For example `48 runs: 24 values of optimizer; lr 0.001, 0.1; seed 0; 40 updates; 6,000 training
+        examples`; empty without runs.
+    """
+    if not runs:
+        return ""
+    parts = [_cases(runs), *(_values(runs, key) for key in differing(runs))]
+    if all(run.settings.get("measure") is None for run in runs):
+        parts += [_values(runs, "seed"), _length(runs)]
+    sizes = dict.fromkeys(run.info.get("train_size") for run in runs)
+    numbers = [size for size in sizes if isinstance(size, int) and size > 1]
+    parts += [f"{', '.join(f'{size:,}' for size in numbers)} training examples"] if numbers else []
+    shown = [part for part in dict.fromkeys(parts) if part]
+    count = counted(len({run.folder for run in runs}), "run")
+    return f"{count}: {'; '.join(shown)}" if shown else count
+
+
+def _cases(runs: Sequence[Run]) -> str:
+    return ", ".join(dict.fromkeys(run.case for run in runs if run.case is not None))
+
+
+def _values(runs: Sequence[Run], key: str) -> str:
+    """Return a setting with its values, or with their number where there are many."""
+    name = key.rpartition(".")[2] if key != "dataset.seed" else key
+    values = list(dict.fromkeys(format_value(run.settings[key]) for run in runs if key in run.settings))
+    if not values:
+        return ""
+    return f"{name} {', '.join(values)}" if len(values) <= MOST_VALUES else f"{len(values)} values of {name}"
+
+
+def _length(runs: Sequence[Run]) -> str:
+    """Return the length of training, where all runs have the same."""
+    lengths = set()
+    for run in runs:
+        given = [(run.settings.get(key), noun) for key, noun in LENGTHS.items()]
+        lengths.add(next(((number, noun) for number, noun in given if number is not None), None))
+    length = lengths.pop()
+    return counted(int(length[0]), length[1]) if length is not None and not lengths else ""
