@@ -218,6 +218,7 @@ NOISE_CLAIMS: tuple[Claim, ...] = (
             "and GD has none",
             partial(_no_floor, "full", 1e-12),
             Expected("0", "1e-12", "rounding of the minimum"),
+            kind="order",
         ),
         count=100,
     ),
