@@ -14,7 +14,9 @@ from sgdlab.config import options
 
 ROOT = Path(__file__).resolve().parents[2]
 BASELINES = ROOT / "runs" / "baselines"
-FIGURES = BASELINES / "figures" / "notes"  # with claims.csv, curves.csv and experiments.csv beside the pictures
+FIGURES = (
+    BASELINES / "figures" / "notes"
+)  # with claims.csv, curves.csv and experiments.csv beside the pictures
 
 Rows = list[dict[str, str]]
 
@@ -100,9 +102,7 @@ def _versions() -> str:
     return ", ".join(sorted(found, reverse=True))
 
 
-def _experiment(
-    experiment: Experiment, claims: Rows, curves: Rows, ran: Mapping[str, str]
-) -> Iterator[str]:
+def _experiment(experiment: Experiment, claims: Rows, curves: Rows, ran: Mapping[str, str]) -> Iterator[str]:
     name = f"notes/{experiment.name}"
     yield f"### {experiment.name}"
     meaning = options.meaning("experiment", name)
@@ -114,9 +114,7 @@ def _experiment(
         yield f"![{experiment.name}](../{picture.relative_to(ROOT).as_posix()})"
     if experiment.name in NOTES:
         yield NOTES[experiment.name]
-    judged = [
-        (row["notes"], row["measured"], _verdict(row)) for row in claims if row["experiment"] == name
-    ]
+    judged = [(row["notes"], row["measured"], _verdict(row)) for row in claims if row["experiment"] == name]
     if judged:
         yield table(("the notes claim", "measured", ""), judged)
     panels = [(row["panel"], row["notes"], row["measured"]) for row in curves if row["experiment"] == name]

@@ -59,7 +59,7 @@ class ClaimRow:
     kind: str = ""
     fails: str = ""
 
-    
+    @property
     def style(self) -> str:
         """The class of the verdict in style.css."""
         styles = {"PASS": "pass", "FAIL": "fail", "PASS (not expected)": "fail", "FAIL (expected)": "known"}
@@ -86,7 +86,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The page. `made`: when; `command`: how; `text`: below the title; `note`: set apart, what was left out."""
+    """The page. `made`: when; `command`: how; `text`: below the title; `note`: set apart."""
 
     title: str
     made: str

@@ -69,7 +69,8 @@ def evaluate(experiment: Experiment, selection: Selection | None, output: Path, 
     section = Section(
         name=name,
         title=title,
-        text=f"{experiment.chapter}. {options.meaning('experiment', name)}" + (f"\n\nRan: {ran}." if ran else ""),
+        text=f"{experiment.chapter}. {options.meaning('experiment', name)}"
+        + (f"\n\nRan: {ran}." if ran else ""),
         note=note,
         pictures=[Picture(svg=figure)] if figure else [],
         claims=[_claim_row(verdict) for verdict in verdicts],
@@ -154,8 +155,8 @@ def _note(results: Sequence[Result], scope: Scope) -> str:
     parts = [f"shortened are {', '.join(shortened)}"] if shortened else []
     parts += [f"not run are {', '.join(left_out)}"] if left_out else []
     return (
-        f"Quick: {'; '.join(parts)}. What ran is said of each. Claims that need more are listed, not checked, "
-        "and the notes' numbers for the full data are left out: they cannot be compared with these."
+        f"Quick: {'; '.join(parts)}. What ran is said of each. Claims that need more are listed, not "
+        "checked, and the notes' numbers for the full data are left out: they cannot be compared with these."
     )
 
 

@@ -176,7 +176,11 @@ def test_every_experiment_of_the_notes_has_claims_and_numbers() -> None:
     names = {path.stem for path in (conf_dir() / "experiment" / "notes").glob("*.yaml")}
     assert names == {each.name for each in EXPERIMENTS}
     # Pictures: of runs that another experiment makes claims about, and of a comparison of our own.
-    shown = {"notes/polyak_nesterov", "notes/script", *(f"notes/optimizers_{kind}" for kind in ("default", "lr", "best"))}
+    shown = {
+        "notes/polyak_nesterov",
+        "notes/script",
+        *(f"notes/optimizers_{kind}" for kind in ("default", "lr", "best")),
+    }
     assert {claim.experiment for claim in CLAIMS} == {f"notes/{name}" for name in names} - shown
     about = {claim.experiment for claim in TRAINING_CLAIMS}
     assert about - {"notes/script_seeds"} == set(READ_OFF) - {"notes/script"}
@@ -187,9 +191,7 @@ def test_all_claims_hold_on_the_recorded_baselines(name: str) -> None:
     selection = select([f"notes/{name}"], BASELINES)
     assert selection.runs and not selection.missing
     verdicts = [
-        judge(claim, list(selection.runs))
-        for claim in TRAINING_CLAIMS
-        if claim.experiment == f"notes/{name}"
+        judge(claim, list(selection.runs)) for claim in TRAINING_CLAIMS if claim.experiment == f"notes/{name}"
     ]
     assert [verdict.word for verdict in verdicts] == ["PASS"] * len(verdicts), verdicts
     assert verdicts or name == "script"  # which one run cannot judge: see script_seeds

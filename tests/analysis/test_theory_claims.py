@@ -1,4 +1,4 @@
-"""The claims about theory: those not known to fail hold on runs made here; all fail on runs that show otherwise."""
+"""The claims about theory hold, but for known failures, on runs made here; on other numbers they fail."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -104,7 +104,9 @@ def test_the_initial_loss_fails_at_half_its_value(tmp_path: Path) -> None:
     assert judge(about, around[1:]).word == "MISSING"
 
 
-@pytest.mark.parametrize("about", [each for each in CLAIMS if each.kind == "seeds"], ids=lambda each: each.notes)
+@pytest.mark.parametrize(
+    "about", [each for each in CLAIMS if each.kind == "seeds"], ids=lambda each: each.notes
+)
 def test_a_number_that_depends_on_the_seed_is_judged_over_seeds(about: Claim) -> None:
     """And not by a tolerance around the value of one of them."""
     params = experiment(about.experiment)["hydra"]["sweeper"]["params"]
@@ -113,7 +115,9 @@ def test_a_number_that_depends_on_the_seed_is_judged_over_seeds(about: Claim) ->
     assert about.expected.tolerance == BETWEEN and about.expected.value
 
 
-@pytest.mark.parametrize("about", [each for each in CLAIMS if each.kind == "exact"], ids=lambda each: each.notes)
+@pytest.mark.parametrize(
+    "about", [each for each in CLAIMS if each.kind == "exact"], ids=lambda each: each.notes
+)
 def test_a_number_without_chance_comes_from_runs_without_chance(about: Claim) -> None:
     raw = experiment(about.experiment)
     chosen = {key: value for default in raw["defaults"] for key, value in default.items()}

@@ -112,9 +112,7 @@ def test_quick_lists_what_it_does_not_check_and_compares_with_no_number_of_the_f
     assert ran["ran"] in page and ran["title"] in page
 
 
-def test_quick_leaves_out_what_says_nothing_then(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_quick_leaves_out_what_says_nothing_then(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten seeds of the script, or their first loss: no data are read, and all claims are listed."""
     words = ["--only", "script_seeds", "--only", "fashion_mnist_raw_start", "--runs-dir", str(tmp_path)]
     assert main(["reproduce", "notes", "--quick", *words]) == 0
@@ -170,7 +168,9 @@ def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
     monkeypatch.setattr(reproduce, "_train", lambda *_: ["script_seeds: no data"])
     words = ["reproduce", "notes", "--only", "sgd_momentum", "--only", "script_seeds"]
     assert main([*words, "--runs-dir", str(tmp_path)]) == 1
-    page = (tmp_path / "reproduce" / "notes-sgd_momentum-script_seeds" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "reproduce" / "notes-sgd_momentum-script_seeds" / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert page.count("<svg") == 1 and "script_seeds: no data" in page
     assert "1 of 4 claims hold, 4 not checked" in page
     assert "some of its runs are missing" in page and "http://" not in page.replace("http://www.w3.org", "")

@@ -150,9 +150,7 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
             kind="order",
             numbers=".26, .81, 2.34-2.47",
         ),
-        Claim(
-            "lr 10 is never below 2.30, or not finite", partial(_stays_above, 10, 2.30), kind="order"
-        ),
+        Claim("lr 10 is never below 2.30, or not finite", partial(_stays_above, 10, 2.30), kind="order"),
         by=_LR,
     ),
     *claims_about(
