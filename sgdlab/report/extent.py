@@ -21,7 +21,8 @@ def extent(runs: Sequence[Run]) -> str:
     """
     if not runs:
         return ""
-    parts = [_cases(runs), *(_values(runs, key) for key in differing(runs))]
+    swept = [key for key in differing(runs) if _differs_within_option(runs, key)]
+    parts = [_cases(runs), *(_values(runs, key) for key in swept)]
     if all(run.settings.get("measure") is None for run in runs):
         parts += [_values(runs, "seed"), _length(runs)]
     sizes = dict.fromkeys(run.info.get("train_size") for run in runs)
@@ -34,6 +35,19 @@ def extent(runs: Sequence[Run]) -> str:
 
 def _cases(runs: Sequence[Run]) -> str:
     return ", ".join(dict.fromkeys(run.case for run in runs if run.case is not None))
+
+
+def _differs_within_option(runs: Sequence[Run], key: str) -> bool:
+    """Whether runs with the same optimizer, model, ... differ in a setting of it; true of other settings.
+
+    The settings in which optimizers differ by nature are no choice of the experiment.
+    """
+    group, dot, _ = key.partition(".")
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        option = str(run.settings.get(group)) if dot else ""
+        values.setdefault(option, set()).add(format_value(run.settings.get(key)))
+    return any(len(each) > 1 for each in values.values())
 
 
 def _values(runs: Sequence[Run], key: str) -> str:

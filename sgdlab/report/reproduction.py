@@ -152,10 +152,10 @@ def _note(results: Sequence[Result], scope: Scope) -> str:
     left_out = [name for name, overrides in changes.items() if overrides is None]
     if scope != "quick" or not shortened + left_out:
         return ""
-    parts = [f"shortened are {', '.join(shortened)}"] if shortened else []
-    parts += [f"not run are {', '.join(left_out)}"] if left_out else []
+    parts = [f"shortened: {', '.join(shortened)}"] if shortened else []
+    parts += [f"not run: {', '.join(left_out)}"] if left_out else []
     return (
-        f"Quick: {'; '.join(parts)}. What ran is said of each. Claims that need more are listed, not "
+        f"Quick: {'; '.join(parts)}. Each says what ran. Claims that need more are listed, not "
         "checked, and the notes' numbers for the full data are left out: they cannot be compared with these."
     )
 

@@ -117,7 +117,7 @@ def test_quick_leaves_out_what_says_nothing_then(tmp_path: Path, capsys: pytest.
     words = ["--only", "script_seeds", "--only", "fashion_mnist_raw_start", "--runs-dir", str(tmp_path)]
     assert main(["reproduce", "notes", "--quick", *words]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "not run are script_seeds, fashion_mnist_raw_start" in out
+    assert "not run: script_seeds, fashion_mnist_raw_start" in out
     assert "8 not checked; figures and tables" in out
     assert not list(tmp_path.glob("notes*"))
 
@@ -191,7 +191,7 @@ def test_two_figures_on_the_embedded_data(tmp_path: Path, capsys: pytest.Capture
     words += [word for name in chosen for word in ("--only", name)]
     assert main(words) == 0
     out = capsys.readouterr().out
-    assert "Quick: shortened are sgd_learning_rate, sgd_momentum." in " ".join(out.split())
+    assert "Quick: shortened: sgd_learning_rate, sgd_momentum." in " ".join(out.split())
     assert len(find_runs(tmp_path / "notes-quick")) == 5  # of six panels: the run that both show ran once
     folder = tmp_path / "reproduce" / "notes-quick-sgd_learning_rate-sgd_momentum"
     assert {path.stem for path in folder.glob("*.png")} == set(chosen)

@@ -37,3 +37,13 @@ def test_cases_are_named_and_different_lengths_are_listed_as_values(tmp_path: Pa
 
 def test_without_runs_it_says_nothing() -> None:
     assert extent([]) == ""
+
+
+def test_what_optimizers_differ_in_by_nature_is_not_listed(tmp_path: Path) -> None:
+    runs = [
+        quick(tmp_path, optimizer="sgd", **{"optimizer.momentum": 0.9}),
+        quick(tmp_path, optimizer="adam", **{"optimizer.weight_decay": 0.1}),
+    ]
+    assert extent(runs).startswith("2 runs: optimizer sgd, adam; seed 0; ")
+    swept = [*runs, quick(tmp_path, optimizer="sgd", **{"optimizer.momentum": 0.5})]
+    assert extent(swept).startswith("3 runs: optimizer sgd, adam; momentum 0.9, 0.5; seed 0; ")
