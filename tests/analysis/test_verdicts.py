@@ -7,8 +7,8 @@ import pytest
 import yaml
 from helpers.fake_runs import fake_run
 
-from sgdlab.analysis.claims import CLAIMS, Claim, Verdict, judge, row, tally
-from sgdlab.analysis.claims.claim import BETWEEN, SCOPES, SEEDS, Measured, Missing, between_seeds
+from sgdlab.analysis.claims import CLAIMS, SCOPES, Claim, Verdict, judge, row, tally
+from sgdlab.analysis.claims.claim import BETWEEN, SEEDS, Measured, Missing, between_seeds
 from sgdlab.analysis.experiments import BY_NAME
 from sgdlab.config.options import conf_dir
 
