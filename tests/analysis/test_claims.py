@@ -33,10 +33,11 @@ SCRIPT = (0.670, 0.758, 0.793, 0.810, 0.819, 0.825, 0.829, 0.832, 0.834, 0.836)
 Cases = tuple[dict[float, Shape], list[dict[float, Shape]]]
 
 
-def script(by: float, last: float | None = None) -> Shape:
-    """The notes' script with accuracies that are off by so much; the last one may be another."""
+def script(by: float, ninth: float | None = None) -> Shape:
+    """The notes' script with accuracies that are off by so much; that of epoch 9 may be another."""
     accuracies = [accuracy + by for accuracy in SCRIPT]
-    return Shape(0.4, accuracies=(*accuracies[:9], accuracies[9] if last is None else last))
+    accuracies[8] = accuracies[8] if ninth is None else ninth
+    return Shape(0.4, accuracies=tuple(accuracies))
 
 
 def seeds(make: Callable[[float], Shape], width: float) -> Cases:
@@ -45,7 +46,7 @@ def seeds(make: Callable[[float], Shape], width: float) -> Cases:
     def around(middle: float) -> dict[float, Shape]:
         return {k: make(middle + width * (k - 4.5) / 4.5) for k in range(10)}
 
-    return around(0), [around(1.1 * width), around(-1.1 * width)]
+    return around(0), [around(1.5 * width), around(-1.5 * width)]
 
 
 # The start of a claim -> runs on which it holds, and runs on which it does not.
@@ -99,13 +100,14 @@ CASES: dict[str, Cases] = {
     ),
     "mean logged loss 1.416": seeds(lambda by: Shape(0.4, first=1.416 + by), 0.03),
     "test loss .870": seeds(lambda by: Shape(0.4, test_loss=0.870 + by), 0.02),
-    "test accuracy 67.0, 75.8 %": seeds(script, 0.01),
+    "test accuracy 67.0 %": seeds(script, 0.01),
+    "test accuracy 75.8 %": seeds(script, 0.01),
     "mean logged loss .400": seeds(lambda by: Shape(0.400 + by), 0.01),
     "test loss .4565": seeds(lambda by: Shape(0.4, test_loss=0.4565 + by), 0.005),
     "test accuracy 83.6 %": seeds(script, 0.003),
-    "test accuracy by epoch": (
+    "test accuracy 79.3 81.0": (
         seeds(script, 0.01)[0],
-        [*seeds(script, 0.01)[1], {k: script(0.001 * k, last=0.82) for k in range(10)}],
+        [*seeds(script, 0.01)[1], {k: script(0.001 * k, ninth=0.82) for k in range(10)}],
     ),
 }
 
@@ -142,11 +144,11 @@ def test_a_claim_holds_on_what_the_notes_show_and_fails_on_what_they_do_not(
 ) -> None:
     good, bad = case(claim)
     verdict = judge(claim, made(tmp_path / "good", claim, good))
-    assert verdict.word == "PASS", verdict
     assert verdict.measured is not None and verdict.measured.text
+    assert verdict.measured.holds, verdict
     for number, shapes in enumerate(bad):
         wrong = judge(claim, made(tmp_path / f"bad{number}", claim, shapes))
-        assert wrong.word == "FAIL", (shapes, wrong)
+        assert wrong.measured is not None and not wrong.measured.holds, (shapes, wrong)
 
 
 @pytest.mark.parametrize("claim", TRAINING_CLAIMS, ids=lambda claim: claim.notes[:40])

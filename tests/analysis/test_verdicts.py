@@ -83,6 +83,8 @@ def test_a_published_number_lies_in_the_range_of_the_seeds() -> None:
     assert not between_seeds(draws, [60.0, 1.1], ".0f").holds  # each number in its own range
     assert not between_seeds([*draws, [float("nan"), 1.0]], [65.0, 1.0], ".0f").holds
     assert not between_seeds([*draws, [float("inf"), 1.0]], [65.0, 1.0], ".0f").holds
+    assert between_seeds(draws, [59.6, 1.0], ".0f", half=0.5).holds  # 60 to the digits of the notes
+    assert not between_seeds(draws, [59.4, 1.0], ".0f", half=0.5).holds
     with pytest.raises(Missing):
         between_seeds(draws[1:], [65.0, 1.0], ".0f")
 

@@ -118,7 +118,7 @@ def test_quick_leaves_out_what_says_nothing_then(tmp_path: Path, capsys: pytest.
     assert main(["reproduce", "notes", "--quick", *words]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "not run: script_seeds, fashion_mnist_raw_start" in out
-    assert "8 not checked; figures and tables" in out
+    assert "9 not checked; figures and tables" in out
     assert not list(tmp_path.glob("notes*"))
 
 
@@ -158,7 +158,7 @@ def test_a_claim_without_runs_does_not_pass(
     assert main(["reproduce", "notes", "--only", "script_seeds", "--runs-dir", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "MISSING" in out and "script_seeds: no data" in out
-    assert "0 of 3 claims hold, 4 not checked" in out
+    assert "0 of 4 claims hold, 4 not checked" in out
 
 
 def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
@@ -172,7 +172,7 @@ def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
         encoding="utf-8"
     )
     assert page.count("<svg") == 1 and "script_seeds: no data" in page
-    assert "1 of 4 claims hold, 4 not checked" in page
+    assert "1 of 5 claims hold, 4 not checked" in page
     assert "some of its runs are missing" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 

@@ -15,7 +15,7 @@ from sgdlab.records import Run
 ENDED = ("done", "diverged")
 DIGITS = "half a unit of the last digit that the notes give"  # where a tolerance comes from
 SEEDS = 10  # the fewest seeds over which a random quantity is judged
-BETWEEN = f"between the least and the largest over {SEEDS} seeds or more"
+BETWEEN = f"between the least and the largest over {SEEDS} seeds or more, to its last digit"
 ONE_DRAW = "it depends on the seed, and the notes give one draw"
 
 Kind = Literal["exact", "seeds", "estimate", "order"]
@@ -220,13 +220,16 @@ def tally(words: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def between_seeds(draws: Sequence[Sequence[float]], published: Sequence[float], form: str) -> Measured:
+def between_seeds(
+    draws: Sequence[Sequence[float]], published: Sequence[float], form: str, half: float = 0.0
+) -> Measured:
     """Compare published numbers with the distribution of the same numbers over seeds.
 
     Args:
         draws: the numbers of each seed, in one order.
         published: the notes' numbers, in the same order.
         form: a format of Python for one number, such as `.3f`.
+        half: half a unit of the last digit that the notes give: 83.62 is their 83.6.
 
     Returns:
         The range of each number over the seeds. It holds where each published number lies in its range; a
@@ -240,7 +243,7 @@ def between_seeds(draws: Sequence[Sequence[float]], published: Sequence[float], 
     values, aims = np.asarray(draws, np.float64), np.asarray(published, np.float64)
     low, high = values.min(axis=0), values.max(axis=0)
     ranges = " · ".join(f"{a:{form}} to {b:{form}}" for a, b in zip(low, high, strict=True))
-    holds = np.isfinite(values).all() and (low <= aims).all() and (aims <= high).all()
+    holds = np.isfinite(values).all() and (low - half <= aims).all() and (aims <= high + half).all()
     return Measured(f"{ranges} over {len(draws)} seeds", bool(holds))
 
 

@@ -88,17 +88,17 @@ def _ends_above(value: float, floor: float, runs: Runs) -> Measured:
     return Measured(f"{mean:.3f}", mean > floor)
 
 
-def _logged(published: Mapping[int, float], runs: Runs) -> Measured:
+def _logged(published: Mapping[int, float], half: float, runs: Runs) -> Measured:
     """Compare the mean logged losses of some epochs with their ranges over the seeds."""
     draws = [[mean_loss(run, epoch) for epoch in published] for run in runs.values()]
-    return between_seeds(draws, list(published.values()), ".3f")
+    return between_seeds(draws, list(published.values()), ".3f", half)
 
 
-def _evaluated(column: str, published: Mapping[int, float], form: str, runs: Runs) -> Measured:
+def _evaluated(column: str, published: Mapping[int, float], form: str, half: float, runs: Runs) -> Measured:
     """Compare evaluations after some epochs, accuracies in percent, with their ranges over the seeds."""
     scale = 100 if column.endswith("accuracy") else 1
     draws = [[scale * _after(run, column, epoch) for epoch in published] for run in runs.values()]
-    return between_seeds(draws, list(published.values()), form)
+    return between_seeds(draws, list(published.values()), form, half)
 
 
 def _after(run: Run, column: str, epoch: int) -> float:
@@ -111,8 +111,8 @@ def _after(run: Run, column: str, epoch: int) -> float:
 
 
 _BATCH, _LR, _MOMENTUM = "batch_size", "lr", "optimizer.momentum"
-_ACCURACIES = dict(enumerate((67.0, 75.8, 79.3, 81.0, 81.9, 82.5, 82.9, 83.2, 83.4, 83.6), start=1))
-_EARLY = 2  # epochs of every seed that `reproduce` trains; --long trains all ten
+_ACCURACIES = dict(enumerate((79.3, 81.0, 81.9, 82.5, 82.9, 83.2, 83.4), start=3))
+_RARE = "TBD"
 
 TRAINING_CLAIMS: tuple[Claim, ...] = (
     *claims_about(
@@ -207,50 +207,58 @@ TRAINING_CLAIMS: tuple[Claim, ...] = (
         "script_seeds",
         Claim(
             "mean logged loss 1.416 in epoch 1",
-            partial(_logged, {1: 1.416}),
+            partial(_logged, {1: 1.416}, 5e-4),
             Expected("1.416", BETWEEN, ONE_DRAW),
             kind="seeds",
             scope="full",
         ),
         Claim(
             "test loss .870 after epoch 1",
-            partial(_evaluated, "test_loss", {1: 0.870}, ".4f"),
+            partial(_evaluated, "test_loss", {1: 0.870}, ".4f", 5e-4),
             Expected(".870", BETWEEN, ONE_DRAW),
             kind="seeds",
             scope="full",
         ),
         Claim(
-            "test accuracy 67.0, 75.8 % after epochs 1, 2",
-            partial(_evaluated, "test_accuracy", {k: _ACCURACIES[k] for k in range(1, _EARLY + 1)}, ".1f"),
-            Expected("67.0, 75.8 %", BETWEEN, ONE_DRAW),
+            "test accuracy 67.0 % after epoch 1",
+            partial(_evaluated, "test_accuracy", {1: 67.0}, ".2f", 0.05),
+            Expected("67.0 %", BETWEEN, ONE_DRAW),
+            kind="seeds",
+            scope="full",
+            fails=_RARE,
+        ),
+        Claim(
+            "test accuracy 75.8 % after epoch 2",
+            partial(_evaluated, "test_accuracy", {2: 75.8}, ".2f", 0.05),
+            Expected("75.8 %", BETWEEN, ONE_DRAW),
             kind="seeds",
             scope="full",
         ),
         Claim(
             "mean logged loss .400 in epoch 10",
-            partial(_logged, {LAST: 0.400}),
+            partial(_logged, {LAST: 0.400}, 5e-4),
             Expected(".400", BETWEEN, ONE_DRAW),
             kind="seeds",
             scope="long",
         ),
         Claim(
             "test loss .4565 after epoch 10",
-            partial(_evaluated, "test_loss", {LAST: 0.4565}, ".4f"),
+            partial(_evaluated, "test_loss", {LAST: 0.4565}, ".4f", 5e-5),
             Expected(".4565", BETWEEN, ONE_DRAW),
             kind="seeds",
             scope="long",
         ),
         Claim(
             "test accuracy 83.6 % after epoch 10",
-            partial(_evaluated, "test_accuracy", {LAST: 83.6}, ".2f"),
+            partial(_evaluated, "test_accuracy", {LAST: 83.6}, ".2f", 0.05),
             Expected("83.6 %", BETWEEN, ONE_DRAW),
             kind="seeds",
             scope="long",
         ),
         Claim(
-            "test accuracy by epoch 67.0 75.8 79.3 81.0 81.9 82.5 82.9 83.2 83.4 83.6 %",
-            partial(_evaluated, "test_accuracy", _ACCURACIES, ".1f"),
-            Expected("the ten numbers", BETWEEN, ONE_DRAW),
+            "test accuracy 79.3 81.0 81.9 82.5 82.9 83.2 83.4 % after epochs 3 to 9",
+            partial(_evaluated, "test_accuracy", _ACCURACIES, ".1f", 0.05),
+            Expected("the seven numbers", BETWEEN, ONE_DRAW),
             kind="seeds",
             scope="long",
         ),
