@@ -56,7 +56,9 @@ def _values(runs: Sequence[Run], key: str) -> str:
     values = list(dict.fromkeys(format_value(run.settings[key]) for run in runs if key in run.settings))
     if not values:
         return ""
-    return f"{name} {', '.join(values)}" if len(values) <= MOST_VALUES else f"{len(values)} values of {name}"
+    if len(values) <= MOST_VALUES:
+        return f"{name} {', '.join(values)}"
+    return f"{len(values)} seeds" if key == "seed" else f"{len(values)} values of {name}"
 
 
 def _length(runs: Sequence[Run]) -> str:

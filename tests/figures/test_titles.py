@@ -14,8 +14,8 @@ from sgdlab.config import options
 from sgdlab.figures import fill_title
 
 BEST = "the best of {lr:count learning rate}, {steps} updates, {seed:count seed}"
-# What --quick may change, as a title or a sentence would state it.
-STATED = r"\d+ (updates|epochs|seeds|images)|(two|three|five|ten) (learning rates|seeds)"
+# What --quick and --long may change, as a title or a sentence would state it.
+STATED = r"\d+ (updates|epochs|seeds|images)|(two|three|five|ten) (learning rates|epochs|updates)"
 
 
 def test_a_title_says_what_ran(tmp_path: Path) -> None:
@@ -42,10 +42,10 @@ def test_a_figure_counts_all_its_runs_not_only_those_that_it_draws(tmp_path: Pat
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda each: each.name)
-def test_what_quick_changes_is_not_stated_but_filled_in(experiment) -> None:
+def test_what_quick_and_long_change_is_not_stated_but_filled_in(experiment) -> None:
     name = f"notes/{experiment.name}"
     raw = yaml.safe_load(options.option_text("experiment", name))
-    changed = {options.key_of(override) for override in experiment.quick or ()}
+    changed = {options.key_of(override) for override in (*(experiment.quick or ()), *experiment.long)}
     title = raw["figure"]["title"]
     if changed & {"steps", "seed", "lr", "epochs"}:
         for text in (title, options.meaning("experiment", name)):

@@ -21,6 +21,8 @@ def test_it_says_values_seeds_length_and_data(tmp_path: Path) -> None:
 def test_it_follows_what_ran(tmp_path: Path) -> None:
     runs = [fake_run(tmp_path, {"seed": seed, "epochs": 1}) for seed in range(3)]
     assert extent(runs) == "3 runs: seed 0, 1, 2; 1 epoch; 60,000 training examples"
+    more = [fake_run(tmp_path / "more", {"seed": seed, "epochs": 1}) for seed in range(10)]
+    assert extent(more) == "10 runs: 10 seeds; 1 epoch; 60,000 training examples"
 
 
 def test_many_values_are_counted(tmp_path: Path) -> None:

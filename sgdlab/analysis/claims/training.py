@@ -112,7 +112,9 @@ def _after(run: Run, column: str, epoch: int) -> float:
 
 _BATCH, _LR, _MOMENTUM = "batch_size", "lr", "optimizer.momentum"
 _ACCURACIES = dict(enumerate((79.3, 81.0, 81.9, 82.5, 82.9, 83.2, 83.4), start=3))
-_RARE = "TBD"
+_RARE = (
+    "over the seeds 0 to 29 the least is 67.09 %, so the notes ran a seed that is rarer than one in thirty"
+)
 
 TRAINING_CLAIMS: tuple[Claim, ...] = (
     *claims_about(
