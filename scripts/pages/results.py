@@ -9,22 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from pages.markdown import generated, table
-from sgdlab.analysis.experiments import EXPERIMENTS, Experiment
+from sgdlab.analysis.experiments import DECKS, EXPERIMENTS, Experiment
 from sgdlab.config import options
 
 ROOT = Path(__file__).resolve().parents[2]
 BASELINES = ROOT / "runs" / "baselines"
-FIGURES = BASELINES / "figures" / "notes"  # with claims.csv and curves.csv beside the pictures
+FIGURES = (
+    BASELINES / "figures" / "notes"
+)  # with claims.csv, curves.csv and experiments.csv beside the pictures
 
 Rows = list[dict[str, str]]
 
 _INTRODUCTION = """\
 # Results
 
+The notes are three lecture decks: {decks}.
+
 `sgdlab reproduce notes` trained these runs, drew these figures and judged these claims: {count} claims,
 {verdicts}. Its report.html also says what is checked, to which tolerance, and why to that tolerance.
 Numbers in brackets are the notes' own; they are shown, not checked. All runs have seed 0 unless an
 experiment says otherwise.
+
+A claim about a number that depends on the seed holds where the published number lies between the least and
+the largest over ten seeds or more. One that is known to fail says why.
 
 The training runs were made with {versions}, on a CPU. Their curves are in `runs/baselines`, so `sgdlab
 plot notes/sgd_batch_size` draws the figure in a fresh clone, before anything has been trained.
@@ -54,10 +61,12 @@ NOTES = {
 def page() -> str:
     """Return the text of docs/results.md."""
     claims, curves = _rows("claims.csv"), _rows("curves.csv")
+    ran = _ran()
     verdicts = Counter(row["verdict"] for row in claims)
     blocks = [
         generated("runs/baselines"),
         _INTRODUCTION.format(
+            decks="; ".join(DECKS),
             count=len(claims),
             verdicts=", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items())),
             versions=_versions(),
@@ -66,7 +75,7 @@ def page() -> str:
     for chapter, experiments in groupby(EXPERIMENTS, lambda experiment: experiment.chapter):
         blocks.append(f"## {chapter}")
         for experiment in experiments:
-            blocks += _experiment(experiment, claims, curves)
+            blocks += _experiment(experiment, claims, curves, ran)
     blocks += _speed(BASELINES / "speed.json")
     return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
 
@@ -74,6 +83,12 @@ def page() -> str:
 def _rows(name: str) -> Rows:
     with (FIGURES / name).open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def _ran() -> dict[str, str]:
+    """Return what ran, by experiment; empty for baselines that were recorded without it."""
+    name = "experiments.csv"
+    return {row["experiment"]: row["ran"] for row in _rows(name)} if (FIGURES / name).exists() else {}
 
 
 def _versions() -> str:
@@ -87,23 +102,30 @@ def _versions() -> str:
     return ", ".join(sorted(found, reverse=True))
 
 
-def _experiment(experiment: Experiment, claims: Rows, curves: Rows) -> Iterator[str]:
+def _experiment(experiment: Experiment, claims: Rows, curves: Rows, ran: Mapping[str, str]) -> Iterator[str]:
     name = f"notes/{experiment.name}"
     yield f"### {experiment.name}"
     meaning = options.meaning("experiment", name)
     yield f"{meaning[:1].upper()}{meaning[1:]} (`sgdlab train experiment={name}`)"
+    if ran.get(name):
+        yield f"Ran: {ran[name]}."
     picture = FIGURES / f"{experiment.name}.png"
     if picture.exists():
         yield f"![{experiment.name}](../{picture.relative_to(ROOT).as_posix()})"
     if experiment.name in NOTES:
         yield NOTES[experiment.name]
-    judged = [(row["notes"], row["measured"], row["verdict"]) for row in claims if row["experiment"] == name]
+    judged = [(row["notes"], row["measured"], _verdict(row)) for row in claims if row["experiment"] == name]
     if judged:
         yield table(("the notes claim", "measured", ""), judged)
     panels = [(row["panel"], row["notes"], row["measured"]) for row in curves if row["experiment"] == name]
     if panels:
         yield _READ_OFF
         yield table(("panel", "the notes", "measured"), panels)
+
+
+def _verdict(row: Mapping[str, str]) -> str:
+    """Return a claim's verdict, with the reason of one that is known to fail."""
+    return f"{row['verdict']}: {row['reason']}" if row.get("reason") else row["verdict"]
 
 
 def _speed(path: Path) -> Iterator[str]:

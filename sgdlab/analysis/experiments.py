@@ -1,6 +1,17 @@
-"""The experiments of the lecture notes, in the notes' order; conf/experiment/notes/ has one YAML for each."""
+"""The lecture notes and their experiments, in the notes' order; each has a YAML in conf/experiment/notes/."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sgdlab.analysis.claims import Scope
+
+# The lecture decks that the notes are.
+DECKS = (
+    '"Stochastic Gradient Descent", COMP6211J, HKUST, 2024 (Binhang Yuan)',
+    "course slides by M. C. Lin on backward AD and optimizers",
+    'a lecture on adaptive methods and neural network training, signed "f -> min over x, y, z"',
+)
 
 # --quick: the embedded images, a tenth of the data, logged ten times as often: a curve has as many points.
 SMALL = ("dataset=fashion_mnist_small", "log_every=10")
@@ -15,12 +26,19 @@ class Experiment:
     Attributes:
         name: its file in conf/experiment/notes/.
         chapter: the chapter of the notes.
-        quick: overrides that shorten it with --quick; empty for one that is short already.
+        quick: overrides that shorten it with --quick; empty for one that is short already; None for one that
+            says nothing then, and does not run.
+        long: overrides that lengthen it with --long.
     """
 
     name: str
     chapter: str
-    quick: tuple[str, ...] = ()
+    quick: tuple[str, ...] | None = ()
+    long: tuple[str, ...] = ()
+
+    def overrides(self, scope: "Scope") -> tuple[str, ...] | None:
+        """Return the overrides of a scope; None where the experiment does not run."""
+        return {"quick": self.quick, "full": (), "long": self.long}[scope]
 
 
 TRAINING = "The training script and its figures"
@@ -36,9 +54,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(name="adam_batch_size", chapter=TRAINING, quick=SMALL),
     Experiment(name="adam_learning_rate", chapter=TRAINING, quick=SMALL),
     Experiment(name="script", chapter=TRAINING, quick=SMALL),
+    Experiment(name="script_seeds", chapter=TRAINING, quick=None, long=("epochs=10",)),
     Experiment(name="gradient_noise", chapter=NOISE),
     Experiment(name="sgd_paths", chapter=NOISE),
     Experiment(name="noise_floor", chapter=NOISE),
+    Experiment(name="noise_floor_data", chapter=NOISE),
     Experiment(name="logistic_floor", chapter=NOISE),
     Experiment(name="why_momentum", chapter=MOMENTUM),
     Experiment(name="narrow_valley", chapter=MOMENTUM),
@@ -52,6 +72,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(name="newton_steps", chapter=ADAPTIVE),
     Experiment(name="shampoo_muon", chapter=ADAPTIVE),
     Experiment(name="backward_ad", chapter=ADAPTIVE),
+    Experiment(name="fashion_mnist_raw_start", chapter=COMPARISON, quick=None),
     Experiment(name="fashion_mnist_raw", chapter=COMPARISON, quick=SMALL),
     Experiment(name="optimizers_default", chapter=COMPARISON, quick=ONE_SEED),
     Experiment(name="optimizers_lr", chapter=COMPARISON, quick=FEW),

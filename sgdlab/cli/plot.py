@@ -63,7 +63,7 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--logy", None, "logarithmic y axis"),
     ("--xlim", "LOW,HIGH", "trajectories: ends of the x axis"),
     ("--ylim", "LOW,HIGH", "ends of the y axis, in its unit"),
-    ("--title", "TEXT", "default: the settings that the runs share; '' for none"),
+    ("--title", "TEXT", "such as '{steps} updates'; default: the settings that the runs share; '': none"),
     ("--panel-title", "TEXT", "such as 'lr-{lr:g} mt-{momentum}'; default: KEY=value"),
     ("--x-title", "TEXT", "label of the x axis"),
     ("--y-title", "TEXT", "label of the y axis"),

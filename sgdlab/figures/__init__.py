@@ -16,6 +16,7 @@ Reading a spec is cheap; `draw` and `save` import matplotlib when they are calle
 global state, so they work in any thread or notebook, with or without a display.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ from sgdlab.figures.spec import (
     check_options,
     read_spec,
 )
+from sgdlab.figures.titles import fill_title
 from sgdlab.records import Run
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ __all__ = [
     "check_moving",
     "check_options",
     "draw",
+    "fill_title",
     "inline_svg",
     "read_spec",
     "save",
@@ -86,6 +89,8 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
         "sweep": draw_sweep,
         "trajectories": draw_trajectories,
     }
+    if spec.title:
+        spec = dataclasses.replace(spec, title=fill_title(spec.title, runs))
     with matplotlib.style.context(["default", RC]):
         return drawers[spec.kind](runs, spec)
 

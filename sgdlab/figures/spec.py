@@ -54,7 +54,8 @@ LEVELS = Annotated[tuple[tuple[str, float], ...], LabelledNumbers(inner=Number()
 class FigureSpec:
     """The keys of every kind of figure. An illegal value raises ValueError, which names its key.
 
-    title             null: the settings that all runs share; empty: none
+    title             a text, with settings in braces: "{steps} updates, {lr:count learning rate}" becomes
+                      "200 updates, 5 learning rates"; null: the settings that all runs share; empty: none
     x_title, y_title  titles of the axes; null: the quantity, with its unit
     size              width and height in inches, without a legend outside; null: as needed
     """

@@ -1,12 +1,13 @@
 """Titles: of a figure, of its panels, of the y axis."""
 
+import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sgdlab.base.errors import UsageError
-from sgdlab.base.formatting import format_value
+from sgdlab.base.formatting import counted, format_value
 from sgdlab.figures.columns import axis_title
 from sgdlab.figures.labels import resolve_setting, settings_with_case
 from sgdlab.figures.spec import Curves, FigureSpec
@@ -37,6 +38,9 @@ _NAMED: dict[str, str | None] = {
 }
 # Settings whose values are named without the setting.
 VALUES_ALONE = ("dataset", "model", "loss", "optimizer")
+# A setting in braces, after a space or punctuation: the braces of mathematics, as in $w_{t}$, are left alone.
+_SETTING = re.compile(r"(?<![\w\\^}])\{([A-Za-z_][\w.]*)(?::([^{}]*))?\}")
+COUNT = "count "  # {lr:count learning rate} becomes "5 learning rates"
 
 
 def common_title(runs: Sequence[Run]) -> str:
@@ -76,6 +80,39 @@ def as_baselines(spec: FigureSpec, runs: Sequence[Run]) -> FigureSpec:
     """
     title = figure_title(runs, spec)
     return replace(spec, title=f"{title} (recorded baselines)") if title else spec
+
+
+def fill_title(title: str, runs: Sequence[Run]) -> str:
+    """Fill in the settings that a figure's title names, so that it says what ran.
+
+    Args:
+        title: a text with settings in braces, as `panel_title` has them; `{lr:count learning rate}` becomes
+            the number of different values with that noun. Other braces are left as they are.
+        runs: the runs of the figure, those that it does not draw among them.
+
+    Returns:
+        The title.
+
+    Raises:
+        UsageError: the format of a setting is illegal.
+    """
+    settings = [settings_with_case(run) for run in runs]
+
+    def filled(match: re.Match[str]) -> str:
+        name, format_spec = match[1], match[2] or ""
+        try:
+            key = resolve_setting(name, runs, said=f"title={title}")
+        except UsageError:
+            return match[0]
+        if format_spec.startswith(COUNT):
+            values = {format_value(each.get(key)) for each in settings}
+            return counted(len(values), format_spec.removeprefix(COUNT))
+        try:
+            return _values(settings, key, format_spec)
+        except UsageError as err:
+            raise UsageError(str(err).replace("panel_title", "title", 1)) from None
+
+    return _SETTING.sub(filled, title)
 
 
 def y_title(spec: Curves) -> str:

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from sgdlab.analysis.claims import tally
 from sgdlab.base.formatting import format_duration, format_number, format_value
 from sgdlab.records import Run, differing, write_text
 
@@ -45,13 +46,24 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRow:
-    """A claim: the notes' words, the measured value, the verdict, the expected value, why it may be off."""
+    """A claim: the notes' words, the measured value, the verdict, the expected value, why it may be off.
+
+    verdict: a word of `sgdlab.analysis.claims.Verdict`. kind: of the claim. fails: why it is known to fail.
+    """
 
     notes: str
     measured: str
-    verdict: Literal["PASS", "FAIL", "MISSING"]
+    verdict: str
     expected: str = ""
     why: str = ""
+    kind: str = ""
+    fails: str = ""
+
+    @property
+    def style(self) -> str:
+        """The class of the verdict in style.css."""
+        styles = {"PASS": "pass", "FAIL": "fail", "PASS (not expected)": "fail", "FAIL (expected)": "known"}
+        return styles.get(self.verdict, "missing" if self.verdict == "MISSING" else "unchecked")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +86,13 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The page. `made`: when; `command`: how; `note` stands above everything, such as what was left out."""
+    """The page. `made`: when; `command`: how; `text`: below the title; `note`: set apart."""
 
     title: str
     made: str
     sections: Sequence[Section]
     command: str = ""
+    text: str = ""
     note: str = ""
 
 
@@ -114,7 +127,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(runs_table=_runs_table, shared_settings=_shared_settings)
+    environment.globals.update(runs_table=_runs_table, shared_settings=_shared_settings, tally=tally)
     return environment
 
 
@@ -123,7 +136,7 @@ def _totals(report: Report, runs: Sequence[Run]) -> dict[str, str]:
     statuses = Counter(run.status for run in runs if run.status != "done")
     others = "".join(f", {count} {status}" for status, count in sorted(statuses.items()))
     return {
-        "Claims that hold": f"{verdicts.count('PASS')} of {len(verdicts)}",
+        "Claims": tally(verdicts),
         "Experiments": str(len(report.sections)),
         "Runs": f"{len(runs):,}{others}",
         "Time of all runs": format_duration(sum(float(run.info.get("seconds") or 0) for run in runs)),

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 # Title -> column of the CSV file.
 CLAIMS = {"experiment": "experiment", "the notes": "notes", "measured": "measured", "verdict": "verdict"}
 CURVES = {"experiment": "experiment", "panel": "panel", "the notes": "notes", "measured": "measured"}
+MEASURED = {
+    title: column for title, column in CURVES.items() if column != "notes"
+}  # of other data than the notes'
 
 
 def cells(rows: Iterable[Mapping[str, str]], columns: Mapping[str, str]) -> list[list[str]]:

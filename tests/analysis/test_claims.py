@@ -1,6 +1,6 @@
 """The claims about training: each one can hold and can fail, and all of them hold on the baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,27 @@ class Shape:
 
 
 SCRIPT = (0.670, 0.758, 0.793, 0.810, 0.819, 0.825, 0.829, 0.832, 0.834, 0.836)
-GOOD_SCRIPT = Shape(0.405, first=1.41, accuracies=SCRIPT, test_loss=0.46)
+Cases = tuple[dict[float, Shape], list[dict[float, Shape]]]
+
+
+def script(by: float, ninth: float | None = None) -> Shape:
+    """The notes' script with accuracies that are off by so much; that of epoch 9 may be another."""
+    accuracies = [accuracy + by for accuracy in SCRIPT]
+    accuracies[8] = accuracies[8] if ninth is None else ninth
+    return Shape(0.4, accuracies=tuple(accuracies))
+
+
+def seeds(make: Callable[[float], Shape], width: float) -> Cases:
+    """Ten seeds within `width` of the notes' number; and ten that are all above it, or all below."""
+
+    def around(middle: float) -> dict[float, Shape]:
+        return {k: make(middle + width * (k - 4.5) / 4.5) for k in range(10)}
+
+    return around(0), [around(1.5 * width), around(-1.5 * width)]
+
 
 # The start of a claim -> runs on which it holds, and runs on which it does not.
-CASES: dict[str, tuple[dict[float, Shape], list[dict[float, Shape]]]] = {
+CASES: dict[str, Cases] = {
     "loss in epoch 10 rises with the batch size": (
         {16: Shape(0.47), 64: Shape(0.81), 256: Shape(1.72)},
         [
@@ -81,27 +98,16 @@ CASES: dict[str, tuple[dict[float, Shape], list[dict[float, Shape]]]] = {
             {0.1: Shape(1.5), 0.001: Shape(0.23), 0.01: Shape(0.29), 1e-5: Shape(1.6)},
         ],
     ),
-    "test accuracy 83.6 %": (
-        {16: GOOD_SCRIPT},
-        [
-            {16: Shape(0.4, accuracies=(*SCRIPT[:9], 0.828))},
-            {16: Shape(0.4, accuracies=(*SCRIPT[:9], 0.844))},
-        ],
-    ),
-    "test loss .4565": (
-        {16: GOOD_SCRIPT},
-        [
-            {16: Shape(0.4, accuracies=SCRIPT, test_loss=0.473)},
-            {16: Shape(0.4, accuracies=SCRIPT, test_loss=0.44)},
-        ],
-    ),
-    "mean logged loss 1.416": (
-        {16: GOOD_SCRIPT},
-        [{16: Shape(0.405, first=1.37)}, {16: Shape(0.44, first=1.416)}],
-    ),
-    "test accuracy by epoch": (
-        {16: GOOD_SCRIPT},
-        [{16: Shape(0.4, accuracies=SCRIPT[:9])}, {16: Shape(0.4, accuracies=(0.6, *SCRIPT[1:]))}],
+    "mean logged loss 1.416": seeds(lambda by: Shape(0.4, first=1.416 + by), 0.03),
+    "test loss .870": seeds(lambda by: Shape(0.4, test_loss=0.870 + by), 0.02),
+    "test accuracy 67.0 %": seeds(script, 0.01),
+    "test accuracy 75.8 %": seeds(script, 0.01),
+    "mean logged loss .400": seeds(lambda by: Shape(0.400 + by), 0.01),
+    "test loss .4565": seeds(lambda by: Shape(0.4, test_loss=0.4565 + by), 0.005),
+    "test accuracy 83.6 %": seeds(script, 0.003),
+    "test accuracy 79.3 81.0": (
+        seeds(script, 0.01)[0],
+        [*seeds(script, 0.01)[1], {k: script(0.001 * k, ninth=0.82) for k in range(10)}],
     ),
 }
 
@@ -127,7 +133,7 @@ def one(folder: Path, claim: Claim, value: float, shape: Shape) -> Run:
     return fake_run(folder, settings, rows=rows, evals=evals)
 
 
-def case(claim: Claim) -> tuple[dict[float, Shape], list[dict[float, Shape]]]:
+def case(claim: Claim) -> Cases:
     (found,) = [value for start, value in CASES.items() if claim.notes.startswith(start)]
     return found
 
@@ -138,11 +144,11 @@ def test_a_claim_holds_on_what_the_notes_show_and_fails_on_what_they_do_not(
 ) -> None:
     good, bad = case(claim)
     verdict = judge(claim, made(tmp_path / "good", claim, good))
-    assert verdict.word == "PASS", verdict
     assert verdict.measured is not None and verdict.measured.text
+    assert verdict.measured.holds, verdict
     for number, shapes in enumerate(bad):
         wrong = judge(claim, made(tmp_path / f"bad{number}", claim, shapes))
-        assert wrong.word == "FAIL", (shapes, wrong)
+        assert wrong.measured is not None and not wrong.measured.holds, (shapes, wrong)
 
 
 @pytest.mark.parametrize("claim", TRAINING_CLAIMS, ids=lambda claim: claim.notes[:40])
@@ -172,19 +178,25 @@ def test_every_experiment_of_the_notes_has_claims_and_numbers() -> None:
     names = {path.stem for path in (conf_dir() / "experiment" / "notes").glob("*.yaml")}
     assert names == {each.name for each in EXPERIMENTS}
     # Pictures: of runs that another experiment makes claims about, and of a comparison of our own.
-    shown = {"notes/polyak_nesterov", *(f"notes/optimizers_{kind}" for kind in ("default", "lr", "best"))}
+    shown = {
+        "notes/polyak_nesterov",
+        "notes/script",
+        *(f"notes/optimizers_{kind}" for kind in ("default", "lr", "best")),
+    }
     assert {claim.experiment for claim in CLAIMS} == {f"notes/{name}" for name in names} - shown
-    assert {claim.experiment for claim in TRAINING_CLAIMS} == set(READ_OFF)
+    about = {claim.experiment for claim in TRAINING_CLAIMS}
+    assert about - {"notes/script_seeds"} == set(READ_OFF) - {"notes/script"}
 
 
 @pytest.mark.parametrize("name", TRAINING)
 def test_all_claims_hold_on_the_recorded_baselines(name: str) -> None:
     selection = select([f"notes/{name}"], BASELINES)
     assert selection.runs and not selection.missing
-    for claim in TRAINING_CLAIMS:
-        if claim.experiment == f"notes/{name}":
-            verdict = judge(claim, list(selection.runs))
-            assert verdict.word == "PASS", verdict
+    verdicts = [
+        judge(claim, list(selection.runs)) for claim in TRAINING_CLAIMS if claim.experiment == f"notes/{name}"
+    ]
+    assert [verdict.word for verdict in verdicts] == ["PASS"] * len(verdicts), verdicts
+    assert verdicts or name == "script"  # which one run cannot judge: see script_seeds
 
 
 def test_the_baselines_are_the_fourteen_runs_of_the_full_data() -> None:

@@ -81,7 +81,7 @@ CANDIDATES: list[tuple[str, list[str] | None]] = [
     ("sgdlab data fetch fash", ["fashion_mnist", "fashion_mnist_small"]),
     ("sgdlab data fetch --d", ["--data-dir"]),
     ("sgdlab reproduce ", ["notes"]),
-    ("sgdlab reproduce notes --only sc", ["script"]),
+    ("sgdlab reproduce notes --only sc", ["script", "script_seeds"]),
     ("sgdlab optimizers rm", ["rmsprop"]),
     ("sgdlab optimizers cu", ["custom"]),
     ("sgdlab completion ", ["bash", "fish", "zsh"]),

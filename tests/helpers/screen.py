@@ -9,7 +9,7 @@ from sgdlab.execution.outcome import Outcome
 
 RESULT = {"train_loss": 0.5, "train_accuracy": 0.9, "test_loss": 0.456, "test_accuracy": 0.836}
 REGRESSION = RESULT | {"train_accuracy": None, "test_accuracy": None}
-METRICS = {"loss": 0.4, **RESULT}
+METRICS = {"last_batch_loss": 0.4, **RESULT}
 
 
 def console(**more):
@@ -31,7 +31,7 @@ def drawn(display, width, height=24):
 
 
 def update(progress, step, epoch, samples, loss, **more):
-    progress.update({"step": step, "epoch": epoch, "samples": samples, "loss": loss, **more})
+    progress.update({"step": step, "epoch": epoch, "samples": samples, "last_batch_loss": loss, **more})
 
 
 def evaluated(progress, step, epoch, result=RESULT):

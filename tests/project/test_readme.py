@@ -43,6 +43,11 @@ def test_the_readme_is_short_and_has_one_picture():
     assert TEXT.count("![") == 1
 
 
+def test_advice_on_a_command_stands_before_it():
+    """A reader who has run the command has the large download already."""
+    assert 0 < TEXT.index("https://download.pytorch.org/whl/cpu") < TEXT.index("\npip install .\n")
+
+
 def test_every_block_is_of_a_known_kind():
     for page in PAGES:
         fences = re.findall(r"^```(\w+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -9,7 +9,7 @@ adaptive   Adam, AMSGrad, Shampoo, Muon; backward differentiation; four optimize
 """
 
 from sgdlab.analysis.claims.adaptive import ADAPTIVE_CLAIMS
-from sgdlab.analysis.claims.claim import Claim, Expected, Verdict, judge, row
+from sgdlab.analysis.claims.claim import SCOPES, Claim, Expected, Scope, Verdict, judge, row, tally
 from sgdlab.analysis.claims.momentum import MOMENTUM_CLAIMS
 from sgdlab.analysis.claims.newton import NEWTON_CLAIMS
 from sgdlab.analysis.claims.noise import NOISE_CLAIMS
@@ -26,11 +26,14 @@ CLAIMS: tuple[Claim, ...] = (
 __all__ = [
     "CLAIMS",
     "READ_OFF",
+    "SCOPES",
     "Claim",
     "Expected",
+    "Scope",
     "Verdict",
     "curves",
     "judge",
     "mean_loss",
     "row",
+    "tally",
 ]

@@ -14,6 +14,14 @@ from sgdlab.records import Run
 
 ENDED = ("done", "diverged")
 DIGITS = "half a unit of the last digit that the notes give"  # where a tolerance comes from
+SEEDS = 10  # the fewest seeds over which a random quantity is judged
+BETWEEN = f"between the least and the largest over {SEEDS} seeds or more, to its last digit"
+ONE_DRAW = "it depends on the seed, and the notes give one draw"
+
+Kind = Literal["exact", "seeds", "estimate", "order"]
+Scope = Literal["quick", "full", "long"]
+# What `sgdlab reproduce notes` runs, from the least to the most, and what a claim of that scope needs.
+SCOPES: dict[Scope, str] = {"quick": "", "full": "the full data", "long": "--long"}
 
 Values = NDArray[np.float64]
 
@@ -47,23 +55,30 @@ class Runs(dict[Any, Run]):
     def __missing__(self, key: Any) -> Run:
         raise Missing(key)
 
-    def only(self) -> Run:
-        """Return the single run; raises Missing when there are none or several."""
-        if len(self) != 1:
-            raise Missing(f"{len(self)} runs")
-        return next(iter(self.values()))
-
 
 @dataclass(frozen=True)
 class Claim:
     """One claim of the notes about one experiment.
 
+    A claim is of one of four kinds:
+
+        exact     no chance is in it: the published number, to its printed digits or to rounding
+        seeds     the number depends on the seed: the published one lies between the least and the largest
+                  over at least `SEEDS` seeds (`between_seeds`)
+        estimate  the value of theory, to the error of a mean over draws or seeds
+        order     an order or an inequality, of runs with the seed that the experiment names
+
     Attributes:
-        notes: the claim in the notes' words, with its numbers.
+        notes: the claim in the notes' words.
         measure: a function of the experiment's runs; their type depends on `by`.
         expected: the value that the measured one is compared with, where the claim is about a value.
-        quick: whether the claim also holds on the 6,000 embedded images, where ten epochs are a tenth of the
-            updates.
+        kind: as above.
+        scope: the least that must run for the claim to be checked. quick: the claim also holds on the 6,000
+            embedded images, where ten epochs are a tenth of the updates; full: the full data; long: the
+            experiment at the length of `reproduce --long`.
+        needs: what a claim beyond the scope needs, in words; empty: as `SCOPES` says.
+        numbers: the notes' numbers for the full data, which are shown, not checked.
+        fails: why the claim is known to fail; empty for one that is expected to hold.
         experiment: its name, as in `experiment=notes/newton`.
         by: the setting that tells the runs apart, so that `measure` gets `Runs`; `case` for named cases; None
             where `measure` gets a list.
@@ -73,7 +88,11 @@ class Claim:
     notes: str
     measure: Callable[[Any], Measured]
     expected: Expected = _NO_VALUE
-    quick: bool = True
+    kind: Kind = "exact"
+    scope: Scope = "quick"
+    needs: str = ""
+    numbers: str = ""
+    fails: str = ""
     experiment: str = ""
     by: str | None = None
     count: int = 1
@@ -81,17 +100,41 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and its measured value, which is None when runs are missing."""
+    """A claim, its measured value (None when runs are missing), and the scope of what ran."""
 
     claim: Claim
     measured: Measured | None
+    scope: Scope = "long"
 
     @property
-    def word(self) -> Literal["PASS", "FAIL", "MISSING"]:
-        """PASS, FAIL, or MISSING when runs are missing."""
+    def checked(self) -> bool:
+        """Whether enough ran for the claim to be checked."""
+        return _in_scope(self.claim, self.scope)
+
+    @property
+    def word(self) -> str:
+        """PASS, FAIL, `FAIL (expected)`, `PASS (not expected)`, MISSING, or `not checked: needs ...`."""
+        if not self.checked:
+            return f"not checked: needs {self.claim.needs or SCOPES[self.claim.scope]}"
         if self.measured is None:
             return "MISSING"
-        return "PASS" if self.measured.holds else "FAIL"
+        word = "PASS" if self.measured.holds else "FAIL"
+        if not self.claim.fails:
+            return word
+        return f"{word} ({'not ' if self.measured.holds else ''}expected)"
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether `reproduce` may succeed: after PASS, after `FAIL (expected)`, or without a check."""
+        if not self.checked:
+            return True
+        return self.measured is not None and self.measured.holds == (not self.claim.fails)
+
+    @property
+    def notes(self) -> str:
+        """The claim; with the notes' numbers for the full data, unless other data were trained on."""
+        shown = self.claim.numbers and self.scope != "quick"
+        return f"{self.claim.notes} ({self.claim.numbers})" if shown else self.claim.notes
 
 
 def claims_about(experiment: str, *claims: Claim, by: str | None = None, count: int = 1) -> tuple[Claim, ...]:
@@ -110,23 +153,29 @@ def claims_about(experiment: str, *claims: Claim, by: str | None = None, count: 
     return tuple(replace(claim, experiment=name, by=by, count=count) for claim in claims)
 
 
-def judge(claim: Claim, runs: Sequence[Run]) -> Verdict:
+def judge(claim: Claim, runs: Sequence[Run], scope: Scope = "long") -> Verdict:
     """Measure a claim on the runs of its experiment.
 
     Args:
         claim: the claim.
         runs: all runs of the experiment; runs that have not ended are no evidence.
+        scope: of what ran; a claim that needs more is not checked.
 
     Returns:
         The verdict, MISSING when a run that the claim needs is not among them.
     """
     ended = [run for run in runs if run.status in ENDED]
-    if len(ended) < claim.count:
-        return Verdict(claim, None)
+    if not _in_scope(claim, scope) or len(ended) < claim.count:
+        return Verdict(claim, None, scope)
     try:
-        return Verdict(claim, claim.measure(_keyed(ended, claim.by)))
+        return Verdict(claim, claim.measure(_keyed(ended, claim.by)), scope)
     except Missing:
-        return Verdict(claim, None)
+        return Verdict(claim, None, scope)
+
+
+def _in_scope(claim: Claim, scope: Scope) -> bool:
+    order = list(SCOPES)
+    return order.index(claim.scope) <= order.index(scope)
 
 
 def _keyed(runs: list[Run], by: str | None) -> list[Run] | Runs:
@@ -142,13 +191,60 @@ def row(verdict: Verdict) -> dict[str, str]:
     claim, measured = verdict.claim, verdict.measured
     return {
         "experiment": claim.experiment,
-        "notes": claim.notes,
+        "kind": claim.kind,
+        "notes": verdict.notes,
         "expected": claim.expected.value,
         "tolerance": claim.expected.tolerance,
         "why": claim.expected.why,
         "measured": "" if measured is None else measured.text,
         "verdict": verdict.word,
+        "reason": claim.fails,
     }
+
+
+def tally(words: Sequence[str]) -> str:
+    """Count verdicts.
+
+    Args:
+        words: the verdicts' words.
+
+    Returns:
+        For example `51 of 52 claims hold, 1 fails as expected, 4 not checked`.
+    """
+    unchecked = sum(word.startswith("not checked") for word in words)
+    held = sum(word.startswith("PASS") for word in words)
+    failing = words.count("FAIL (expected)")
+    parts = [f"{held} of {len(words) - unchecked} claims hold"] if unchecked < len(words) or not words else []
+    parts += [f"{failing} fail{'s' * (failing == 1)} as expected"] if failing else []
+    parts += [f"{unchecked} not checked"] if unchecked else []
+    return ", ".join(parts)
+
+
+def between_seeds(
+    draws: Sequence[Sequence[float]], published: Sequence[float], form: str, half: float = 0.0
+) -> Measured:
+    """Compare published numbers with the distribution of the same numbers over seeds.
+
+    Args:
+        draws: the numbers of each seed, in one order.
+        published: the notes' numbers, in the same order.
+        form: a format of Python for one number, such as `.3f`.
+        half: half a unit of the last digit that the notes give: 83.62 is their 83.6.
+
+    Returns:
+        The range of each number over the seeds. It holds where each published number lies in its range; a
+        range with a number that is not finite holds none.
+
+    Raises:
+        Missing: there are fewer than `SEEDS` seeds.
+    """
+    if len(draws) < SEEDS:
+        raise Missing(f"{len(draws)} of {SEEDS} seeds")
+    values, aims = np.asarray(draws, np.float64), np.asarray(published, np.float64)
+    low, high = values.min(axis=0), values.max(axis=0)
+    ranges = " · ".join(f"{a:{form}} to {b:{form}}" for a, b in zip(low, high, strict=True))
+    holds = np.isfinite(values).all() and (low - half <= aims).all() and (aims <= high + half).all()
+    return Measured(f"{ranges} over {len(draws)} seeds", bool(holds))
 
 
 def within(measured: Iterable[float], expected: Iterable[float], tolerance: float) -> bool:
