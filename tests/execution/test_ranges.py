@@ -113,7 +113,8 @@ def test_what_only_looks_like_a_range_stays():
         assert written_out(text) == without_logrange(text) == text
 
 
-def test_a_range_trains_the_runs_of_its_values(tmp_path):
+@pytest.mark.parametrize("sweeper", [[], ["hydra/sweeper=basic"]])
+def test_a_range_trains_the_runs_of_its_values(tmp_path, sweeper):
     line = [
         "-m",
         *TINY,
@@ -123,7 +124,9 @@ def test_a_range_trains_the_runs_of_its_values(tmp_path):
         "device=cpu",
         f"runs_dir={tmp_path}",
     ]
-    assert main([*line, "lr=range(0.1,0.5,0.1)"]) == 0
+    assert main([*line, *sweeper, "lr=range(0.1,0.5,0.1)"]) == 0
+    (path,) = (tmp_path / "sweeps").rglob("sweep.json")
+    assert "'lr=range(0.1,0.5,0.1)'" in read_sweep(path.parent)["command"]
     found = {run.folder.name for run in find_runs(tmp_path)}
     alone = {
         train(tmp_path / "alone", *TINY, "epochs=1", f"lr={lr}").folder.name for lr in (0.1, 0.2, 0.3, 0.4)
@@ -155,6 +158,13 @@ def test_a_long_logrange(tmp_path):
     short = overrides.for_hydra([typed, "seed=1,2"], multirun=True)
     assert len(short[0]) < 50 and overrides.as_typed(short[0]) == typed
     assert overrides.for_hydra(["lr=0.001,0.01"], multirun=True) == ["lr=0.001,0.01"]
+
+
+def test_hydras_own_sweeper_gets_a_long_sweep_as_it_is(tmp_path):
+    numbers = ",".join(str(k / 100) for k in range(1, 23))
+    words = ["problem=rosenbrock", "steps=1", f"lr={numbers}", "hydra/launcher=serial", "quiet=true"]
+    assert main(["-m", "hydra/sweeper=basic", *words, f"runs_dir={tmp_path}"]) == 0
+    assert len(find_runs(tmp_path)) == 22
 
 
 def test_without_m_it_is_said_in_the_words_that_were_typed(tmp_path):

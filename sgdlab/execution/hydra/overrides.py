@@ -236,24 +236,28 @@ def for_hydra(overrides: Iterable[str], *, multirun: bool) -> list[str]:
     Returns:
         An override for each; `as_typed` gives the original.
     """
-    overrides = list(overrides)
+    typed = list(overrides)
+    # Hydra's own sweeper adds up a range by itself; ours writes it out, and others may search in it.
+    overrides = [written_out(text) for text in typed] if "hydra/sweeper=basic" in typed else typed
     parsed = {text: _parse_or_refuse(text) for text in overrides}
     swept = {override.key_or_group for override in parsed.values() if override.is_sweep_override()}
     if "problem" in swept:
         swept |= {"dataset", "model", "loss"}
-    rewritten = [_for_hydra(parsed[text], swept, multirun) for text in overrides]
-    for typed in overrides:  # an earlier command of this process may have been rewritten to it
-        _TYPED.pop(typed, None)
-    _TYPED.update(pair for pair in zip(rewritten, overrides, strict=True) if pair[0] != pair[1])
+    # Another sweeper, which an experiment may choose too, would not know what the short form stands for.
+    shorten = multirun and not any(text.startswith(("hydra/sweeper=", "experiment=")) for text in typed)
+    rewritten = [_for_hydra(parsed[text], swept, shorten) for text in overrides]
+    for text in typed:  # an earlier command of this process may have been rewritten to it
+        _TYPED.pop(text, None)
+    _TYPED.update(pair for pair in zip(rewritten, typed, strict=True) if pair[0] != pair[1])
     return rewritten
 
 
-def _for_hydra(override: Override, swept: set[str], multirun: bool) -> str:
+def _for_hydra(override: Override, swept: set[str], shorten: bool) -> str:
     text = override.input_line or ""
     key, _, value = text.partition("=")
     group, dot, _ = key.partition(".")
     if override.is_sweep_override():
-        rewrite = multirun and text.count(",") > _LONG_SWEEP and bool(_NUMBERS.fullmatch(text))
+        rewrite = shorten and text.count(",") > _LONG_SWEEP and bool(_NUMBERS.fullmatch(text))
         value = f"sha256-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     else:
         rewrite = bool(value and dot) and group in swept  # not +key, whose group begins with +
