@@ -20,13 +20,15 @@ class Selection:
     """The runs that targets name, in the order of their sweep.
 
     name: serves as a file name. figure: the experiment's own settings of its figure. missing: jobs of a
-    sweep that have no run, each with its reason.
+    sweep that have no run, each with its reason. experiment, command: as a sweep recorded them.
     """
 
     name: str
     runs: tuple[Run, ...]
     figure: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    experiment: str = ""
+    command: str = ""
 
 
 def find_runs(root: Path) -> list[Run]:
@@ -172,7 +174,12 @@ def _sweep(folder: Path, name: str) -> Selection:
         else:
             missing.append(f"{' '.join(job['overrides'])}: {job.get('reason') or job.get('status')}")
     return Selection(
-        name=name, runs=tuple(runs.values()), figure=sweep.get("figure") or {}, missing=tuple(missing)
+        name=name,
+        runs=tuple(runs.values()),
+        figure=sweep.get("figure") or {},
+        missing=tuple(missing),
+        experiment=str(sweep.get("experiment") or ""),
+        command=str(sweep.get("command") or ""),
     )
 
 
