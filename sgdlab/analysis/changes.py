@@ -6,29 +6,26 @@ from collections.abc import Sequence
 from sgdlab.base.formatting import counted, format_value
 from sgdlab.config.options import key_of
 from sgdlab.config.run_hash import HASH_EXCLUDED
-from sgdlab.records import Run
+from sgdlab.records import Run, Selection
 
-# Settings that change neither what is trained nor how long: they are not worth a word.
-UNSAID = ("experiment", "case", "log_every", "device", "threads", "fast_path", "matmul_backend", "compile")
+# Settings, and groups of them, that change neither what is trained nor for how long.
+UNSAID = ("experiment", "case", "hydra", "log_every", "device", "threads", "fast_path", "matmul_backend")
+UNSAID += ("compile", *HASH_EXCLUDED)
 COUNTS = {"epochs": "epoch", "steps": "update"}
 
 
-def changes(command: str, runs: Sequence[Run]) -> str:
+def changes(selection: Selection) -> str:
     """Say in what way runs differ from what their experiment states.
 
-    Args:
-        command: the command of the sweep, as sweep.json has it.
-        runs: the runs of the sweep; sizes and lengths are taken from them.
-
-    Returns:
-        For example `fashion_mnist_small (6,000 images), 40 updates, lr=0.001,0.1`; empty where the command
-        names the experiment alone.
+    The settings are those that the command changed, their values those of the runs. For example
+    `fashion_mnist_small (6,000 images), 40 updates, lr=0.001,0.1`; empty where the command names the
+    experiment alone, and for runs of no experiment.
     """
     texts: dict[str, None] = {}
-    for override in _overrides(command):
+    for override in _overrides(selection.command) if selection.experiment else ():
         key = key_of(override)
-        if key not in (*UNSAID, *HASH_EXCLUDED) and not key.startswith("hydra"):
-            texts[_text(key, override, runs)] = None
+        if key not in UNSAID and key.partition(".")[0] not in UNSAID:
+            texts[_text(key, override, selection.runs)] = None
     return ", ".join(texts)
 
 
