@@ -185,13 +185,59 @@ def _at_edge(positions: Sequence[float | None], best: int) -> Literal["low", "hi
     return "high" if positions[best] == max(numbers) else None
 
 
-def _edge(at_edge: str | None, tried: int) -> str:
-    return "" if at_edge is None else f"the {'least' if at_edge == 'low' else 'largest'} of {tried} tried"
+def _edge(at_edge: str | None, setting: str, tried: int) -> str:
+    if at_edge is None:
+        return ""
+    end = "least" if at_edge == "low" else "largest"
+    return f"{end} {setting.rpartition('.')[2]} of {tried} tried"
 
 
 def _note(setting: str, text: str, at_edge: str | None, tried: int, select_by: str, *, ended: bool) -> str:
     name = f"{setting.rpartition('.')[2]}={text}"
     if not ended:
         return f"{name}: none of {tried} values has a run of every seed that is done and evaluated"
-    beyond = f", {_edge(at_edge, tried)}: a better one may lie beyond" if at_edge else ""
-    return f"{name}: best of {tried} by {criterion(select_by)}{beyond}"
+    beyond = f", the {_edge(at_edge, setting, tried)}: a better one may lie beyond" if at_edge else ""
+    return f"{name}: best by {criterion(select_by)}{beyond}"
+
+
+def best_of(jobs: Sequence[tuple[str, Ended]], select_by: str = SELECT_BY) -> str:
+    """Say which job of a sweep ended best, by the mean score over the seeds.
+
+    Args:
+        jobs: title and outcome of each; a title holds the settings in which it differs, like `lr=0.1 seed=1`.
+        select_by: a key of CRITERIA.
+
+    Returns:
+        A sentence, which also says for each setting whether its value is at the edge of those tried; empty
+        where no two settings can be compared.
+    """
+    groups: dict[str, list[float]] = {}
+    for title, outcome in jobs:
+        settings = " ".join(word for word in title.split() if not word.startswith("seed="))
+        groups.setdefault(settings, []).append(rank(outcome, select_by))
+    means = {settings: _mean(ranks) for settings, ranks in groups.items()}
+    if len(means) < 2 or math.isinf(min(means.values())):
+        return ""
+    best = min(means, key=means.__getitem__)
+    edges = _edges(list(means), best)
+    note = f" ({', '.join(edges)}: a better one may lie beyond)" if edges else ""
+    return f"best by {criterion(select_by)}: {best}{note}"
+
+
+def _edges(groups: Sequence[str], best: str) -> list[str]:
+    """Return the settings of the best group whose value is at the edge of those tried."""
+    grids = [dict(word.partition("=")[::2] for word in group.split()) for group in groups]
+    chosen = dict(word.partition("=")[::2] for word in best.split())
+    edges = []
+    for key in chosen:
+        values = list(dict.fromkeys(grid.get(key, "") for grid in grids))
+        at_edge = _at_edge([_number(value) for value in values], values.index(chosen[key]))
+        edges += [f"the {_edge(at_edge, key, len(values))}"] if at_edge else []
+    return edges
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
