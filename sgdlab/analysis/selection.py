@@ -68,9 +68,14 @@ class BestValue:
     note: str
 
     @property
+    def comparable(self) -> bool:
+        """Whether the value was compared: every run of it is done and evaluated."""
+        return math.isfinite(self.score)
+
+    @property
     def edge(self) -> str:
-        """`the largest of 5 tried`; empty for a value inside the grid."""
-        return _edge(self.at_edge, self.tried)
+        """`largest lr of 5 tried`; empty for a value inside the grid."""
+        return _edge(self.at_edge, self.setting, self.tried)
 
 
 def criterion(select_by: str) -> str:
@@ -150,8 +155,9 @@ def select(runs: Sequence[Run], setting: str, select_by: str = SELECT_BY) -> Bes
     means = {text: _mean([rank(run, select_by) for run in group]) for text, group in values.items()}
     text = min(means, key=means.__getitem__)
     chosen = values[text]
-    at_edge = _at_edge([_position(group[0], setting) for group in values.values()], list(values).index(text))
     mean = -means[text] if larger_is_better(select_by) else means[text]
+    positions = [_position(group[0], setting) for group in values.values()]
+    at_edge = _at_edge(positions, list(values).index(text)) if math.isfinite(mean) else None
     return BestValue(
         setting=setting,
         value=chosen[0].settings.get(setting),

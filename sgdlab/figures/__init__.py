@@ -8,9 +8,11 @@
     sweep      kind `sweep`                         run_values numbers of a run
     heatmap    kind `heatmap`                       reference_lines  lines of theory
     trajectories  kind `trajectories`               contours   the function below the paths
-    axes       panels, limits, ticks                legend     where the legend is laid out
-    layout     room for titles and legends          style      colours, line styles, sizes
-    output     PNG, SVG, PDF                        animation  GIF
+    axes       panels and their limits              legend     where the legend is laid out
+    scales     linear, logarithmic, symmetric       ticks      the labels of axes
+    smoothing  the moving mean of curves            style      colours, line styles, sizes
+    layout     room for titles and legends, notes   output     PNG, SVG, PDF
+    animation  GIF
 
 Reading a spec is cheap; `draw` and `save` import matplotlib when they are called. They use none of pyplot's
 global state, so they work in any thread or notebook, with or without a display.
@@ -56,12 +58,13 @@ __all__ = [
 ]
 
 
-def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
+def draw(runs: Sequence[Run], spec: FigureSpec, notes: Sequence[str] = ()) -> "Drawing":
     """Draw runs.
 
     Args:
         runs: the runs, in the order of the legend.
         spec: the figure, from `read_spec`.
+        notes: lines below its title, such as what the runs are.
 
     Returns:
         A matplotlib figure, and which runs are in it.
@@ -75,6 +78,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
 
     from sgdlab.figures.curves import draw_curves, draw_grid
     from sgdlab.figures.heatmap import draw_heatmap
+    from sgdlab.figures.layout import Notes
     from sgdlab.figures.style import RC
     from sgdlab.figures.sweep import draw_sweep
     from sgdlab.figures.trajectories import draw_trajectories
@@ -87,7 +91,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
         "trajectories": draw_trajectories,
     }
     with matplotlib.style.context(["default", RC]):
-        return drawers[spec.kind](runs, spec)
+        return drawers[spec.kind](runs, spec, Notes(shown=tuple(notes)))
 
 
 def save(figure: "Figure", path: Path) -> None:

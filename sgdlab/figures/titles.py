@@ -1,4 +1,4 @@
-"""Titles: of a figure, of its panels, of the y axis."""
+"""Titles of a figure and of its panels."""
 
 import string
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,8 @@ from typing import Any
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.columns import axis_title
 from sgdlab.figures.labels import resolve_setting, settings_with_case
-from sgdlab.figures.spec import Curves, FigureSpec
+from sgdlab.figures.spec import FigureSpec
 from sgdlab.records import Run
 
 # The settings that a title can name, in this order, and the value of each that it leaves out: the one in
@@ -61,12 +60,6 @@ def figure_title(runs: Sequence[Run], spec: FigureSpec) -> str:
         The title that the spec states, else the settings that all runs share.
     """
     return common_title(runs) if spec.title is None else spec.title
-
-
-def y_title(spec: Curves) -> str:
-    """Return the title of the y axis of curves, with its unit and the smoothing."""
-    text = spec.y_title or axis_title(spec.y)
-    return text if spec.smooth == 1 else f"{text},\nmean of the last {spec.smooth} logged points"
 
 
 def panel_title(template: str, runs: Sequence[Run], all_runs: Sequence[Run]) -> str:

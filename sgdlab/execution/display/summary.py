@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sgdlab.analysis.selection import SELECT_BY, best_of, criterion, rank
 from sgdlab.base.formatting import counted, format_duration
 from sgdlab.execution.display.run_display import metric_line, metric_texts
 from sgdlab.execution.outcome import STYLES, Outcome
@@ -21,17 +22,18 @@ TitledOutcome = tuple[str, Outcome]  # the title distinguishes a job from the ot
 
 
 def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
-    """Print the table of a sweep, the reason of each failure, and the command that plots the sweep.
+    """Print the table of a sweep, the reason of each failure, its best job, and the command that plots it.
 
     Args:
         jobs: title and outcome of each job. Of more than 30 jobs, only the best and the worst are listed.
         folder: the folder of the sweep.
     """
     console = Console()
+    best = best_of(jobs)
     if len(jobs) > MAX_ROWS:
         counts = Counter(outcome.status for _, outcome in jobs).most_common()
         text = ", ".join(f"{count:,} {status}" for status, count in counts)
-        console.print(f"{counted(len(jobs), 'run')}: {text}; the best and the worst:", highlight=False)
+        console.print(f"{counted(len(jobs), 'run')}: {text}; the best and the worst by {criterion(SELECT_BY)}:", highlight=False)
         jobs = _extremes(jobs)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("run", "status", *metric_texts({}), "time"):
@@ -42,7 +44,7 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
         table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
     console.print(table)
     reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
-    _print(console, *reasons, f"sgdlab plot {folder}")
+    _print(console, *reasons, *[best] * bool(best), f"sgdlab plot {folder}")
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:
@@ -66,10 +68,9 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
 
 
 def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:
-    """Return some of the jobs that did not end well, then those of the lowest and the highest test loss."""
+    """Return some of the jobs that did not end well, then the best and the worst of those that did."""
     failed = [job for job in jobs if job[1].status not in ("done", "diverged")]
-    ranked = [job for job in jobs if job[1].status == "done" and job[1].metrics.get("test_loss") is not None]
-    ranked.sort(key=lambda job: float(job[1].metrics["test_loss"]))
+    ranked = sorted((job for job in jobs if math.isfinite(rank(job[1]))), key=lambda job: rank(job[1]))
     return [*failed[:DIGEST_ROWS], *ranked[:DIGEST_ROWS], *ranked[DIGEST_ROWS:][-DIGEST_ROWS:]]
 
 

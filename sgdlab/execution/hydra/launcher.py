@@ -29,6 +29,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from sgdlab.analysis.selection import score
 from sgdlab.base.errors import UsageError
 from sgdlab.config.options import conf_dir, option_text
 from sgdlab.config.reader import read_section
@@ -79,7 +80,7 @@ class SweepLauncher(Launcher):
             initial_job_idx: the number of the first one in the sweep.
 
         Returns:
-            Each job's test loss, which a sweeper may minimise.
+            Each job's final training loss, which a sweeper may minimise; inf for a job that is not done.
 
         Raises:
             UsageError: a job cannot be run; none has been.
@@ -229,7 +230,7 @@ def _named(job: Sequence[str]) -> Iterator[None]:
 
 def _returned(job: "Job") -> JobReturn:
     result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-    result.return_value = job.outcome.metrics.get("test_loss", float("inf"))
+    result.return_value = score(job.outcome)
     return result
 
 
