@@ -1,4 +1,4 @@
-"""In what way the runs of a sweep differ from their experiment: a figure of them must not pass for its own."""
+"""What a sweep changed about its experiment: a figure of its runs must not pass for the experiment's own."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,8 +9,11 @@ from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.records import Run, Selection
 
 # Settings, and groups of them, that change neither what is trained nor for how long.
-UNSAID = ("experiment", "case", "hydra", "log_every", "device", "threads", "fast_path", "matmul_backend")
-UNSAID += ("compile", *HASH_EXCLUDED)
+UNSAID = (
+    *("experiment", "case", "hydra", "log_every", "device", "threads"),
+    *("fast_path", "matmul_backend", "compile"),
+    *HASH_EXCLUDED,
+)
 COUNTS = {"epochs": "epoch", "steps": "update"}
 
 
@@ -50,7 +53,7 @@ def _text(key: str, override: str, runs: Sequence[Run]) -> str:
 
 def _data(runs: Sequence[Run]) -> str:
     """Return the data sets of runs, each with its number of training examples."""
-    names = {}
+    names: dict[str, None] = {}
     for run in runs:
         name, size = format_value(run.settings.get("dataset")), run.info.get("train_size")
         noun = "image" if "dataset.scaling" in run.settings else "training example"

@@ -116,7 +116,9 @@ def score(run: Ended, select_by: str = SELECT_BY) -> float:
 def _last_evaluated(run: Run, column: str) -> float | None:
     """Return the last value of eval.csv, for a run whose run.json does not name it."""
     table = run.eval()
-    known = table[column].dropna() if column in table else ()
+    if column not in table:
+        return None
+    known = table[column].dropna()
     return float(known.iloc[-1]) if len(known) else None
 
 

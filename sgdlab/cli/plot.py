@@ -188,7 +188,7 @@ def main(argv: list[str]) -> int:
     path = path or runs_dir / "figures" / f"{name or 'runs'}.png"
     if animated:
         check_moving(spec, path)
-    drawing = draw(selection.runs, spec, _notes(selection))
+    drawing = draw(selection.runs, spec, _notes(selection), missing=len(selection.missing))
     if animated:
         animate(drawing, path, **speed)
     else:
@@ -202,18 +202,19 @@ def _option(key: str) -> str:
 
 
 def _notes(selection: "Selection") -> list[str]:
-    """Return what the figure says of its runs: how they differ from their experiment, and which are missing."""
+    """Return what the figure says of its runs: how they differ from their experiment."""
     from sgdlab.analysis.changes import changes
 
-    changed, missing = changes(selection), len(selection.missing)
-    notes = [f"not the experiment's own settings: {changed}"] if changed else []
-    return notes + ([f"{counted(missing, 'job')} without a run"] if missing else [])
+    changed = changes(selection)
+    return [f"not the experiment's own settings: {changed}"] if changed else []
 
 
 def _report(path: Path, drawing: "Drawing", selection: "Selection") -> None:
     print(f"{path} ({counted(len(drawing.drawn), 'run')})")
     lines = [*drawing.notes.shown, *drawing.notes.details]
-    lines += [f"not drawn: {run.folder}: no value of {drawing.lacking} ({run.status})" for run in drawing.empty]
+    lines += [
+        f"not drawn: {run.folder}: no value of {drawing.lacking} ({run.status})" for run in drawing.empty
+    ]
     lines += [f"not drawn: {missing}" for missing in selection.missing]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more lines like these"]

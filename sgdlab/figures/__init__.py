@@ -58,13 +58,14 @@ __all__ = [
 ]
 
 
-def draw(runs: Sequence[Run], spec: FigureSpec, notes: Sequence[str] = ()) -> "Drawing":
+def draw(runs: Sequence[Run], spec: FigureSpec, notes: Sequence[str] = (), missing: int = 0) -> "Drawing":
     """Draw runs.
 
     Args:
         runs: the runs, in the order of the legend.
         spec: the figure, from `read_spec`.
         notes: lines below its title, such as what the runs are.
+        missing: the number of runs that the figure should have besides, but that were not recorded.
 
     Returns:
         A matplotlib figure, and which runs are in it.
@@ -91,7 +92,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec, notes: Sequence[str] = ()) -> "D
         "trajectories": draw_trajectories,
     }
     with matplotlib.style.context(["default", RC]):
-        return drawers[spec.kind](runs, spec, Notes(shown=tuple(notes)))
+        return drawers[spec.kind](runs, spec, Notes(shown=tuple(notes), missing=missing))
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -220,8 +220,8 @@ def _draw_series(
 ) -> None:
     if each.low is not None and each.high is not None:
         bottom, top = ax.get_ylim()
-        ends = [np.nan_to_num(end, neginf=bottom, posinf=top) for end in (each.low, each.high)]
-        band = ax.fill_between(each.x, *ends, color=style.color, alpha=0.2, linewidth=0)
+        low, high = (np.nan_to_num(end, neginf=bottom, posinf=top) for end in (each.low, each.high))
+        band = ax.fill_between(each.x, low, high, color=style.color, alpha=0.2, linewidth=0)
         animated.append(AnimatedArtist(artist=band, moments=each.x))
     if each.raw is not None:
         raw = ax.plot(each.x, each.raw, color=style.color, alpha=0.25, linewidth=0.8, zorder=1.5)[0]

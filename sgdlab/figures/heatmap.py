@@ -130,9 +130,7 @@ def _details(panels: Sequence[Panel], keys: Sequence[str]) -> list[str]:
     return lines
 
 
-def _panel(
-    title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str], how: str
-) -> Panel:
+def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str], how: str) -> Panel:
     """Average the runs of each cell, which may differ by seed alone."""
     cells: dict[tuple[float, float], list[int]] = {}
     for i, run in enumerate(runs):
@@ -156,14 +154,10 @@ def _panel(
         finite = sum(map(math.isfinite, found))
         if how == "mean" and 0 < finite < len(found):
             partial[column, row] = f"{finite} of {len(found)}"
-    return Panel(
-        title=title, x=np.array(x), y=np.array(y), values=values, runs=tuple(runs), partial=partial
-    )
+    return Panel(title=title, x=np.array(x), y=np.array(y), values=values, runs=tuple(runs), partial=partial)
 
 
-def _draw(
-    panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatmap, notes: Notes
-) -> Figure:
+def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatmap, notes: Notes) -> Figure:
     x_title = spec.x_title or setting_title(keys[0])
     size = spec.size or (SINGLE if len(panels) == 1 else None)
     figure, axes = make_panels(len(panels), size, x_title, [spec.y_title or setting_title(keys[1])])

@@ -3,7 +3,7 @@
 import textwrap
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -36,10 +36,14 @@ class Notes:
     """What a figure says of its runs besides its legend.
 
     shown: lines below its title, which are printed too. details: lines that are printed only.
+    missing: jobs of the sweep that left no run. absent: counts what is not drawn; below the title only, as
+    each is printed.
     """
 
     shown: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+    missing: int = 0
+    absent: str = ""
 
     def with_lines(self, shown: Sequence[str], details: Sequence[str] = ()) -> "Notes":
         """Add lines.
@@ -51,7 +55,8 @@ class Notes:
         Returns:
             The notes, each line once.
         """
-        return Notes(
+        return replace(
+            self,
             shown=tuple(dict.fromkeys([*self.shown, *shown])),
             details=tuple(dict.fromkeys([*self.details, *details])),
         )
@@ -67,9 +72,16 @@ class Notes:
         Returns:
             The notes.
         """
-        absent = len(runs) - len(drawn)
-        text = f"{absent} of {counted(len(runs), 'run')} not drawn: no value of {lacking}"
-        return self.with_lines([text] if absent else [])
+        total = len(runs) + self.missing
+        reasons = [f"no value of {lacking}"] if len(drawn) < len(runs) else []
+        reasons += ["no run"] if self.missing else []
+        text = f"{total - len(drawn)} of {counted(total, 'run')} not drawn: {' or '.join(reasons)}"
+        return replace(self, absent=text if reasons else "")
+
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """The lines below the title."""
+        return (*self.shown, self.absent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +158,7 @@ def make_drawing(
     )
 
 
-def set_titles(
-    figure: Figure, axes: Sequence[Axes], titles: Sequence[str], title: str, notes: Notes
-) -> None:
+def set_titles(figure: Figure, axes: Sequence[Axes], titles: Sequence[str], title: str, notes: Notes) -> None:
     """Set the titles of a figure, in lines that fit, with its notes below.
 
     Args:
@@ -160,10 +170,10 @@ def set_titles(
     """
     width = figure.get_figwidth() / CHARACTER
     if len(axes) == 1:
-        lines = [textwrap.fill(text, int(width)) for text in (title, titles[0], *notes.shown) if text]
+        lines = [textwrap.fill(text, int(width)) for text in (title, titles[0], *notes.heading) if text]
         axes[0].set_title("\n".join(lines))
         return
-    heading = [textwrap.fill(text, int(width)) for text in (title, *notes.shown) if text]
+    heading = [textwrap.fill(text, int(width)) for text in (title, *notes.heading) if text]
     if heading:
         figure.suptitle("\n".join(heading))
     columns = min(len(axes), PANELS_A_ROW)

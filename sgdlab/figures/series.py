@@ -225,9 +225,7 @@ def _tails(folders: Sequence[Path]) -> list[str]:
     return tails
 
 
-def _series(
-    group: Sequence[Curve], labels: Labels, spec: Curves | Grid, y: str, folder: str = ""
-) -> Series:
+def _series(group: Sequence[Curve], labels: Labels, spec: Curves | Grid, y: str, folder: str = "") -> Series:
     """One run, or the average of several that differ by seed alone."""
     single = len(group) == 1
     finished = [curve for curve in group if not curve.diverged]

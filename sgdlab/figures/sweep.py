@@ -64,10 +64,10 @@ def draw_sweep(runs: Sequence[Run], spec: SweepFigure, notes: Notes) -> Drawing:
 def _details(panels: Sequence[Panel], x_key: str) -> list[str]:
     """Say which points are means of a part of the seeds."""
     lines = []
-    for panel, line in ((panel, line) for panel in panels for line in panel.lines):
+    for title, line in [(panel.title, line) for panel in panels for line in panel.lines]:
         for x in line.partial:
             at = f"{x_key.rpartition('.')[2]}={format_value(x)}"
-            where = ", ".join(filter(None, (panel.title, line.label, at)))
+            where = ", ".join(filter(None, (title, line.label, at)))
             lines.append(f"{where}: mean of {line.count(x)} seeds, the others diverged")
     return lines
 

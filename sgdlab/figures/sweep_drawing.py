@@ -77,9 +77,7 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-def draw_panels(
-    panels: Sequence[Panel], title: str, x_title: str, spec: SweepFigure, notes: Notes
-) -> Figure:
+def draw_panels(panels: Sequence[Panel], title: str, x_title: str, spec: SweepFigure, notes: Notes) -> Figure:
     """Draw the panels of a sweep.
 
     Args:
@@ -163,7 +161,7 @@ def _set_limits(ax: Axes, lines: Sequence[Line], spec: SweepFigure, top: float, 
     if len(y):
         low, high = y_scale.forward(np.array(spec.ylim or padded_limits(y, y_scale)))
         high += room / (1 - room) * (high - low)
-        ax.set_ylim(y_scale.inverse(np.array([low, high])))
+        ax.set_ylim(*y_scale.inverse(np.array([low, high])))
     label_decades(ax)
 
 

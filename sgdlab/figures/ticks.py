@@ -1,9 +1,10 @@
-"""Labels of axes: a short logarithmic axis is labelled between its decades, and every axis at three places."""
+"""Labels of axes: a short logarithmic axis has labels between its decades, every axis has three or more."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.scale import SymmetricalLogTransform
 from matplotlib.ticker import (
     FixedLocator,
     LogLocator,
@@ -64,7 +65,8 @@ def _add_labels(axis: Axis) -> None:
     if scale == "linear":
         axis.set_major_locator(MaxNLocator(SOME, steps=STEPS, min_n_ticks=FEWEST))
         return
-    least = float(axis.get_transform().linthresh) if scale == "symlog" else 0.0
+    transform = axis.get_transform()
+    least = transform.linthresh if isinstance(transform, SymmetricalLogTransform) else 0.0
     decades = _round_numbers(low, high, least, (1,))
     finer = _round_numbers(low, high, least, (1, 2, 5))
     if len(decades) >= FEWEST:

@@ -33,7 +33,10 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
     if len(jobs) > MAX_ROWS:
         counts = Counter(outcome.status for _, outcome in jobs).most_common()
         text = ", ".join(f"{count:,} {status}" for status, count in counts)
-        console.print(f"{counted(len(jobs), 'run')}: {text}; the best and the worst by {criterion(SELECT_BY)}:", highlight=False)
+        console.print(
+            f"{counted(len(jobs), 'run')}: {text}; the best and the worst by {criterion(SELECT_BY)}:",
+            highlight=False,
+        )
         jobs = _extremes(jobs)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("run", "status", *metric_texts({}), "time"):
