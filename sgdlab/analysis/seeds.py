@@ -1,7 +1,7 @@
 """Averages over seeds, some of which may have diverged: their numbers are not finite.
 
-The mean is that of the seeds that did not diverge, and is called so: `mean of 6 of 8 seeds`. The median is that
-of all seeds, and one that diverged is worse than any other.
+The mean is that of the seeds that did not diverge, and is called so: `mean of 6 of 8 seeds`. The median is
+that of all seeds, and one that diverged is worse than any other.
 """
 
 import numpy as np

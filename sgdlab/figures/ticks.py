@@ -1,5 +1,7 @@
 """Labels of axes: a short logarithmic axis has labels between its decades, every axis has three or more."""
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -13,7 +15,6 @@ from matplotlib.ticker import (
     NullLocator,
     ScalarFormatter,
 )
-from matplotlib.transforms import nonsingular
 
 DECADES = 3  # a shorter logarithmic axis is labelled at 1, 2 and 5 of each decade
 FEWEST = 3  # labels of an axis
@@ -32,21 +33,22 @@ def label_decades(ax: Axes) -> None:
 
 
 def label_axes(figure: Figure) -> bool:
-    """Give each axis that has fewer than three labels more of them.
+    """Give each axis that has fewer than three labels more of them, and a symmetric one those that fit.
 
-    How many labels matplotlib chooses depends on the size of a panel, so this comes after the layout.
+    How many labels fit depends on the size of a panel, so this comes after the layout.
 
     Args:
         figure: a figure whose panels have their sizes.
 
     Returns:
-        Whether labels were added, which change the layout a little.
+        Whether labels changed, which changes the layout a little.
     """
     changed = False
     for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
-        fixed = isinstance(axis.get_major_locator(), FixedLocator | NullLocator)  # an empty panel's
-        if axis.get_visible() and not fixed and len(labelled(axis)) < FEWEST:
-            _add_labels(axis)
+        fixed = isinstance(axis.get_major_locator(), FixedLocator | NullLocator)  # an empty panel's, or done
+        few = axis.get_scale() == "symlog" or len(labelled(axis)) < FEWEST
+        if axis.get_visible() and few and not fixed:
+            _set_labels(axis)
             changed = True
     return changed
 
@@ -59,7 +61,7 @@ def labelled(axis: Axis) -> list[float]:
     return [place for place, text in zip(places, texts, strict=True) if text and low <= place <= high]
 
 
-def _add_labels(axis: Axis) -> None:
+def _set_labels(axis: Axis) -> None:
     low, high = sorted(axis.get_view_interval())
     scale = axis.get_scale()
     if scale == "linear":
@@ -101,12 +103,11 @@ def _round_numbers(low: float, high: float, least: float, leads: tuple[int, ...]
 
 def _between(low: float, high: float) -> list[float]:
     """Return evenly spaced round numbers from low to high."""
-    low, high = nonsingular(low, high)
     ticks = MaxNLocator(SOME, steps=STEPS, min_n_ticks=FEWEST).tick_values(low, high)
     return [float(tick) for tick in ticks if low <= tick <= high]
 
 
 def _spread(places: list[float]) -> list[float]:
-    """Return at most about SOME of the places, evenly chosen, with at least FEWEST."""
-    step = max(1, (len(places) - 1) // SOME)
-    return places[::step]
+    """Return at most about SOME of the places, evenly chosen, 0 among them if it is one."""
+    step = math.ceil((len(places) - 1) / SOME)
+    return places[places.index(0.0) % step if 0.0 in places else 0 :: step]

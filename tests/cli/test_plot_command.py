@@ -26,9 +26,9 @@ def specs(monkeypatch: pytest.MonkeyPatch) -> list[Curves]:
     seen: list[Curves] = []
     draw = figure_curves.draw_curves
 
-    def spy(runs: object, spec: Curves) -> object:
+    def spy(runs: object, spec: Curves, notes: object) -> object:
         seen.append(spec)
-        return draw(runs, spec)  # type: ignore[arg-type]
+        return draw(runs, spec, notes)  # type: ignore[arg-type]
 
     monkeypatch.setattr(figure_curves, "draw_curves", spy)
     return seen
