@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from sgdlab.figures.scales import choose_scale, padded_limits
-from sgdlab.figures.series import Series, Values
+from sgdlab.figures.series import REACH, Series, Values
 from sgdlab.figures.spec import Curves
 from sgdlab.figures.style import PANEL, PANELS_A_ROW, SINGLE
 from sgdlab.figures.ticks import label_decades
 
-REACH = 0.5  # how far a diverged run may extend the y axis, in units of what the others need
 ESCAPE = 0.1  # room above the others in which a diverged run is seen to leave, in the same units
 STEEP = 100.0  # when every run diverged: growth of the loss above which the axis is logarithmic
 LONG = 10_000  # from here on counts are written as 10k

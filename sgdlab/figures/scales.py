@@ -51,7 +51,7 @@ class Scale:
     def note(self) -> str:
         """What the title of the axis says where a logarithmic axis was asked for and cannot be."""
         if self.kind == "symlog":
-            return f"logarithmic, but linear within ±{self.threshold:.2g}"
+            return f"logarithmic, but linear within ±{self.threshold:.3g}"
         return "linear, as nothing is above 0" if self.wanted_log and self.kind == "linear" else ""
 
     def forward(self, values: Values) -> Values:

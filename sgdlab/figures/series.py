@@ -20,6 +20,7 @@ from sgdlab.records import Run
 
 Values = NDArray[np.float64]
 LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
+REACH = 0.5  # from where on a diverged run counts as exploding, in units of what the others need
 FEW = 4  # seeds that a legend lists; the rest are counted
 
 
@@ -231,7 +232,7 @@ def _series(group: Sequence[Curve], labels: Labels, spec: Curves | Grid, y: str,
     finished = [curve for curve in group if not curve.diverged]
     step, x, values = _common(finished)
     if spec.average == "median" and finished:
-        lost = [_with_divergence(curve, step, worst(y)) for curve in group if curve.diverged]
+        lost = [_with_divergence(curve, step, values, worst(y)) for curve in group if curve.diverged]
         values = np.stack([*values, *lost])
     low, high = bounds(values, spec.band) if len(values) > 1 and len(x) else (None, None)
     mean = average(values, spec.average) if finished else np.empty(0)
@@ -266,11 +267,15 @@ def _common(curves: Sequence[Curve]) -> tuple[Values, Values, Values]:
     return steps, x, np.stack([curve.y[row] for curve, row in zip(curves, rows, strict=True)])
 
 
-def _with_divergence(curve: Curve, step: Values, lost: float) -> Values:
-    """Return a diverged run's y at steps, (points,): the worst value after its last."""
-    if not len(curve.step):
+def _with_divergence(curve: Curve, step: Values, others: Values, lost: float) -> Values:
+    """Return a diverged run's y at steps, (points,): the worst value after its last, inf in its explosion."""
+    if not len(curve.step) or not others.size:
         return np.full(len(step), lost)
-    return np.where(step > curve.step[-1], lost, np.interp(step, curve.step, curve.y))
+    y = np.interp(step, curve.step, curve.y)
+    low, high = others.min(), others.max()
+    reach = REACH * (high - low)
+    y = np.where(y > high + reach, np.inf, np.where(y < low - reach, -np.inf, y))
+    return np.where(step > curve.step[-1], lost, y)
 
 
 def bounds(values: Values, band: str | float) -> tuple[Values, Values]:

@@ -65,7 +65,7 @@ def y_title(spec: Curves, smoothed: Sequence[bool]) -> str:
     if not any(smoothed):
         return f"{text},\nnot smoothed"
     text = f"{text},\nmean of the last {spec.smooth} logged points"
-    return text if all(smoothed) else f"{text}\n(of curves of {WINDOWS * spec.smooth} points or more)"
+    return text if all(smoothed) else f"{text}\n(short curves: as logged)"
 
 
 def smoothing_details(spec: Curves, smoothed: Sequence[bool]) -> list[str]:

@@ -268,9 +268,9 @@ def _meanings(lines: Sequence[Line], ax: Axes, top: float) -> list[LegendEntry]:
     entries = []
     if any(line.partial for line in lines):
         part = list(dict.fromkeys(line.count(x) for line in lines for x in line.partial))
-        which = part[0] if len(part) == 1 else f"fewer, such as {part[0]}"
+        which = f"{part[0]} seeds" if len(part) == 1 else f"fewer seeds, such as {part[0]}"
         hollow = Line2D([], [], marker="o", markersize=6, markeredgecolor=grey, **_HOLLOW)
-        entries.append(LegendEntry(text=f"mean of {which} seeds, the others diverged", artist=hollow))
+        entries.append(LegendEntry(text=f"mean of {which}; the others diverged", artist=hollow))
     if any(line.diverged(x) for line, x in points):
         entries.append(LegendEntry(text="diverged", artist=cross(grey)))
     if any(top < line.average(x) < math.inf and not line.diverged(x) for line, x in points):

@@ -67,6 +67,7 @@ def _set_labels(axis: Axis) -> None:
     if scale == "linear":
         axis.set_major_locator(MaxNLocator(SOME, steps=STEPS, min_n_ticks=FEWEST))
         return
+    axis.set_minor_locator(NullLocator())
     transform = axis.get_transform()
     least = transform.linthresh if isinstance(transform, SymmetricalLogTransform) else 0.0
     decades = _round_numbers(low, high, least, (1,))
@@ -80,7 +81,6 @@ def _set_labels(axis: Axis) -> None:
         finer = _between(low, high)
         axis.set_major_formatter(_plain(axis))
     axis.set_major_locator(FixedLocator(_spread(finer)))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(axis: Axis) -> ScalarFormatter:

@@ -47,7 +47,7 @@ def test_of_curves_of_different_lengths_only_the_long_ones_are_smoothed(tmp_path
     (ax,) = drawing.figure.axes
     long, short = curves(ax)
     assert long.get_ydata()[-1] < 80.6 == pytest.approx(short.get_ydata()[-1])
-    assert ax.get_ylabel().endswith("\n(of curves of 25 points or more)")
+    assert ax.get_ylabel().endswith("\n(short curves: as logged)")
     assert drawing.notes.details[0].startswith("not smoothed: 1 of 2 curves have fewer than 25")
 
 

@@ -137,7 +137,7 @@ def test_seeds_that_diverged_are_counted_at_their_points(tmp_path: Path) -> None
     (hollow,) = (line for line in ax.lines if line.get_gid() == "partial")
     assert hollow.get_xdata().tolist() == [1.0] and hollow.get_markerfacecolor() == "white"
     assert [text.get_text() for text in ax.texts] == ["6 of 8"]
-    assert words(drawing.figure) == ["mean of 6 of 8 seeds, the others diverged", "diverged"]
+    assert words(drawing.figure) == ["mean of 6 of 8 seeds; the others diverged", "diverged"]
     assert drawing.notes.details == ("lr=1: mean of 6 of 8 seeds, the others diverged",)
 
 
