@@ -74,8 +74,8 @@ class BestValue:
 
     @property
     def edge(self) -> str:
-        """`largest lr of 5 tried`; empty for a value inside the grid."""
-        return _edge(self.at_edge, self.setting, self.tried)
+        """`largest of 5 tried`; empty for a value inside the grid."""
+        return _edge(self.at_edge, self.tried)
 
 
 def criterion(select_by: str) -> str:
@@ -193,18 +193,18 @@ def _at_edge(positions: Sequence[float | None], best: int) -> Literal["low", "hi
     return "high" if positions[best] == max(numbers) else None
 
 
-def _edge(at_edge: str | None, setting: str, tried: int) -> str:
+def _edge(at_edge: str | None, tried: int, name: str = "") -> str:
     if at_edge is None:
         return ""
     end = "least" if at_edge == "low" else "largest"
-    return f"{end} {setting.rpartition('.')[2]} of {tried} tried"
+    return f"{end} {name + ' ' * bool(name)}of {tried} tried"
 
 
 def _note(setting: str, text: str, at_edge: str | None, tried: int, select_by: str, *, ended: bool) -> str:
     name = f"{setting.rpartition('.')[2]}={text}"
     if not ended:
         return f"{name}: none of {tried} values has a run of every seed that is done and evaluated"
-    beyond = f", the {_edge(at_edge, setting, tried)}: a better one may lie beyond" if at_edge else ""
+    beyond = f", the {_edge(at_edge, tried)}: a better one may lie beyond" if at_edge else ""
     return f"{name}: best by {criterion(select_by)}{beyond}"
 
 
@@ -240,7 +240,7 @@ def _edges(groups: Sequence[str], best: str) -> list[str]:
     for key in chosen:
         values = list(dict.fromkeys(grid.get(key, "") for grid in grids))
         at_edge = _at_edge([_number(value) for value in values], values.index(chosen[key]))
-        edges += [f"the {_edge(at_edge, key, len(values))}"] if at_edge else []
+        edges += [f"the {_edge(at_edge, len(values), key.rpartition('.')[2])}"] if at_edge else []
     return edges
 
 

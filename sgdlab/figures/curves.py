@@ -81,7 +81,7 @@ def draw_curves(runs: Sequence[Run], spec: Curves, notes: Notes) -> Drawing:
     named = [resolve_setting(name, drawn, said=f"legend={name}") for name in spec.legend or ()]
     labels = Labels(drawn, skip=panel_keys(drawn, spec), only=named)
     if best:
-        notes = notes.with_lines(selection_notes(best, spec.select_by), selection_details(best))
+        notes = notes.with_lines(selection_notes(best, spec.select_by), selection_details(best, named))
     edges = edge_notes(best, labels)
     panels = [
         _panel(title, [shown[id(run)] for run in group], labels, spec, spec, edges)

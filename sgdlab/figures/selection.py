@@ -70,9 +70,17 @@ def selection_notes(best: Sequence[BestValue], select_by: str) -> list[str]:
     return [f"{alone}: selected by {criterion(select_by)}{mean}"]
 
 
-def selection_details(best: Sequence[BestValue]) -> list[str]:
-    """Return a line for each best value at the edge of its grid, and for each that was not compared."""
-    labels = Labels([run for each in best for run in each.runs], skip=[best[0].setting])
+def selection_details(best: Sequence[BestValue], named: Sequence[str]) -> list[str]:
+    """Say which values were selected.
+
+    Args:
+        best: the best values.
+        named: the settings that the legend names; empty: all.
+
+    Returns:
+        A line for each value at the edge of its grid, and for each that was not compared.
+    """
+    labels = Labels([run for each in best for run in each.runs], skip=[best[0].setting], only=named)
     lines = []
     for each in best:
         label = labels.text(each.runs[0], seed=False)

@@ -77,8 +77,8 @@ def test_a_best_value_at_the_edge_of_its_grid_is_called_so(
     # Not in order, as on the command line.
     runs = [ended(tmp_path, lr, loss) for lr, loss in reversed([*zip((0.01, 0.1, 1.0), losses, strict=True)])]
     best = select(runs, LR)
-    assert best.at_edge == end and best.edge == f"{words} lr of 3 tried"
-    assert best.note.endswith(f", the {words} lr of 3 tried: a better one may lie beyond")
+    assert best.at_edge == end and best.edge == f"{words} of 3 tried"
+    assert best.note.endswith(f", the {words} of 3 tried: a better one may lie beyond")
 
 
 def test_a_value_at_which_a_seed_diverged_does_not_win(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_values_without_an_order_have_no_edge_and_a_full_batch_is_the_largest(tm
         fake_run(tmp_path / "sizes", {"batch_size": size}, rows=[], evals=[(1, 1, 1, loss, loss, 0.5)])
         for size, loss in ((16, 3.0), (64, 2.0), ("full", 1.0))
     ]
-    assert select(sizes, "batch_size").edge == "largest batch_size of 3 tried"
+    assert select(sizes, "batch_size").edge == "largest of 3 tried"
 
 
 def outcome(loss: float, status: str = "done") -> Outcome:

@@ -155,7 +155,7 @@ def test_the_best_value_and_what_selected_it_are_printed(
     assert main(["plot", "fashion_mnist", "--best", "lr"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
         "best lr, 0.2: selected by final training loss",
-        "lr=0.2: best by final training loss, the largest lr of 2 tried: a better one may lie beyond",
+        "lr=0.2: best by final training loss, the largest of 2 tried: a better one may lie beyond",
     ]
 
 

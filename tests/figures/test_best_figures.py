@@ -58,7 +58,7 @@ def test_a_legend_names_the_settings_that_it_is_asked_for(tmp_path):
     texts = words(draw(runs, read_spec({"legend": ["optimizer", "lr"]})).figure)
     assert texts == [f"optimizer={name}, lr={lr}" for name in ("sgd", "adam") for lr in (0.1, 0.01)]
     short = words(draw(runs, read_spec({"legend": "optimizer", "best": "lr"})).figure)
-    assert short == [f"optimizer={name} (largest lr of 2 tried)" for name in ("sgd", "adam")]
+    assert short == [f"optimizer={name} (largest of 2 tried)" for name in ("sgd", "adam")]
     with pytest.raises(UsageError, match="legend=lrr"):
         draw(runs, read_spec({"legend": ["lrr"]}))
 
@@ -110,9 +110,9 @@ def test_a_best_value_at_the_edge_of_its_grid_is_said_in_legend_and_terminal(tmp
         *at_losses(tmp_path, {0.01: 3.0, 0.1: 1.0, 1.0: 2.0}, optimizer="adam"),
     ]
     drawing = draw(runs, read_spec({"best": "lr"}))
-    assert words(drawing.figure) == ["optimizer=sgd, lr=1 (largest lr of 3 tried)", "optimizer=adam, lr=0.1"]
+    assert words(drawing.figure) == ["optimizer=sgd, lr=1 (largest of 3 tried)", "optimizer=adam, lr=0.1"]
     (line,) = drawing.notes.details
-    assert "optimizer=sgd: lr=1: best by final training loss, the largest lr of 3 tried" in line
+    assert "optimizer=sgd: lr=1: best by final training loss, the largest of 3 tried" in line
     assert drawing.notes.shown == ("each at its best lr: selected by final training loss",)
 
 
