@@ -52,15 +52,17 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--columns", "A,B,...", "grid: columns, a panel each"),
     ("--panels", "KEY", "one panel for each value of this setting or of case (null: one panel)"),
     ("--legend", "KEY,...", "curves: the settings that the legend names (default: all that differ)"),
-    ("--best", "KEY", "curves: of runs that differ in this setting, those at its best value (test_loss)"),
-    ("--smooth", "N", "mean over the last N logged points; the raw curve stays, faint"),
+    ("--best", "KEY", "curves: of runs that differ in this setting, those at its best value"),
+    ("--select-by", "NAME", "what --best compares: train_loss (default) or another final number"),
+    ("--smooth", "N", "mean over the last N logged points, of curves of 5 N or more; the raw curve stays"),
     ("--band", "MODE", "seeds: minmax (default), a quantile such as 0.1, or none: single lines"),
+    ("--average", "MODE", "seeds: mean of those that did not diverge (default), or median of all"),
     ("--from-epoch", "E", "curves: leave out earlier points"),
     ("--baseline", "LOSS", "regret: the comparator's mean loss (default: the minimum, where known)"),
     ("--lengths", None, "trajectories: show the length of each path"),
     ("--contours", "N", "trajectories: lines of equal height (default 18; 0: none)"),
-    ("--logx", None, "logarithmic x axis"),
-    ("--logy", None, "logarithmic y axis"),
+    ("--logx", None, "logarithmic x axis (linear around 0, where values are not above 0)"),
+    ("--logy", None, "logarithmic y axis (likewise)"),
     ("--xlim", "LOW,HIGH", "trajectories: ends of the x axis"),
     ("--ylim", "LOW,HIGH", "ends of the y axis, in its unit"),
     ("--title", "TEXT", "such as '{steps} updates'; default: the settings that the runs share; '': none"),
@@ -73,6 +75,8 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--fps", "N", "of a .gif: frames a second, 1 to 50 (default 15)"),
     ("--frames", "N", "of a .gif: largest number of frames, 2 to 200 (default 80)"),
 )
+
+MOST_LINES = 30  # below the path of the picture
 
 # Readers of an option's text: they take the option's name, for messages, and the text.
 Reader = Callable[[str, str], Any]
@@ -170,7 +174,6 @@ def main(argv: list[str]) -> int:
 
     from sgdlab.figures import animate, check_moving, check_options, draw, read_spec, save
     from sgdlab.figures.output import check_path, is_animation
-    from sgdlab.figures.titles import as_baselines
     from sgdlab.records import select
 
     # Refuse illegal options before any run is read.
@@ -189,9 +192,7 @@ def main(argv: list[str]) -> int:
     path = path or runs_dir / "figures" / f"{name or 'runs'}.png"
     if animated:
         check_moving(spec, path)
-    if selection.baselines and "title" not in keys:
-        spec = as_baselines(spec, selection.runs)
-    drawing = draw(selection.runs, spec)
+    drawing = draw(selection.runs, spec, _notes(selection), missing=len(selection.missing))
     if animated:
         animate(drawing, path, **speed)
     else:
@@ -205,9 +206,22 @@ def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
+def _notes(selection: "Selection") -> list[str]:
+    """Return what the figure says of its runs: that they are recorded, how they differ from others."""
+    from sgdlab.analysis.changes import changes
+
+    changed = changes(selection)
+    recorded = ["recorded baselines"] if selection.baselines else []
+    return recorded + ([f"not the experiment's own settings: {changed}"] if changed else [])
+
+
 def _report(path: Path, drawing: "Drawing", selection: "Selection") -> None:
     print(f"{path} ({counted(len(drawing.drawn), 'run')})")
-    for run in drawing.empty:
-        print(f"not drawn: {run.folder}: no value of {drawing.lacking} ({run.status})")
-    for missing in selection.missing:
-        print(f"not drawn: {missing}")
+    lines = [*drawing.notes.shown, *drawing.notes.details]
+    lines += [
+        f"not drawn: {run.folder}: no value of {drawing.lacking} ({run.status})" for run in drawing.empty
+    ]
+    lines += [f"not drawn: {missing}" for missing in selection.missing]
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more lines like these"]
+    print("\n".join(lines), end="\n" if lines else "")

@@ -63,11 +63,12 @@ def _by_hydra(arguments: Sequence[str]) -> None:
         raise failure
 
 
-def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None:
-    """Run one configuration, or read it from disk where it is done; returns its training loss.
+def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float:
+    """Run one configuration, or read it from disk where it is done; returns its final training loss.
 
     Hydra's sweepers that optimise minimise the number that is returned: inf for a run that diverged.
     """
+    from sgdlab.analysis.selection import score
     from sgdlab.execution import validate
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
@@ -86,4 +87,4 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None
             cached = runner.run(config, display.begin(), experiment=experiment).cached
         run = read_run(run_cache.folder_of(config))
     report(run, cached=cached, quiet=config.quiet)
-    return run.metrics.get("train_loss", float("inf"))
+    return score(run)

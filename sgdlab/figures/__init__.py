@@ -8,9 +8,11 @@
     sweep      kind `sweep`                         run_values numbers of a run
     heatmap    kind `heatmap`                       reference_lines  lines of theory
     trajectories  kind `trajectories`               contours   the function below the paths
-    axes       panels, limits, ticks                legend     where the legend is laid out
-    layout     room for titles and legends          style      colours, line styles, sizes
-    output     PNG, SVG, PDF                        animation  GIF
+    axes       panels and their limits              legend     where the legend is laid out
+    scales     linear, logarithmic, symmetric       ticks      the labels of axes
+    smoothing  the moving mean of curves            style      colours, line styles, sizes
+    layout     room for titles and legends, notes   output     PNG, SVG, PDF
+    animation  GIF
 
 Reading a spec is cheap; `draw` and `save` import matplotlib when they are called. They use none of pyplot's
 global state, so they work in any thread or notebook, with or without a display.
@@ -59,12 +61,14 @@ __all__ = [
 ]
 
 
-def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
+def draw(runs: Sequence[Run], spec: FigureSpec, notes: Sequence[str] = (), missing: int = 0) -> "Drawing":
     """Draw runs.
 
     Args:
         runs: the runs, in the order of the legend.
         spec: the figure, from `read_spec`.
+        notes: lines below its title, such as what the runs are.
+        missing: the number of runs that the figure should have besides, but that were not recorded.
 
     Returns:
         A matplotlib figure, and which runs are in it.
@@ -78,6 +82,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
 
     from sgdlab.figures.curves import draw_curves, draw_grid
     from sgdlab.figures.heatmap import draw_heatmap
+    from sgdlab.figures.layout import Notes
     from sgdlab.figures.style import RC
     from sgdlab.figures.sweep import draw_sweep
     from sgdlab.figures.trajectories import draw_trajectories
@@ -92,7 +97,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
     if spec.title:
         spec = dataclasses.replace(spec, title=fill_title(spec.title, runs))
     with matplotlib.style.context(["default", RC]):
-        return drawers[spec.kind](runs, spec)
+        return drawers[spec.kind](runs, spec, Notes(shown=tuple(notes), missing=missing))
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from sgdlab.figures.series import Series, Values
+from sgdlab.figures.scales import choose_scale, padded_limits
+from sgdlab.figures.series import REACH, Series, Values
 from sgdlab.figures.spec import Curves
 from sgdlab.figures.style import PANEL, PANELS_A_ROW, SINGLE
+from sgdlab.figures.ticks import label_decades
 
-MARGIN = 0.04  # of an axis, around what is drawn
-REACH = 0.5  # how far a diverged run may extend the y axis, in units of what the others need
 ESCAPE = 0.1  # room above the others in which a diverged run is seen to leave, in the same units
 STEEP = 100.0  # when every run diverged: growth of the loss above which the axis is logarithmic
 LONG = 10_000  # from here on counts are written as 10k
-DECADES = 3  # a shorter logarithmic axis is labelled at 1, 2 and 5 of each decade
 
 
 def grid_shape(count: int) -> tuple[int, int]:
@@ -67,16 +66,18 @@ def set_limits(axes: Sequence[Axes], series: Sequence[Series], spec: Curves) -> 
     """
     x = np.concatenate([line.x for line in series] + [curve.x for line in series for curve in line.diverged])
     y, logy = _y(series, spec)
-    levels = [level for _, level in spec.levels if level > 0 or not logy]
+    y = np.concatenate([y, [level for _, level in spec.levels]])
     ax = axes[0]
     if not len(x):
         ax.set_xticks([])
         ax.set_yticks([])
         return
-    ax.set_xscale("log" if spec.logx else "linear")
-    ax.set_yscale("log" if logy else "linear")
-    ax.set_xlim(padded_limits(x, log=spec.logx))
-    ax.set_ylim(spec.ylim or padded_limits(np.concatenate([y, levels]), log=logy))
+    x_scale = choose_scale(x, log=spec.logx, deepest=0)
+    y_scale = choose_scale(np.array(spec.ylim) if spec.ylim else y, log=logy)
+    x_scale.set(ax, "x")
+    y_scale.set(ax, "y")
+    ax.set_xlim(padded_limits(x, x_scale))
+    ax.set_ylim(spec.ylim or padded_limits(y, y_scale))
     _set_ticks(ax, spec, few=len(axes) > 1)
 
 
@@ -88,16 +89,6 @@ def _set_ticks(ax: Axes, spec: Curves, *, few: bool) -> None:
     label_decades(ax)
 
 
-def label_decades(ax: Axes) -> None:
-    """Label a short logarithmic axis at 1, 2 and 5 of each decade, as plain numbers."""
-    for axis in (ax.xaxis, ax.yaxis):
-        low, high = axis.get_view_interval()
-        if axis.get_scale() == "log" and high < low * 10**DECADES:
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter(NullFormatter())
-
-
 def _y(series: Sequence[Series], spec: Curves) -> tuple[Values, bool]:
     """Return the values that the y axis includes, and whether it is logarithmic.
 
@@ -106,6 +97,7 @@ def _y(series: Sequence[Series], spec: Curves) -> tuple[Values, bool]:
     """
     parts = [part for line in series for part in (line.y, line.low, line.high, line.raw) if part is not None]
     finished = np.concatenate([np.empty(0), *parts])
+    finished = finished[np.isfinite(finished)]  # the end of a band may be a seed that diverged
     diverged = np.concatenate([np.empty(0), *(curve.y for line in series for curve in line.diverged)])
     if len(finished):
         low, high = finished.min(), finished.max()
@@ -115,21 +107,3 @@ def _y(series: Sequence[Series], spec: Curves) -> tuple[Values, bool]:
         return np.concatenate([finished, near, escape]), spec.logy
     steep = len(diverged) > 0 and diverged.min() > 0 and diverged.max() > STEEP * diverged.min()
     return diverged, spec.logy or (steep and spec.ylim is None)
-
-
-def padded_limits(values: Values, *, log: bool) -> tuple[float, float]:
-    """Compute the limits of an axis.
-
-    Args:
-        values: what it shows.
-        log: whether the axis is logarithmic.
-
-    Returns:
-        The lower and upper limit, with a margin around the values.
-    """
-    low, high = float(values.min()), float(values.max())
-    if log:
-        factor = (high / low) ** MARGIN if high > low else 2.0
-        return low / factor, high * factor
-    pad = MARGIN * (high - low) if high > low else 0.05 * abs(high) or 0.5
-    return low - pad, high + pad

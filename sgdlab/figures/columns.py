@@ -26,6 +26,7 @@ REGRET = Column(
 )
 PERCENT = ("test_accuracy", "train_accuracy")  # recorded as fractions, drawn as percentages
 SHRINKING = {"gap": 2, "distance": 1}  # column -> the power of a rate per step by which it shrinks
+EXACT = ("lr", "seconds")  # columns without noise, which smoothing would only move
 
 _TABLES = {
     "train.csv": Run.train,

@@ -12,15 +12,22 @@ from sgdlab.figures import reference_lines
 from sgdlab.figures.axes import make_panels, set_limits
 from sgdlab.figures.columns import X_AXES, source
 from sgdlab.figures.labels import Labels, resolve_setting
-from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
+from sgdlab.figures.layout import AnimatedArtist, Drawing, Notes, make_drawing, set_titles
 from sgdlab.figures.legend import LegendEntry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
 from sgdlab.figures.run_values import plot_options
-from sgdlab.figures.selection import best_runs
+from sgdlab.figures.selection import (
+    best_values,
+    edge_notes,
+    selected,
+    selection_details,
+    selection_notes,
+)
 from sgdlab.figures.series import Curve, Series, group_seeds, read_curve
+from sgdlab.figures.smoothing import smoothing_details, y_title
 from sgdlab.figures.spec import Curves, Grid
 from sgdlab.figures.style import LineStyle, styles_by_label
-from sgdlab.figures.titles import figure_title, y_title
+from sgdlab.figures.titles import figure_title
 from sgdlab.records import Run
 
 FEW_POINTS = 3  # a line of at most this many points shows every point
@@ -41,19 +48,26 @@ Styles = Mapping[str, LineStyle]
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One panel: its title, its series, and how they are drawn."""
+    """One panel.
+
+    title: over it. series: its lines. spec: how they are drawn. smoothed: of each curve, whether it is.
+    notes: label -> a further note of the legend.
+    """
 
     title: str
     series: tuple[Series, ...]
     spec: Curves
+    smoothed: tuple[bool, ...]
+    notes: Mapping[str, str]
 
 
-def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
+def draw_curves(runs: Sequence[Run], spec: Curves, notes: Notes) -> Drawing:
     """Draw one column of the runs.
 
     Args:
         runs: the runs, in the order of the legend.
         spec: the figure.
+        notes: what it says besides.
 
     Returns:
         The drawing.
@@ -61,26 +75,30 @@ def draw_curves(runs: Sequence[Run], spec: Curves) -> Drawing:
     Raises:
         UserError: nothing can be drawn, or not in this way.
     """
-    curves = _read(best_runs(runs, spec.best) if spec.best else runs, spec)
+    best = best_values(runs, spec.best, spec.select_by) if spec.best else []
+    curves = _read(selected(runs, best) if best else runs, spec)
     shown = {id(curve.run): curve for curve in curves if _is_shown(curve)}
     drawn = [curve.run for curve in shown.values()]
     named = [resolve_setting(name, drawn, said=f"legend={name}") for name in spec.legend or ()]
     labels = Labels(drawn, skip=panel_keys(drawn, spec), only=named)
-    panels = []
-    for title, group in split_panels(drawn, spec):
-        own = [shown[id(run)] for run in group]
-        lines = group_seeds(own, labels, band=spec.band, smooth=spec.smooth)
-        panels.append(Panel(title=title, series=tuple(lines), spec=spec))
+    if best:
+        notes = notes.with_lines(selection_notes(best, spec.select_by), selection_details(best, named))
+    edges = edge_notes(best, labels)
+    panels = [
+        _panel(title, [shown[id(run)] for run in group], labels, spec, spec, edges)
+        for title, group in split_panels(drawn, spec)
+    ]
     reference_lines.check_rates(spec, [line for panel in panels for line in panel.series])
-    return _drawing([curve.run for curve in curves], drawn, panels, spec, lacking=spec.y)
+    return _drawing([curve.run for curve in curves], drawn, panels, spec, notes, lacking=spec.y)
 
 
-def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
+def draw_grid(runs: Sequence[Run], spec: Grid, notes: Notes) -> Drawing:
     """Draw several columns of the runs, one per panel.
 
     Args:
         runs: the runs, in the order of the legend.
         spec: the figure.
+        notes: what it says besides.
 
     Returns:
         The drawing.
@@ -95,20 +113,52 @@ def draw_grid(runs: Sequence[Run], spec: Grid) -> Drawing:
         curves_spec = Curves(**keys, x=spec.x, smooth=spec.smooth, band=spec.band, logx=spec.logx)
         curves = [curve for curve in _read(runs, curves_spec) if _is_shown(curve)]
         shown |= {id(curve.run) for curve in curves}
-        lines = group_seeds(curves, Labels(runs), band=spec.band, smooth=spec.smooth)
         late = f"from epoch {pane.from_epoch:g} on" if pane.from_epoch > 0 else ""
-        panels.append(Panel(title=pane.title or late, series=tuple(lines), spec=curves_spec))
+        panels.append(_panel(pane.title or late, curves, Labels(runs), spec, curves_spec, {}))
     drawn = [run for run in runs if id(run) in shown]
-    return _drawing(runs, drawn, panels, spec, lacking=", ".join(pane.y for pane in spec.columns))
+    lacking = ", ".join(dict.fromkeys(pane.y for pane in spec.columns))
+    return _drawing(runs, drawn, panels, spec, notes, lacking=lacking)
+
+
+def _panel(
+    title: str,
+    curves: Sequence[Curve],
+    labels: Labels,
+    spec: Curves | Grid,
+    own: Curves,
+    notes: Mapping[str, str],
+) -> Panel:
+    series = group_seeds(curves, labels, spec, own.y)
+    smoothed = tuple(curve.smoothed for curve in curves)
+    return Panel(title=title, series=tuple(series), spec=own, smoothed=smoothed, notes=notes)
 
 
 def _drawing(
-    runs: Sequence[Run], drawn: Sequence[Run], panels: Sequence[Panel], spec: Curves | Grid, lacking: str
+    runs: Sequence[Run],
+    drawn: Sequence[Run],
+    panels: Sequence[Panel],
+    spec: Curves | Grid,
+    notes: Notes,
+    lacking: str,
 ) -> Drawing:
+    notes = notes.with_absent(runs, drawn, lacking)
+    for owned in _sharing(panels, spec):
+        flags = [flag for panel in owned for flag in panel.smoothed]
+        notes = notes.with_lines([], smoothing_details(owned[0].spec, flags))
     title = figure_title(drawn, spec)
     return make_drawing(
-        lambda animated: _draw(panels, title, spec, animated), runs, drawn, lacking, clock=CLOCKS[spec.x]
+        lambda animated: _draw(panels, title, spec, notes, animated),
+        runs,
+        drawn,
+        lacking,
+        notes=notes,
+        clock=CLOCKS[spec.x],
     )
+
+
+def _sharing(panels: Sequence[Panel], spec: Curves | Grid) -> list[Sequence[Panel]]:
+    """Return the groups of panels that share their axes: those of a grid have axes of their own."""
+    return [[panel] for panel in panels] if isinstance(spec, Grid) else [panels]
 
 
 def _read(runs: Sequence[Run], spec: Curves) -> list[Curve]:
@@ -135,21 +185,26 @@ def _nothing_to_draw(runs: Sequence[Run], spec: Curves) -> str:
         hint = "; only classification has one"
     elif source(spec.y) == "trajectory.csv":
         hint = "; train with trajectory_every=1, and see sgdlab runs for what is known of the minimum"
-    where = "value above 0, as a logarithmic axis needs," if spec.logx or spec.logy else "value"
     late = f" from epoch {spec.from_epoch:g} on" if spec.from_epoch > 0 else ""
-    return f"nothing to draw: no {where} of {spec.y}{late} in {source(spec.y)} of {subject(runs)}{hint}"
+    return f"nothing to draw: no value of {spec.y}{late} in {source(spec.y)} of {subject(runs)}{hint}"
 
 
-def _draw(panels: Sequence[Panel], title: str, spec: Curves | Grid, animated: list[AnimatedArtist]) -> Figure:
+def _draw(
+    panels: Sequence[Panel],
+    title: str,
+    spec: Curves | Grid,
+    notes: Notes,
+    animated: list[AnimatedArtist],
+) -> Figure:
     separate = isinstance(spec, Grid)
-    y_titles = [y_title(panel.spec) for panel in (panels if separate else panels[:1])]
+    groups = _sharing(panels, spec)
+    y_titles = [y_title(each[0].spec, [flag for panel in each for flag in panel.smoothed]) for each in groups]
     figure, axes = make_panels(len(panels), spec.size, spec.x_title or X_AXES[spec.x], y_titles)
     lines = {line.label: line.settings for panel in panels for line in panel.series}
     styles = styles_by_label(lines)
-    for group in [[i] for i in range(len(axes))] if separate else [range(len(axes))]:
-        shared = [line for i in group for line in panels[i].series]
-        set_limits([axes[i] for i in group], shared, panels[group[0]].spec)
-    set_titles(figure, axes, [panel.title for panel in panels], title)
+    for owners, group in zip([[ax] for ax in axes] if separate else [axes], groups, strict=True):
+        set_limits(owners, [line for panel in group for line in panel.series], group[0].spec)
+    set_titles(figure, axes, [panel.title for panel in panels], title, notes)
     for ax, panel in zip(axes, panels, strict=True):
         for line in panel.series:
             _draw_series(ax, line, styles[line.label], animated, points=_shows_points(panel.spec, line))
@@ -165,7 +220,9 @@ def _draw_series(
     ax: Axes, each: Series, style: LineStyle, animated: list[AnimatedArtist], *, points: bool
 ) -> None:
     if each.low is not None and each.high is not None:
-        band = ax.fill_between(each.x, each.low, each.high, color=style.color, alpha=0.2, linewidth=0)
+        bottom, top = ax.get_ylim()
+        low, high = (np.nan_to_num(end, neginf=bottom, posinf=top) for end in (each.low, each.high))
+        band = ax.fill_between(each.x, low, high, color=style.color, alpha=0.2, linewidth=0)
         animated.append(AnimatedArtist(artist=band, moments=each.x))
     if each.raw is not None:
         raw = ax.plot(each.x, each.raw, color=style.color, alpha=0.25, linewidth=0.8, zorder=1.5)[0]
@@ -200,7 +257,8 @@ def _entries(panels: Sequence[Panel], styles: Styles) -> list[LegendEntry]:
     entries: dict[str, LegendEntry] = {}
     for panel in panels:
         for each in panel.series:
-            text = each.text(outcome=outcome, more=reference_lines.note(panel.spec, each.label))
+            more = [panel.notes.get(each.label, ""), reference_lines.note(panel.spec, each.label)]
+            text = each.text(outcome=outcome, more="; ".join(filter(None, more)))
             line = not outcome or not each.diverged or len(each.x) > 0
             entry = _entry(text, each, styles, panel, line=line, cross=outcome and bool(each.diverged))
             entries.setdefault(text, entry)

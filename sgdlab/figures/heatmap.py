@@ -16,11 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
+from sgdlab.analysis.seeds import average
+from sgdlab.analysis.selection import worst
 from sgdlab.analysis.theory import METHODS, Method
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.axes import label_decades, make_panels
-from sgdlab.figures.layout import Drawing, make_drawing, set_titles
+from sgdlab.figures.axes import make_panels
+from sgdlab.figures.layout import Drawing, Notes, make_drawing, set_titles
 from sgdlab.figures.legend import LegendEntry, add_below
 from sgdlab.figures.panels import split_panels
 from sgdlab.figures.run_values import (
@@ -32,8 +34,10 @@ from sgdlab.figures.run_values import (
     setting_title,
     value_title,
 )
+from sgdlab.figures.scales import Scale, choose_scale
 from sgdlab.figures.series import Values
 from sgdlab.figures.spec import Heatmap
+from sgdlab.figures.ticks import label_decades
 from sgdlab.figures.titles import figure_title
 from sgdlab.records import Run, differing
 
@@ -42,8 +46,12 @@ SINGLE = (6.4, 5.0)  # inches, of one panel
 POINTS = 200  # on a line of theory
 LEAST = 1e-6  # share of the largest step size from which on lines of theory are drawn
 STEP = ("lr",)  # settings that are step sizes
+MOST_WRITTEN = 10  # cells in a row or column with room for a text
 _EDGE = [Stroke(linewidth=3.4, foreground="black"), Normal()]
 _LINE: dict[str, Any] = {"color": "white", "linewidth": 1.8, "path_effects": _EDGE}
+_THIN_EDGE = [Stroke(linewidth=2.0, foreground="black"), Normal()]
+_DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "color": "white"}
+_DOT |= {"markeredgecolor": "black", "markeredgewidth": 0.5}
 _STAR: dict[str, Any] = {
     **{"linestyle": "none", "marker": "*", "markersize": 15, "markerfacecolor": "white"},
     **{"markeredgecolor": "black", "markeredgewidth": 1.0},
@@ -59,6 +67,8 @@ class Panel:
         x, y: (columns,) and (rows,), the values of the settings.
         values: (rows, columns), a number for each cell: inf where the run diverged, NaN where none was made.
         runs: the runs in it.
+        partial: the cells that are means of a part of the seeds, as the others diverged: the number of seeds
+            by column and row.
     """
 
     title: str
@@ -66,14 +76,16 @@ class Panel:
     y: Values
     values: Values
     runs: tuple[Run, ...]
+    partial: dict[tuple[float, float], str]
 
 
-def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
+def draw_heatmap(runs: Sequence[Run], spec: Heatmap, notes: Notes) -> Drawing:
     """Draw a number of each run as a colour.
 
     Args:
         runs: the runs.
         spec: the figure.
+        notes: what it says besides.
 
     Returns:
         The drawing.
@@ -82,12 +94,12 @@ def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
         UserError: no run has the number.
         UsageError: the runs do not form a map of these settings.
     """
-    numbers = {id(run): run_value(run, spec.value) for run in runs}
+    numbers = {id(run): _number(run, spec.value) for run in runs}
     drawn = [run for run in runs if not math.isnan(numbers[id(run)])]
     check_values([spec.value], runs, any(math.isfinite(number) for number in numbers.values()))
     keys = [setting_key(getattr(spec, axis), drawn, key=axis, kind="heatmap") for axis in ("x", "y")]
     panels = [
-        _panel(title, group, [numbers[id(run)] for run in group], keys)
+        _panel(title, group, [numbers[id(run)] for run in group], keys, spec.average)
         for title, group in split_panels(drawn, spec)
     ]
     if spec.theory and sum(key in STEP for key in keys) != 1:
@@ -95,10 +107,30 @@ def draw_heatmap(runs: Sequence[Run], spec: Heatmap) -> Drawing:
             f"theory={spec.theory}: one axis must be lr, the other the momentum; not {', '.join(keys)}"
         )
     title = figure_title(drawn, spec)
-    return make_drawing(lambda _: _draw(panels, title, keys, spec), runs, drawn, spec.value)
+    notes = notes.with_absent(runs, drawn, spec.value).with_lines([], _details(panels, keys))
+    return make_drawing(
+        lambda _: _draw(panels, title, keys, spec, notes), runs, drawn, spec.value, notes=notes
+    )
 
 
-def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str]) -> Panel:
+def _number(run: Run, name: str) -> float:
+    value = run_value(run, name)
+    return worst(name) if math.isinf(value) else value
+
+
+def _details(panels: Sequence[Panel], keys: Sequence[str]) -> list[str]:
+    """Say which cells are means of a part of the seeds."""
+    names = [key.rpartition(".")[2] for key in keys]
+    lines = []
+    for panel in panels:
+        for at, count in panel.partial.items():
+            cell = " ".join(f"{name}={format_value(value)}" for name, value in zip(names, at, strict=True))
+            where = ", ".join(filter(None, (panel.title, cell)))
+            lines.append(f"{where}: mean of {count} seeds, the others diverged")
+    return lines
+
+
+def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequence[str], how: str) -> Panel:
     """Average the runs of each cell, which may differ by seed alone."""
     cells: dict[tuple[float, float], list[int]] = {}
     for i, run in enumerate(runs):
@@ -109,6 +141,7 @@ def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequ
         if len(positions) < 2:
             raise UsageError(f"{axis}={key}: all these runs have the same; a map needs two")
     values = np.full((len(y), len(x)), np.nan)
+    partial = {}
     for (column, row), members in cells.items():
         others = [key for key in differing([runs[i] for i in members]) if key != "seed"]
         if others:
@@ -116,37 +149,56 @@ def _panel(title: str, runs: Sequence[Run], numbers: Sequence[float], keys: Sequ
             raise UsageError(
                 f"panels: the runs at {where} differ in {', '.join(others)}; choose panels by it"
             )
-        values[y.index(row), x.index(column)] = np.mean([numbers[i] for i in members])
-    return Panel(title=title, x=np.array(x), y=np.array(y), values=values, runs=tuple(runs))
+        found = [numbers[i] for i in members]
+        values[y.index(row), x.index(column)] = average(found, how)
+        finite = sum(map(math.isfinite, found))
+        if how == "mean" and 0 < finite < len(found):
+            partial[column, row] = f"{finite} of {len(found)}"
+    return Panel(title=title, x=np.array(x), y=np.array(y), values=values, runs=tuple(runs), partial=partial)
 
 
-def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatmap) -> Figure:
+def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatmap, notes: Notes) -> Figure:
     x_title = spec.x_title or setting_title(keys[0])
     size = spec.size or (SINGLE if len(panels) == 1 else None)
     figure, axes = make_panels(len(panels), size, x_title, [spec.y_title or setting_title(keys[1])])
-    set_titles(figure, axes, [panel.title for panel in panels], title)
+    set_titles(figure, axes, [panel.title for panel in panels], title, notes)
     norm, colors = _scale(panels, spec)
     handles: dict[str, Artist] = {}
+    places = [np.concatenate([getattr(panel, axis) for panel in panels]) for axis in "xy"]
+    x_scale = choose_scale(places[0], log=spec.logx, deepest=0)
+    y_scale = choose_scale(places[1], log=spec.logy, deepest=0)
+    x_scale.set(axes[0], "x")
+    y_scale.set(axes[0], "y")
     for ax, panel in zip(axes, panels, strict=True):
-        ax.set_xscale("log" if spec.logx else "linear")
-        ax.set_yscale("log" if spec.logy else "linear")
-        edges = [_cell_edges(panel.x, log=spec.logx), _cell_edges(panel.y, log=spec.logy)]
+        edges = [_cell_edges(panel.x, x_scale), _cell_edges(panel.y, y_scale)]
         values = np.where(np.isinf(panel.values), 1e300, panel.values)  # above any scale
         mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(values), norm=norm, cmap=colors, rasterized=True)
         mesh.set_gid("background")
         ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
         ax.grid(visible=False)
         label_decades(ax)
+        _write_counts(ax, panel)
         if spec.theory:
             handles |= _draw_theory(ax, panel, METHODS[spec.theory], spec, swapped=keys[0] not in STEP)
     bar = figure.colorbar(ScalarMappable(norm, colors), ax=axes, pad=0.02)
     bar.set_label(value_title([spec.value], None))
-    finite = np.concatenate([panel.values[~np.isnan(panel.values)] for panel in panels])
-    if (finite > norm.vmax).any():
+    known = np.concatenate([panel.values[~np.isnan(panel.values)] for panel in panels])
+    if (np.isinf(known) | (known > norm.vmax)).any():
         above = "diverged" if spec.clim is None else "above the scale"
         handles["diverged or growing" if spec.value == RATE else above] = Patch(color=DIVERGED)
+    handles |= _partial_handle(panels)
     add_below(figure, [LegendEntry(text=text, artist=handle) for text, handle in handles.items()])
     return figure
+
+
+def _partial_handle(panels: Sequence[Panel]) -> dict[str, Artist]:
+    """Return the entry of the legend on cells that are means of a part of the seeds: label -> handle."""
+    counts = list(dict.fromkeys(count for panel in panels for count in panel.partial.values()))
+    if not counts:
+        return {}
+    if max(size for panel in panels for size in panel.values.shape) > MOST_WRITTEN:
+        return {f"mean of fewer seeds, such as {counts[0]}; the others diverged": Line2D([], [], **_DOT)}
+    return {f"{counts[0]}: mean of the seeds that did not diverge": Line2D([], [], linestyle="none")}
 
 
 def _scale(panels: Sequence[Panel], spec: Heatmap) -> tuple[Normalize, Colormap]:
@@ -160,12 +212,20 @@ def _scale(panels: Sequence[Panel], spec: Heatmap) -> tuple[Normalize, Colormap]
     return (LogNorm if wide else Normalize)(low, high), colors
 
 
-def _cell_edges(places: Values, *, log: bool) -> Values:
+def _cell_edges(places: Values, scale: Scale) -> Values:
     """Return the edges, (n + 1,), of cells around positions, (n,): halfway between neighbours."""
-    at = np.log(places) if log else places
+    at = scale.forward(places)
     middle = (at[1:] + at[:-1]) / 2
-    ends = np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]])
-    return np.exp(ends) if log else ends
+    return scale.inverse(np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]]))
+
+
+def _write_counts(ax: Axes, panel: Panel) -> None:
+    """Write the number of seeds into cells that are means of a part of them; a dot where there is no room."""
+    for at, count in panel.partial.items():
+        if max(panel.values.shape) > MOST_WRITTEN:
+            ax.plot(*at, gid="partial", **_DOT)
+        else:
+            ax.text(*at, count, ha="center", va="center", fontsize=8, color="white", path_effects=_THIN_EDGE)
 
 
 def _draw_theory(

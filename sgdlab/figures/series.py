@@ -1,21 +1,26 @@
 """From recorded runs to the curves of a figure: one per run, and one series for runs that differ by seed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sgdlab.analysis.seeds import average, seeds_text
+from sgdlab.analysis.selection import worst
 from sgdlab.base.errors import UserError
 from sgdlab.figures.columns import PERCENT, REGRET, read_table
 from sgdlab.figures.labels import Labels, settings_text, with_notes
-from sgdlab.figures.spec import Curves
+from sgdlab.figures.scales import LEAST
+from sgdlab.figures.smoothing import moving_mean, smooths
+from sgdlab.figures.spec import Curves, Grid
 from sgdlab.records import Run
 
 Values = NDArray[np.float64]
 LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
+REACH = 0.5  # from where on a diverged run counts as exploding, in units of what the others need
 FEW = 4  # seeds that a legend lists; the rest are counted
 
 
@@ -23,7 +28,7 @@ FEW = 4  # seeds that a legend lists; the rest are counted
 class Curve:
     """One run's points, in their order: `step` (updates), `x` and `y` in the axes' units, all (points,).
 
-    `raw` is y before smoothing. All values are finite; there may be none.
+    `raw` is y before smoothing, `smoothed` whether y is another. All values are finite; there may be none.
     """
 
     run: Run
@@ -31,6 +36,7 @@ class Curve:
     x: Values
     y: Values
     raw: Values
+    smoothed: bool
 
     @property
     def diverged(self) -> bool:
@@ -48,7 +54,7 @@ class Series:
         band: what the line and its band are, for the legend.
         outcome: how runs ended that are not done, for the legend.
         step: (points,), the updates done.
-        x, y: (points,), the run, or the mean of the runs that did not diverge where all of them have a value.
+        x, y: (points,), the run, or the average of its seeds where all that did not diverge have a value.
         low, high: (points,), the ends of the band, if any.
         raw: (points,), y before smoothing, where it is drawn too.
         diverged: the runs that diverged; each is drawn as a line of its own.
@@ -87,7 +93,7 @@ def read_curve(run: Run, spec: Curves) -> Curve:
         spec: the figure.
 
     Returns:
-        Its finite points, smoothed; on a logarithmic axis those above 0.
+        Its finite points, smoothed if they are many enough.
 
     Raises:
         UserError: the run does not record `spec.x`, or its regret is unknown.
@@ -98,10 +104,14 @@ def read_curve(run: Run, spec: Curves) -> Curve:
     x = _x(run, frame, spec.x) if len(frame) else step
     keep = np.isfinite(x) & np.isfinite(y)
     raw = np.clip(y[keep], -LARGEST, LARGEST)
-    curve = Curve(run=run, step=step[keep], x=x[keep], y=_smooth(raw, spec.smooth), raw=raw)
+    if spec.logy:
+        raw = np.where(np.abs(raw) < LEAST, 0.0, raw)
+    smoothed = smooths(spec, len(raw))
+    y = moving_mean(raw, spec.smooth) if smoothed else raw
+    curve = Curve(run=run, step=step[keep], x=x[keep], y=y, raw=raw, smoothed=smoothed)
     if spec.from_epoch > 0 and len(frame):
         curve = _select(curve, _x(run, frame, "epochs")[keep] >= spec.from_epoch)
-    return _on_log_axes(curve, spec) if spec.logx or spec.logy else curve
+    return curve
 
 
 def _y(run: Run, frame: pd.DataFrame, spec: Curves) -> Values:
@@ -128,18 +138,7 @@ def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
 
 def _select(curve: Curve, keep: "NDArray[np.bool_]") -> Curve:
     """Return the points of a curve that are kept: (points,) of bool."""
-    return Curve(run=curve.run, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
-
-
-def _on_log_axes(curve: Curve, spec: Curves) -> Curve:
-    """Return the points that a logarithmic axis can show: those above 0."""
-    least = 1 / LARGEST
-    keep = np.ones(len(curve.x), dtype=bool)
-    if spec.logx:
-        keep &= curve.x > least
-    if spec.logy:
-        keep &= (curve.y > least) & (curve.raw > least)
-    return _select(curve, keep)
+    return replace(curve, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
 
 
 def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
@@ -196,45 +195,31 @@ def _interpolate(step: Values, at: Values, values: Values) -> Values:
     return np.asarray(np.interp(step, np.append(0.0, at), np.append(0.0, values), right=np.nan))
 
 
-def _smooth(y: Values, points: int) -> Values:
-    """Return the mean over the last `points` values, at the start over fewer.
-
-    Each mean is a sum of its own: a running sum would carry a spike's rounding error on for ever.
-    """
-    points = min(points, len(y))
-    if points < 2:
-        return y
-    start = np.cumsum(y[: points - 1]) / np.arange(1, points)
-    return np.concatenate([start, np.lib.stride_tricks.sliding_window_view(y, points).mean(axis=1)])
-
-
-def group_seeds(
-    curves: Sequence[Curve], labels: Labels, *, band: str | float, smooth: int = 1
-) -> list[Series]:
+def group_seeds(curves: Sequence[Curve], labels: Labels, spec: Curves | Grid, y: str) -> list[Series]:
     """Group curves into entries of a legend.
 
     Args:
         curves: a curve for each run.
         labels: of the runs of the figure.
-        band: `minmax`, a quantile, or `none`, which keeps runs that differ by seed alone apart.
-        smooth: points of the moving mean; above 1 the raw curve is kept too.
+        spec: the figure; its band `none` keeps runs that differ by seed alone apart.
+        y: the column of the curves, which says what is worst where seeds diverged.
 
     Returns:
         The series, in the order of the curves.
     """
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
-        key = settings_text(curve.run, without=() if band == "none" else ("seed",))
+        key = settings_text(curve.run, without=() if spec.band == "none" else ("seed",))
         groups.setdefault(key, []).append(curve)
     result: list[Series] = []
     for group in groups.values():
         seeds = {curve.run.settings.get("seed") for curve in group}
         if len(group) > 1 and len(seeds) == len(group):
-            result.append(_series(group, labels, band, smooth))
+            result.append(_series(group, labels, spec, y))
         else:
             tails = _tails([curve.run.folder for curve in group])  # the same settings recorded twice
             for curve, tail in zip(group, tails, strict=True):
-                result.append(_series([curve], labels, band, smooth, folder=tail))
+                result.append(_series([curve], labels, spec, y, folder=tail))
     return result
 
 
@@ -248,25 +233,28 @@ def _tails(folders: Sequence[Path]) -> list[str]:
     return tails
 
 
-def _series(
-    group: Sequence[Curve], labels: Labels, band: str | float, smooth: int, folder: str = ""
-) -> Series:
-    """Return one run, or the mean of several that differ by seed alone."""
+def _series(group: Sequence[Curve], labels: Labels, spec: Curves | Grid, y: str, folder: str = "") -> Series:
+    """Return one run, or the average of several that differ by seed alone."""
     single = len(group) == 1
     finished = [curve for curve in group if not curve.diverged]
     step, x, values = _common(finished)
-    low, high = bounds(values, band) if len(finished) > 1 and len(x) else (None, None)
+    if spec.average == "median" and finished:
+        lost = [_with_divergence(curve, step, values, worst(y)) for curve in group if curve.diverged]
+        values = np.stack([*values, *lost])
+    low, high = bounds(values, spec.band) if len(values) > 1 and len(x) else (None, None)
+    mean = average(values, spec.average) if finished else np.empty(0)
+    keep = np.isfinite(mean)  # a median is not finite where half of the seeds have diverged
     return Series(
         label=labels.text(group[0].run, seed=single, more=folder),
         settings=labels.settings(group[0].run, seed=single),
-        band="" if single else _band_text(finished, band),
+        band="" if single else _band_text(finished, len(group), spec),
         outcome=_outcomes([curve.run for curve in group]),
-        step=step,
-        x=x,
-        y=values.mean(axis=0) if finished else np.empty(0),
-        low=low,
-        high=high,
-        raw=finished[0].raw if smooth > 1 and len(finished) == 1 else None,
+        step=step[keep],
+        x=x[keep],
+        y=mean[keep],
+        low=None if low is None else low[keep],
+        high=None if high is None else high[keep],
+        raw=finished[0].raw if len(values) == 1 and finished[0].smoothed else None,
         diverged=tuple(curve for curve in group if curve.diverged),
     )
 
@@ -286,6 +274,17 @@ def _common(curves: Sequence[Curve]) -> tuple[Values, Values, Values]:
     return steps, x, np.stack([curve.y[row] for curve, row in zip(curves, rows, strict=True)])
 
 
+def _with_divergence(curve: Curve, step: Values, others: Values, lost: float) -> Values:
+    """Return a diverged run's y at steps, (points,): the worst value after its last, inf in its explosion."""
+    if not len(curve.step) or not others.size:
+        return np.full(len(step), lost)
+    y = np.interp(step, curve.step, curve.y)
+    low, high = others.min(), others.max()
+    reach = REACH * (high - low)
+    y = np.where(y > high + reach, np.inf, np.where(y < low - reach, -np.inf, y))
+    return np.where(step > curve.step[-1], lost, y)
+
+
 def bounds(values: Values, band: str | float) -> tuple[Values, Values]:
     """Compute the ends of a band.
 
@@ -298,15 +297,20 @@ def bounds(values: Values, band: str | float) -> tuple[Values, Values]:
     """
     if isinstance(band, str):
         return values.min(axis=0), values.max(axis=0)
-    low, high = np.quantile(values, [band, 1 - band], axis=0)
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(values, [band, 1 - band], axis=0)
+    # Between two seeds that diverged the quantile is inf - inf.
+    lost = np.where(np.isposinf(values).any(axis=0), np.inf, -np.inf)
+    low, high = (np.where(np.isnan(end), lost, end) for end in (low, high))
     return low, high
 
 
-def _band_text(finished: Sequence[Curve], band: str | float) -> str:
-    if len(finished) < 2:
+def _band_text(finished: Sequence[Curve], count: int, spec: Curves | Grid) -> str:
+    """Say what a line is: `mean of 6 of 8 seeds, min-max shaded`."""
+    if not finished or (len(finished) < 2 and spec.average == "mean"):
         return f"seed {finished[0].run.settings['seed']}" if finished else ""
-    shade = "min-max" if isinstance(band, str) else f"{100 * band:g}-{100 * (1 - band):g} %"
-    return f"mean of {len(finished)} seeds, {shade} shaded"
+    shade = "min-max" if isinstance(spec.band, str) else f"{100 * spec.band:g}-{100 * (1 - spec.band):g} %"
+    return f"{seeds_text(spec.average, len(finished), count)}, {shade} shaded"
 
 
 def _outcomes(group: Sequence[Run]) -> str:

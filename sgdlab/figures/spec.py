@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from sgdlab.analysis.selection import CRITERIA, SELECT_BY
 from sgdlab.analysis.theory import METHODS
 from sgdlab.base.checks import Anything, Bool, Check, Choice, Int, ListOf, LiteralOr, Number, Optional, Text
 from sgdlab.base.errors import UsageError, did_you_mean
@@ -44,6 +45,7 @@ BAND = Annotated[
     str | float,
     LiteralOr("minmax", LiteralOr("none", Number(low=0, low_open=True, high=0.5, high_open=True))),
 ]
+AVERAGE = Annotated[str, Choice(("mean", "median"))]
 LIMITS = Annotated[tuple[float, float] | None, Optional(Interval())]
 NAME = Annotated[str | None, Optional(Text())]
 FLAG = Annotated[bool, Bool()]
@@ -94,16 +96,20 @@ class Curves(Panelled):
                 w0), or regret
     baseline    the comparator's mean loss, which regret is counted from; null: f* of run.json
     from_epoch  the first epoch shown
-    smooth      points of the moving mean of logged values; 1: none
+    smooth      points of the moving mean of logged values; 1: none. Each value is the mean of that one and
+                those before it. A curve of fewer than five times as many points is not smoothed
     band        runs that differ by seed alone become their mean with a band: minmax, or a quantile q in
                 (0, 0.5) for the q to 1-q band; none: each is a line of its own
-    logx, logy  logarithmic axes
+    average     of seeds: mean, of those that did not diverge; median, of all, those that diverged last
+    logx, logy  logarithmic axes; around 0 linear, where values are not above 0
     ylim        limits of the y axis, in its unit; null: as the runs need
     rates       label of the legend -> theoretical factor of the error per step; dashed (y: gap, distance)
     levels      label -> value of y at which a dotted line is drawn, in the colour of the line of that label
     legend      the settings that the legend names; null: all in which the runs differ
     best        a setting: of runs that differ in it and the seed alone, only those at its best value are
-                drawn, by their mean final test_loss; null: all runs
+                drawn, by the mean over the seeds of their number `select_by`; null: all runs
+    select_by   the final number that selects: train_loss, or another metric. The test set selects only if it
+                is named
     """
 
     kind = "curves"
@@ -113,6 +119,7 @@ class Curves(Panelled):
     from_epoch: FROM_EPOCH = 0.0
     smooth: SMOOTH = 1
     band: BAND = "minmax"
+    average: AVERAGE = "mean"
     logx: FLAG = False
     logy: FLAG = False
     ylim: LIMITS = None
@@ -122,10 +129,13 @@ class Curves(Panelled):
     levels: LEVELS = ()
     legend: Annotated[tuple[str, ...] | None, Optional(Names())] = None
     best: NAME = None
+    select_by: Annotated[str, Choice(tuple(CRITERIA))] = SELECT_BY
 
     def __post_init__(self) -> None:
         normalise(self)
         _above_zero(self, ylim=self.logy)
+        if self.select_by != SELECT_BY and self.best is None:
+            raise ValueError(f"select_by={self.select_by}: selects nothing without best, such as best=lr")
         if self.rates and self.y not in SHRINKING:
             raise ValueError(f"y={self.y}: rates shrink an error: draw {' or '.join(SHRINKING)} with them")
 
@@ -156,6 +166,7 @@ class Grid(FigureSpec):
     x: X_AXIS = "epochs"
     smooth: SMOOTH = 1
     band: BAND = "minmax"
+    average: AVERAGE = "mean"
     logx: FLAG = False
 
 
@@ -187,7 +198,7 @@ class SweepFigure(Panelled):
                 is then that of the batches
     lines       a setting or `case`; null: all settings in which the runs differ, but for x
     theory      a quantity of measure.csv, drawn as a dashed line
-    band        as in curves      logx, logy  logarithmic axes      ylim  limits of the y axis
+    band, average, logx, logy, ylim  as in curves
     levels      label -> value of a dotted line
     """
 
@@ -198,6 +209,7 @@ class SweepFigure(Panelled):
     lines: NAME = None
     theory: NAME = None
     band: BAND = "minmax"
+    average: AVERAGE = "mean"
     logx: FLAG = True
     logy: FLAG = True
     ylim: LIMITS = None
@@ -218,7 +230,7 @@ class Heatmap(Panelled):
     value       `rate`: the factor of the distance per step over the second half of a path; or as in sweep
     theory      a method of sgdlab.analysis.theory whose optimum and stability limit are drawn
     curvature   least and largest eigenvalue, for `theory`; null: those of the Hessian in run.json
-    logx, logy  logarithmic axes      clim  limits of the scale of colours
+    average, logx, logy  as in curves      clim  limits of the scale of colours
     """
 
     kind = "heatmap"
@@ -227,6 +239,7 @@ class Heatmap(Panelled):
     value: Annotated[str, Text()] = "rate"
     theory: Annotated[str | None, Optional(Choice(tuple(METHODS)))] = None
     curvature: LIMITS = None
+    average: AVERAGE = "mean"
     logx: FLAG = False
     logy: FLAG = False
     clim: LIMITS = None
@@ -245,7 +258,7 @@ MOVING = ("trajectories", "curves", "grid")  # kinds that can be animated
 SPEED: dict[str, Check] = {"fps": Number(low=1, high=50), "frames": Int(low=2, high=200)}
 
 # Keys that a figure keeps when an option changes its kind.
-KEPT = ("title", "size", "panels", "panel_title", "band", "smooth")
+KEPT = ("title", "size", "panels", "panel_title", "band", "average", "smooth")
 
 
 def read_spec(

@@ -1,16 +1,14 @@
-"""Titles: of a figure, of its panels, of the y axis."""
+"""Titles of a figure and of its panels."""
 
 import re
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import counted, format_value
-from sgdlab.figures.columns import axis_title
 from sgdlab.figures.labels import resolve_setting, settings_with_case
-from sgdlab.figures.spec import Curves, FigureSpec
+from sgdlab.figures.spec import FigureSpec
 from sgdlab.records import Run
 
 # The settings that a title can name, in this order, and the value of each that it leaves out: the one in
@@ -68,20 +66,6 @@ def figure_title(runs: Sequence[Run], spec: FigureSpec) -> str:
     return common_title(runs) if spec.title is None else spec.title
 
 
-def as_baselines(spec: FigureSpec, runs: Sequence[Run]) -> FigureSpec:
-    """Say in the title of a figure that it shows recorded baselines.
-
-    Args:
-        spec: the figure.
-        runs: the runs drawn.
-
-    Returns:
-        The figure with that title; a figure without a title keeps none.
-    """
-    title = figure_title(runs, spec)
-    return replace(spec, title=f"{title} (recorded baselines)") if title else spec
-
-
 def fill_title(title: str, runs: Sequence[Run]) -> str:
     """Fill in the settings that a figure's title names, so that it says what ran.
 
@@ -113,12 +97,6 @@ def fill_title(title: str, runs: Sequence[Run]) -> str:
             raise UsageError(str(err).replace("panel_title", "title", 1)) from None
 
     return _SETTING.sub(filled, title)
-
-
-def y_title(spec: Curves) -> str:
-    """Return the title of the y axis of curves, with its unit and the smoothing."""
-    text = spec.y_title or axis_title(spec.y)
-    return text if spec.smooth == 1 else f"{text},\nmean of the last {spec.smooth} logged points"
 
 
 def panel_title(template: str, runs: Sequence[Run], all_runs: Sequence[Run]) -> str:

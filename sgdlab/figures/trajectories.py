@@ -13,12 +13,13 @@ from matplotlib.transforms import Affine2D
 
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
-from sgdlab.figures.axes import grid_shape, make_panels, padded_limits
+from sgdlab.figures.axes import grid_shape, make_panels
 from sgdlab.figures.contours import LINE, Field, draw_contours, field_of
 from sgdlab.figures.labels import Labels, with_notes
-from sgdlab.figures.layout import AnimatedArtist, Drawing, make_drawing, set_titles
+from sgdlab.figures.layout import AnimatedArtist, Drawing, Notes, make_drawing, set_titles
 from sgdlab.figures.legend import LegendEntry, add_legend, add_notes, draw_cross
 from sgdlab.figures.panels import panel_keys, split_panels, subject
+from sgdlab.figures.scales import Scale, padded_limits
 from sgdlab.figures.series import Values
 from sgdlab.figures.spec import Trajectories
 from sgdlab.figures.style import LineStyle, styles_by_label
@@ -73,12 +74,13 @@ class Panel:
         return self.field.minima if self.field else np.empty((0, 2))
 
 
-def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
+def draw_trajectories(runs: Sequence[Run], spec: Trajectories, notes: Notes) -> Drawing:
     """Draw the paths of runs over contours.
 
     Args:
         runs: the runs, in the order of the legend.
         spec: the figure.
+        notes: what it says besides.
 
     Returns:
         The drawing.
@@ -101,8 +103,14 @@ def draw_trajectories(runs: Sequence[Run], spec: Trajectories) -> Drawing:
     if spec.lengths:
         _check_lengths(panels)
     heading = figure_title(drawn, spec)
+    notes = notes.with_absent(runs, drawn, "two weights")
     return make_drawing(
-        lambda animated: _draw(panels, heading, spec, animated), runs, drawn, "two weights", passes=2
+        lambda animated: _draw(panels, heading, spec, notes, animated),
+        runs,
+        drawn,
+        "two weights",
+        notes=notes,
+        passes=2,
     )
 
 
@@ -142,7 +150,9 @@ def _check_lengths(panels: Sequence[Panel]) -> None:
             raise UserError(f"{path.run.folder}: the length needs every step: train with trajectory_every=1")
 
 
-def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, animated: list[AnimatedArtist]) -> Figure:
+def _draw(
+    panels: Sequence[Panel], title: str, spec: Trajectories, notes: Notes, animated: list[AnimatedArtist]
+) -> Figure:
     paths = [path for panel in panels for path in panel.paths]
     models = {format_value(path.run.info["config"]["model"]) for path in paths}
     separate = len(panels) > 1 and len(models) > 1  # different functions need different limits
@@ -151,7 +161,7 @@ def _draw(panels: Sequence[Panel], title: str, spec: Trajectories, animated: lis
     size = spec.size or _size(len(panels), max(aspect for _, _, aspect in limits))
     figure, axes = make_panels(len(panels), size, spec.x_title or "w0", names)
     styles = styles_by_label({path.label: path.settings for path in paths})
-    set_titles(figure, axes, [panel.title for panel in panels], title)
+    set_titles(figure, axes, [panel.title for panel in panels], title, notes)
     for ax, panel, (x, y, aspect) in zip(axes, panels, limits, strict=True):
         ax.set(xlim=x, ylim=y, box_aspect=aspect)
         ax.set_title(ax.get_title(), pad=9)  # room for the mark of a path that left
@@ -186,7 +196,7 @@ def _limits(paths: Sequence[Path], minima: Values, spec: Trajectories) -> tuple[
     if len(fitting) < len(paths):
         room = BEYOND * max(*(high - low), 1e-9)
         low, high = low - room, high + room
-    x, y = (padded_limits(np.array(pair), log=False) for pair in zip(low, high, strict=True))
+    x, y = (padded_limits(np.array(pair), Scale(kind="linear")) for pair in zip(low, high, strict=True))
     x, y = _proportioned(spec.xlim or x, spec.ylim or y, fixed=bool(spec.xlim or spec.ylim))
     return x, y, min(max((y[1] - y[0]) / (x[1] - x[0]), FLATTEST), STEEPEST)
 

@@ -27,7 +27,8 @@ class Selection:
 
     name: serves as a file name. figure: the experiment's own settings of its figure. missing: jobs of a
     sweep that have no run, each with its reason. baselines: whether they are the recorded baselines. notes:
-    what the targets turned out to be, where that is not plain; a line each.
+    what the targets turned out to be, where that is not plain; a line each. experiment, command: as a sweep
+    recorded them.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Selection:
     missing: tuple[str, ...] = ()
     baselines: bool = False
     notes: tuple[str, ...] = ()
+    experiment: str = ""
+    command: str = ""
 
 
 def find_runs(root: Path) -> list[Run]:
@@ -250,7 +253,12 @@ def _sweep(folder: Path, name: str) -> Selection:
         else:
             missing.append(f"{' '.join(job['overrides'])}: {job.get('reason') or job.get('status')}")
     return Selection(
-        name=name, runs=tuple(runs.values()), figure=sweep.get("figure") or {}, missing=tuple(missing)
+        name=name,
+        runs=tuple(runs.values()),
+        figure=sweep.get("figure") or {},
+        missing=tuple(missing),
+        experiment=str(sweep.get("experiment") or ""),
+        command=str(sweep.get("command") or ""),
     )
 
 

@@ -1,13 +1,17 @@
 """The claims about training: each one can hold and can fail, and all of them hold on the baselines."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers.fake_paths import fake_path
 from helpers.fake_runs import fake_run
 
 from sgdlab.analysis.claims import CLAIMS, READ_OFF, Claim, curves, judge, mean_loss
+from sgdlab.analysis.claims.noise import _floors_near, _no_floor, _noise_floors
 from sgdlab.analysis.claims.training import TRAINING_CLAIMS
 from sgdlab.analysis.experiments import EXPERIMENTS
 from sgdlab.config.options import conf_dir
@@ -212,3 +216,15 @@ def test_the_baselines_are_the_fourteen_runs_of_the_full_data() -> None:
             assert len(table) == points
             assert list(table.samples[:3]) == [size, 101 * size, 201 * size]
             assert table.samples[points // 10] == 60_000 + size
+
+
+def test_a_noise_floor_of_which_a_seed_diverged_is_not_that_of_the_others(tmp_path: Path) -> None:
+    runs = [
+        fake_path(tmp_path, np.full((9, 2), 0.1), minimum=[0, 0], settings={"seed": seed}) for seed in (0, 1)
+    ]
+    sizes = [str(run.settings["batch_size"]) for run in runs]
+    assert math.isfinite(_noise_floors(runs, sizes)[sizes[0]])
+    lost = Run(runs[1].folder, {**runs[1].info, "status": "diverged"})
+    assert _noise_floors([runs[0], lost], sizes)[sizes[0]] == math.inf
+    assert not _floors_near({sizes[0]: 0.5}, 1e9, [runs[0], lost]).holds
+    assert not _no_floor(sizes[0], 1e9, [runs[0], lost]).holds

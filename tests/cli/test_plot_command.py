@@ -26,9 +26,9 @@ def specs(monkeypatch: pytest.MonkeyPatch) -> list[Curves]:
     seen: list[Curves] = []
     draw = figure_curves.draw_curves
 
-    def spy(runs: object, spec: Curves) -> object:
+    def spy(runs: object, spec: Curves, notes: object) -> object:
         seen.append(spec)
-        return draw(runs, spec)  # type: ignore[arg-type]
+        return draw(runs, spec, notes)  # type: ignore[arg-type]
 
     monkeypatch.setattr(figure_curves, "draw_curves", spy)
     return seen
@@ -105,6 +105,58 @@ def test_what_was_not_drawn_is_named(home: Path, capsys: pytest.CaptureFixture[s
     assert lines[0] == "runs/figures/s.png (1 run)"
     assert lines[1].startswith("not drawn: ") and runs[1].folder.name in lines[1] and "(failed)" in lines[1]
     assert lines[2:] == ["not drawn: lr=-1: lr must be >= 0"]
+
+
+def test_runs_of_an_experiment_with_other_settings_are_named_as_such(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr("sgdlab.figures.save", lambda figure, path: titles.append(figure.axes[0].get_title()))
+    command = "sgdlab train experiment=notes/sgd_batch_size"
+    quick = f"{command} dataset=fashion_mnist_small log_every=10 epochs=1 name=notes-quick"
+    small = {"dataset": "fashion_mnist_small", "epochs": 1}
+    for name, settings, typed in (("quick", small, quick), ("full", {}, command)):
+        run = fake_run(home / "runs", settings, name=name, train_size=6000)
+        known = {"experiment": "notes/sgd_batch_size", "command": typed}
+        fake_sweep(home / "runs", name, [run], figure={"title": "SGD: batch size"}, **known)
+        assert main(["plot", name]) == 0
+    said = "not the experiment's own settings: fashion_mnist_small (6,000 images), 1 epoch"
+    assert titles == [f"SGD: batch size\n{said}", "SGD: batch size"]
+    assert capsys.readouterr().out.splitlines() == [
+        "runs/figures/quick.png (1 run)",
+        said,
+        "runs/figures/full.png (1 run)",
+    ]
+
+
+def test_what_was_not_drawn_is_counted_in_the_figure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr("sgdlab.figures.save", lambda figure, path: titles.append(figure.axes[0].get_title()))
+    runs = [fake_run(home / "runs"), fake_run(home / "runs", {"lr": 1.0}, status="failed", rows=[], evals=[])]
+    fake_sweep(home / "runs", "s", runs, failed={"lr=-1": "lr must be >= 0"})
+    assert main(["plot", "s"]) == 0
+    assert titles[0].endswith("\n2 of 3 runs not drawn: no value of loss or no run")
+
+
+def test_many_lines_below_the_path_are_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed = {f"lr={-1 - i}": "lr must be >= 0" for i in range(100)}
+    fake_sweep(home / "runs", "s", [fake_run(home / "runs")], failed=failed)
+    assert main(["plot", "s"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 31 and lines[-1] == "and 71 more lines like these"
+
+
+def test_the_best_value_and_what_selected_it_are_printed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rate, loss in ((0.1, 1.0), (0.2, 0.5)):
+        evals = [(0, 0, 0, 2.3, 2.3, 0.1), (1, 938, 60_000, loss, 9.0, 0.5)]
+        fake_run(home / "runs", {"lr": rate}, evals=evals)
+    assert main(["plot", "fashion_mnist", "--best", "lr"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "best lr, 0.2: selected by final training loss",
+        "lr=0.2: best by final training loss, the largest of 2 tried: a better one may lie beyond",
+    ]
 
 
 def test_runs_may_be_elsewhere(

@@ -4,9 +4,11 @@ With their jobs one after another; test_local.py has what is different where the
 """
 
 import json
+import math
 import re
 import shlex
 import signal
+from types import SimpleNamespace
 
 import pytest
 from helpers import children, odd_optimizers
@@ -14,6 +16,8 @@ from helpers.training import SMALL, TINY, configure, curves, train
 
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.cli.train import main
+from sgdlab.execution.hydra import launcher
+from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import sweep_id
 from sgdlab.records import find_runs, read_run, read_sweep
@@ -194,7 +198,21 @@ def test_the_summary_has_a_line_a_job(tmp_path, capsys):
         numbers = [f"{run.metrics[key]:.4g}" for key in ("train_loss", "test_loss")]
         accuracy = f"{100 * run.metrics['test_accuracy']:.2f}"
         assert row.split()[:6] == [f"lr={lr}", "done", *numbers, accuracy, "%"]
-    assert table[3] == f"sgdlab plot {tmp_path / 'sweeps' / record(tmp_path)['id']}"
+    best = min(find_runs(tmp_path), key=lambda run: float(run.metrics["train_loss"] or 0))
+    edge = "largest" if best.settings["lr"] == 0.5 else "least"
+    assert table[3] == (
+        f"best by final training loss: lr={best.settings['lr']} "
+        f"(the {edge} lr of 2 tried: a better one may lie beyond)"
+    )
+    assert table[4] == f"sgdlab plot {tmp_path / 'sweeps' / record(tmp_path)['id']}"
+
+
+def test_a_sweeper_is_given_the_training_loss(tmp_path):
+    """What Hydra's searching sweepers minimise: the test set must not choose."""
+    done = Outcome(status="done", metrics={"train_loss": 0.5, "test_loss": 0.1, "last_batch_loss": 7.0})
+    lost = Outcome(status="diverged", metrics={"train_loss": 0.5, "test_loss": 0.1})
+    jobs = [SimpleNamespace(overrides=[], outcome=outcome) for outcome in (done, lost)]
+    assert [launcher._returned(job).return_value for job in jobs] == [0.5, math.inf]
 
 
 def test_a_typo_in_one_job_is_refused_before_any_runs(tmp_path):

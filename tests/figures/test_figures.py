@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.figures import Curves, draw
-from sgdlab.figures.series import _smooth
+from sgdlab.figures.smoothing import moving_mean
 
 # One panel
 
@@ -123,16 +123,6 @@ def test_limits_can_be_given(tmp_path: Path) -> None:
     assert one_panel(rates(tmp_path, 0.1), ylim=[0, 1]).get_ylim() == (0, 1)
 
 
-def test_a_logarithmic_axis_leaves_out_what_is_not_above_zero(tmp_path: Path) -> None:
-    run = fake_run(tmp_path, status="diverged", rows=[(1, 1, 64, 0.1, 0.5), (2, 1, 128, 0.1, -1.0)])
-    assert crosses(one_panel([run], logy=True))[0].get_ydata()[0] == 0.5
-    evals = one_panel([fake_run(tmp_path, {"lr": 1.0})], y="test_loss", logx=True)
-    assert len(curves(evals)[0].get_xdata()) == 10  # all but the one before the first update
-    below = fake_run(tmp_path, {"lr": 2.0}, rows=[(1, 1, 64, 0.1, 0.0), (2, 1, 128, 0.1, -1.0)])
-    with pytest.raises(UserError, match=r"no value above 0, as a logarithmic axis needs, of loss"):
-        draw([below], Curves(logy=True))
-
-
 def test_a_size_that_leaves_no_room_is_refused(tmp_path: Path) -> None:
     runs = rates(tmp_path, *(0.1 * (1 + i) for i in range(8)))
     with pytest.raises(UsageError, match="size: too small for these panels and their titles"):
@@ -154,11 +144,11 @@ LOSSES = st.lists(st.floats(-10, 10), max_size=30)
 @given(values=LOSSES, points=st.integers(1, 40))
 def test_smoothing_is_the_mean_over_the_last_points(values: list[float], points: int) -> None:
     expected = [np.mean(values[max(0, i + 1 - points) : i + 1]) for i in range(len(values))]
-    np.testing.assert_allclose(_smooth(np.array(values), points), expected, atol=1e-12)
+    np.testing.assert_allclose(moving_mean(np.array(values), points), expected, atol=1e-12)
 
 
 def test_a_spike_does_not_outlive_its_window() -> None:
-    assert _smooth(np.array([1.0, 1e30, 1.0, 1.0]), 2)[-1] == 1.0
+    assert moving_mean(np.array([1.0, 1e30, 1.0, 1.0]), 2)[-1] == 1.0
 
 
 def test_a_smoothed_run_keeps_its_raw_curve_behind_and_the_axis_says_so(tmp_path: Path) -> None:
@@ -202,11 +192,34 @@ def test_a_seed_that_diverged_is_no_part_of_the_mean_and_is_named(tmp_path: Path
     runs.append(fake_run(tmp_path, {"seed": 3}, status="diverged", steps=6))
     figure = figure_of(runs)
     (ax,) = figure.axes
-    assert words(figure) == ["mean of 3 seeds, min-max shaded; seed 3 diverged after step 6"]
+    assert words(figure) == ["mean of 3 of 4 seeds, min-max shaded; seed 3 diverged after step 6"]
     np.testing.assert_allclose(
         curves(ax)[0].get_ydata(), np.mean([run.train()["loss"] for run in runs[:3]], axis=0)
     )
     assert len(crosses(ax)) == 1 and ax.get_ylim()[1] < 10
+
+
+def test_the_median_over_seeds_counts_those_that_diverged_as_the_worst(tmp_path: Path) -> None:
+    runs = seeds(tmp_path, 3)
+    runs += [fake_run(tmp_path, {"seed": seed}, status="diverged", steps=6) for seed in (3, 4)]
+    figure = figure_of(runs, average="median")
+    (ax,) = figure.axes
+    assert words(figure)[0].startswith(
+        "median of 5 seeds, 2 diverged counted as worst, min-max shaded; seeds 3, 4"
+    )
+    losses = np.sort([run.train()["loss"] for run in runs[:3]], axis=0)
+    np.testing.assert_allclose(curves(ax)[0].get_ydata()[1:], losses[-1][1:])  # the third of five
+    band = ax.collections[0].get_paths()[0].vertices
+    assert np.isfinite(band).all() and band[:, 1].max() <= ax.get_ylim()[1]
+    quantile = figure_of(runs, average="median", band=0.1)
+    assert np.isfinite(quantile.axes[0].collections[0].get_paths()[0].vertices).all()
+
+
+def test_a_median_ends_where_half_of_the_seeds_have_diverged(tmp_path: Path) -> None:
+    runs = seeds(tmp_path, 1)
+    runs += [fake_run(tmp_path, {"seed": seed}, status="diverged", steps=500) for seed in (1, 2)]
+    line = curves(one_panel(runs, average="median", x="steps"))[0]
+    assert line.get_xdata().max() <= 500
 
 
 def test_a_seed_that_stopped_early_ends_the_mean_there(tmp_path: Path) -> None:

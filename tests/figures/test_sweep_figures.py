@@ -102,14 +102,80 @@ def test_many_that_diverged_at_one_place_stand_one_below_the_other(tmp_path: Pat
     assert len(heights) == 12 and min(np.diff(heights)) > 0.02 and heights[0] > 0.69
 
 
-def test_what_is_far_above_or_not_above_zero_is_marked_on_the_edge(tmp_path: Path) -> None:
-    values = {0.01: 0.0, 0.1: 1.0, 1.0: 2.0, 10.0: 3e9}
+def edge_marks(ax: Axes) -> dict[str, float]:
+    """The marks of values outside the axes, and their x."""
+    single = (line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_gid() is None)
+    return {line.get_marker(): line.get_xdata()[0] for line in single}
+
+
+def test_what_is_far_above_is_marked_on_the_edge(tmp_path: Path) -> None:
+    values = {0.01: 0.5, 0.1: 1.0, 1.0: 2.0, 10.0: 3e9}
     figure = figure_of([ended(tmp_path, loss, lr=lr) for lr, loss in values.items()], **SWEEP, x="lr")
     (ax,) = figure.axes
-    assert lines(ax)[0].get_ydata().tolist() == [1.0, 2.0] and ax.get_ylim()[1] < 10
-    assert words(figure) == ["above the axis", "not above 0"]
-    edges = {line.get_marker(): line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1}
-    assert edges == {"^": 10.0, "v": 0.01}
+    assert lines(ax)[0].get_ydata().tolist() == [0.5, 1.0, 2.0] and ax.get_ylim()[1] < 10
+    assert words(figure) == ["above the axis"] and edge_marks(ax) == {"^": 10.0}
+
+
+@pytest.mark.parametrize(("least", "said"), [(0.0, "not above 0"), (0.01, "below the axis")])
+def test_what_is_below_given_limits_is_marked_on_the_edge(tmp_path: Path, least: float, said: str) -> None:
+    values = {0.01: least, 0.1: 1.0, 1.0: 2.0}
+    runs = [ended(tmp_path, loss, lr=lr) for lr, loss in values.items()]
+    figure = figure_of(runs, **SWEEP, x="lr", ylim=[0.5, 5])
+    assert words(figure) == [said] and edge_marks(figure.axes[0]) == {"v": 0.01}
+
+
+def test_seeds_that_diverged_are_counted_at_their_points(tmp_path: Path) -> None:
+    runs = [
+        ended(tmp_path, 1.0 + seed, "diverged" if lr == 1.0 and seed > 5 else "done", lr=lr, seed=seed)
+        for lr in (0.1, 1.0)
+        for seed in range(8)
+    ]
+    drawing = draw(runs, SweepFigure(x="lr"))
+    (ax,) = drawing.figure.axes
+    assert lines(ax)[0].get_ydata().tolist() == [4.5, 3.5]
+    assert ax.get_ylabel().endswith("mean of 8 seeds (hollow: of fewer)")
+    (hollow,) = (line for line in ax.lines if line.get_gid() == "partial")
+    assert hollow.get_xdata().tolist() == [1.0] and hollow.get_markerfacecolor() == "white"
+    assert [text.get_text() for text in ax.texts] == ["6 of 8"]
+    assert words(drawing.figure) == ["mean of 6 of 8 seeds; the others diverged", "diverged"]
+    assert drawing.notes.details == ("lr=1: mean of 6 of 8 seeds, the others diverged",)
+
+
+def test_the_median_is_of_all_seeds_and_those_that_diverged_are_the_worst(tmp_path: Path) -> None:
+    lost = {0.1: 0, 1.0: 2, 10.0: 5}
+    runs = [
+        ended(tmp_path, 1.0 + seed, "diverged" if seed >= 8 - lost[lr] else "done", lr=lr, seed=seed)
+        for lr in lost
+        for seed in range(8)
+    ]
+    drawing = draw(runs, SweepFigure(x="lr", average="median"))
+    (ax,) = drawing.figure.axes
+    assert lines(ax)[0].get_xydata().tolist() == [[0.1, 4.5], [1.0, 4.5]]  # at lr 10 most diverged
+    assert ax.get_ylabel().endswith("median of 8 seeds (diverged: worst)")
+    assert sorted(mark.get_xdata()[0] for mark in crosses(ax)) == [1.0, 10.0]
+    assert not [line for line in ax.lines if line.get_gid() == "partial"] and not drawing.notes.details
+
+
+def test_the_worst_accuracy_is_the_lowest(tmp_path: Path) -> None:
+    runs = [
+        fake_run(
+            tmp_path,
+            {"lr": lr, "seed": seed},
+            evals=[(1, 1, 64, 1.0, 1.0, accuracy)],
+            status="diverged" if lr == 1.0 and seed == 0 else "done",
+        )
+        for lr in (0.1, 1.0)
+        for seed, accuracy in enumerate((0.9, 0.8, 0.7))
+    ]
+    (ax,) = draw(runs, SweepFigure(x="lr", value="test_accuracy", average="median", logy=False)).figure.axes
+    np.testing.assert_allclose(lines(ax)[0].get_ydata(), [80, 70])
+
+
+def test_lines_of_different_numbers_of_seeds_say_so(tmp_path: Path) -> None:
+    runs = [
+        ended(tmp_path, 1.0, lr=lr, seed=seed) for lr, count in ((0.1, 2), (1.0, 5)) for seed in range(count)
+    ]
+    assert words(figure_of(runs, **SWEEP, x="lr")) == ["mean of 2 to 5 seeds"]
 
 
 def test_measured_points_over_lines_of_theory(tmp_path: Path) -> None:
@@ -242,6 +308,31 @@ def test_diverged_cells_are_grey_and_missing_ones_white(tmp_path: Path) -> None:
     assert colors[0, 0].tolist() == [1, 1, 1, 1]
     assert colors[1, 1][:3] == pytest.approx(0xBD / 255)
     assert words(figure) == ["diverged"]
+
+
+def test_a_cell_of_which_seeds_diverged_says_of_how_many_it_is(tmp_path: Path) -> None:
+    runs = [
+        ended(
+            tmp_path,
+            1.0 + seed,
+            "diverged" if lr + b > 1.8 and seed else "done",
+            lr=lr,
+            optimizer__momentum=b,
+            seed=seed,
+        )
+        for lr in (0.1, 1.0)
+        for b in (0.0, 0.9)
+        for seed in (0, 1, 2)
+    ]
+    drawing = draw(runs, Heatmap(x="lr", y="momentum", value="loss"))
+    ax = drawing.figure.axes[0]
+    (mesh,) = (each for each in ax.collections if isinstance(each, QuadMesh))
+    assert np.asarray(mesh.get_array()).tolist() == [[2.0, 2.0], [2.0, 1.0]]
+    assert [(text.get_text(), *text.get_position()) for text in ax.texts] == [("1 of 3", 1.0, 0.9)]
+    assert words(drawing.figure) == ["1 of 3: mean of the seeds that did not diverge"]
+    assert drawing.notes.details == ("lr=1 momentum=0.9: mean of 1 of 3 seeds, the others diverged",)
+    median = figure_of(runs, **HEAT, value="loss", average="median")
+    assert words(median) == ["diverged"] and not median.axes[0].texts
 
 
 @pytest.mark.parametrize(

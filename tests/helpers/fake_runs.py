@@ -219,10 +219,11 @@ def fake_sweep(
     figure: Mapping[str, Any] | None = None,
     failed: Mapping[str, str] | None = None,
     labels: Sequence[str] = (),
+    **info: Any,
 ) -> Path:
     """A sweep's folder over runs that are there, with jobs that left none: override -> reason.
 
-    labels: of the runs' cases, where they have some.
+    labels: of the runs' cases, where they have some. info: further fields of sweep.json.
     """
     folder = runs_dir / "sweeps" / name
     folder.mkdir(parents=True)
@@ -234,5 +235,5 @@ def fake_sweep(
         job["label"] = label
     for override, reason in (failed or {}).items():
         jobs.append({"overrides": [override], "run": None, "status": "failed", "reason": reason})
-    SweepWriter(folder, {"id": name, "figure": dict(figure or {})}).write(jobs)
+    SweepWriter(folder, {"id": name, "figure": dict(figure or {}), **info}).write(jobs)
     return folder

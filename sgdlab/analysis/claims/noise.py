@@ -1,5 +1,6 @@
 """The claims about mini-batch noise: unbiased, variance 1/B, and the height of SGD's noise floor."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -80,11 +81,15 @@ def _of_size(runs: Sequence[Run], size: str) -> list[Run]:
 
 
 def _noise_floors(runs: Sequence[Run], sizes: Sequence[str]) -> dict[str, float]:
-    """Return the mean of f(w) - f* over the last half of the runs, by batch size; the mean of their seeds."""
+    """Return the mean of f(w) - f* over the last half of the runs, by batch size; the mean of their seeds.
+
+    It is infinite where a seed diverged: the mean of the others is not the floor of that batch size.
+    """
     floors: dict[str, list[float]] = {}
     for run in runs:
         table = run.trajectory()
-        floor = float(table.gap[table.step > TAIL * table.step.max()].mean())
+        tail = table.gap[table.step > TAIL * table.step.max()]
+        floor = math.inf if run.status == "diverged" else float(tail.mean())
         floors.setdefault(str(run.settings["batch_size"]), []).append(floor)
     if not set(sizes) <= floors.keys():
         raise Missing(", ".join(sizes))
@@ -107,7 +112,8 @@ def _floors_over_data(published: Mapping[str, float], runs: Sequence[Run]) -> Me
 
 def _no_floor(size: str, limit: float, runs: Sequence[Run]) -> Measured:
     """With all examples in a batch the gap goes on shrinking."""
-    last = [run.trajectory().gap.iloc[-1] for run in _of_size(runs, size)]
+    ended = _of_size(runs, size)
+    last = [math.inf if run.status == "diverged" else run.trajectory().gap.iloc[-1] for run in ended]
     if not last:
         raise Missing(size)
     return Measured(f"gap {max(last):.1e} after the last step", max(last) <= limit)
@@ -119,7 +125,8 @@ def _proportional(examples: int, sizes: tuple[str, ...], runs: Sequence[Run]) ->
     shares = {size: (examples - int(size)) / (examples - 1) / int(size) for size in sizes}
     ratios = {size: floors[size] / shares[size] for size in sizes}
     middle = float(np.exp(np.mean(np.log(list(ratios.values())))))
-    off = max(abs(ratio / middle - 1) for ratio in ratios.values())
+    finite = math.isfinite(middle)  # no seed diverged
+    off = max(abs(ratio / middle - 1) for ratio in ratios.values()) if finite else math.inf
     return Measured(f"floor / share: {listed(ratios, '.3g', ': ')}", off <= SPREAD)
 
 

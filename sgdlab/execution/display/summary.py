@@ -9,6 +9,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from sgdlab.analysis.selection import SELECT_BY, best_of, criterion, rank
 from sgdlab.base.formatting import command_line, counted, format_duration
 from sgdlab.execution.display.metrics import NAMES, metric_texts
 from sgdlab.execution.outcome import STYLES
@@ -24,15 +25,16 @@ DIGEST_ROWS = 3  # of each kind
 
 
 def summary(sweep: "Sweep") -> None:
-    """Print the table of a sweep, the reason of each failure, and the command that plots the sweep.
+    """Print the table of a sweep, the reason of each failure, its best job, and the command that plots it.
 
     Of more than 30 jobs, only the best and the worst are listed.
     """
     console, jobs = Console(), sweep.jobs
+    best = best_of([(job.label_text, job.outcome) for job in jobs])
     if len(jobs) > MAX_ROWS:
         counts = Counter(job.outcome.status for job in jobs).most_common()
         text = ", ".join(f"{count:,} {status}" for status, count in counts)
-        ranked = "f" if all(map(_is_surface, jobs)) else "training loss"
+        ranked = "f" if all(map(_is_surface, jobs)) else criterion(SELECT_BY)
         text = f"{counted(len(jobs), 'run')}: {text}; the best and the worst by {ranked}:"
         console.print(text, highlight=False)
         jobs = _extremes(jobs)
@@ -49,7 +51,7 @@ def summary(sweep: "Sweep") -> None:
     console.print(table)
     ends = [(job.label_text, job.outcome) for job in jobs]
     reasons = [f"{title}: {end.status}: {end.reason}" for title, end in ends if end.reason]
-    _print(console, *reasons, command_line("plot", sweep.folder))
+    _print(console, *reasons, *[best] * bool(best), command_line("plot", sweep.folder))
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:
@@ -74,13 +76,10 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
 
 
 def _extremes(jobs: Sequence["Job"]) -> list["Job"]:
-    """Return some of the jobs that did not end well, then those of the least and the greatest training loss.
-
-    The training loss of a surface is f. The test set never selects.
-    """
+    """Return some of the jobs that did not end well, then the best and the worst of those that did."""
     failed = [job for job in jobs if job.outcome.status not in ("done", "diverged")]
-    done = [job for job in jobs if job.outcome.status == "done" and "train_loss" in job.outcome.metrics]
-    ranked = sorted(done, key=lambda job: float(job.outcome.metrics["train_loss"]))
+    done = [job for job in jobs if math.isfinite(rank(job.outcome))]
+    ranked = sorted(done, key=lambda job: rank(job.outcome))
     return [*failed[:DIGEST_ROWS], *ranked[:DIGEST_ROWS], *ranked[DIGEST_ROWS:][-DIGEST_ROWS:]]
 
 

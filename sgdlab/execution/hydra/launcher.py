@@ -31,6 +31,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from sgdlab.analysis.selection import score
 from sgdlab.base.errors import UsageError
 from sgdlab.config.options import conf_dir, option_text
 from sgdlab.config.reader import read_section
@@ -81,7 +82,7 @@ class SweepLauncher(Launcher):
             initial_job_idx: the number of the first one in the sweep.
 
         Returns:
-            Each job's training loss, which a sweeper may minimise.
+            Each job's final training loss, which a sweeper may minimise; inf for a job that is not done.
 
         Raises:
             UsageError: a job cannot be run; none has been.
@@ -248,7 +249,7 @@ def _named(job: Sequence[str]) -> Iterator[None]:
 
 def _returned(job: "Job") -> JobReturn:
     result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-    result.return_value = job.outcome.metrics.get("train_loss", float("inf"))
+    result.return_value = score(job.outcome)
     return result
 
 
