@@ -50,7 +50,7 @@ def test_plain_lines_come_at_the_start_at_the_end_and_seldom_between(clock):
         show.update(10 * epoch, epoch, 600 * epoch, 1 / epoch)
         show.evaluated(epoch, RESULT)
     show.close()
-    evaluated = "train loss 0.5  test loss 0.456  accuracy 83.60 %"
+    evaluated = "training loss 0.5  test loss 0.456  accuracy 83.60 %"
     assert shown(out) == [
         "a run",
         f"  epoch 0/10  {evaluated}",
@@ -71,8 +71,8 @@ def test_the_last_line_comes_when_the_run_ends_within_an_epoch(clock):
         show.evaluated(epoch, REGRESSION)
     assert shown(out) == [
         "a run",
-        "  epoch 0/2  train loss 0.5  test loss 0.456",
-        "  epoch 1/2  batch loss 0.5  train loss 0.5  test loss 0.456",
+        "  epoch 0/2  training loss 0.5  test loss 0.456",
+        "  epoch 1/2  batch loss 0.5  training loss 0.5  test loss 0.456",
     ]
 
 
@@ -158,7 +158,7 @@ def test_the_report_at_the_end(tmp_path, capsys):
     report(run, cached=False, quiet=False)
     lines = capsys.readouterr().out.splitlines()
     metrics = run.metrics
-    numbers = f"train loss {metrics['train_loss']:.4g}, test loss {metrics['test_loss']:.4g}"
+    numbers = f"training loss {metrics['train_loss']:.4g}, test loss {metrics['test_loss']:.4g}"
     accuracy = f"accuracy {100 * metrics['test_accuracy']:.2f} %"
     assert re.fullmatch(rf"done, {re.escape(numbers)}, {re.escape(accuracy)}, \d+\.\d s", lines[0])
     assert lines[1:] == [str(run.folder), f"sgdlab plot {run.folder}"]

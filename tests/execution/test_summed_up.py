@@ -26,7 +26,7 @@ def test_the_last_batch_of_three_images_is_not_the_training_loss(tmp_path, capsy
     assert every.metrics["last_batch_loss"] == pytest.approx(last, rel=1e-8)
     assert abs(last / run.metrics["train_loss"] - 1) > 0.1
     report(run, cached=False, quiet=True)
-    assert f"train loss {run.metrics['train_loss']:.4g}, " in capsys.readouterr().out
+    assert f"training loss {run.metrics['train_loss']:.4g}, " in capsys.readouterr().out
 
 
 def test_gradient_descents_is_that_after_its_last_update(tmp_path):

@@ -185,7 +185,7 @@ def test_the_summary_has_a_line_a_job(tmp_path, capsys):
     assert sweep(tmp_path, "lr=0.5,0.1") == 0
     out = capsys.readouterr().out
     table = out[out.index("run ") :].splitlines()
-    assert table[0].split() == ["run", "status", "train", "loss", "test", "loss", "accuracy", "time"]
+    assert table[0].split() == ["run", "status", "training", "loss", "test", "loss", "accuracy", "time"]
     for row, lr in zip(table[1:3], ("0.5", "0.1"), strict=True):
         run = next(run for run in find_runs(tmp_path) if run.settings["lr"] == float(lr))
         numbers = [f"{run.metrics[key]:.4g}" for key in ("train_loss", "test_loss")]

@@ -57,7 +57,7 @@ def test_a_plain_line_a_job_and_news_when_none_ends(clock):
     assert lines(out) == [
         "lr=0.1: a note",
         "[1/2] lr=10: diverged: the loss is inf, 12.3 s",
-        "[2/2] lr=0.1: done, train loss 0.4, test loss 0.456, accuracy 83.60 %, 12.3 s",
+        "[2/2] lr=0.1: done, training loss 0.4, test loss 0.456, accuracy 83.60 %, 12.3 s",
     ]
     clock.now += 31
     show.tick()

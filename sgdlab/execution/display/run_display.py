@@ -25,7 +25,7 @@ REFRESH_RATE = 4  # drawings a second: each takes milliseconds from the training
 
 # Title, key of run.json's metrics, formatter.
 _METRICS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
-    ("train loss", "train_loss", format_number),
+    ("training loss", "train_loss", format_number),
     ("test loss", "test_loss", format_number),
     ("accuracy", "test_accuracy", format_percent),
 )
@@ -245,7 +245,7 @@ def metric_texts(metrics: Mapping[str, Any]) -> dict[str, str]:
 
 
 def metric_line(metrics: Mapping[str, Any]) -> list[str]:
-    """Return `train loss 0.4`, `test loss 0.456`, `accuracy 83.60 %`, without what is unknown."""
+    """Return `training loss 0.4`, `test loss 0.456`, `accuracy 83.60 %`, without what is unknown."""
     return [f"{title} {text}" for title, text in metric_texts(metrics).items() if text]
 
 
