@@ -179,7 +179,7 @@ def _setting_columns(runs: Sequence["Run"], keys: Sequence[str]) -> dict[str, li
 
 
 def _result_columns(runs: Sequence["Run"]) -> dict[str, list[str]]:
-    columns = {"train loss": [format_number(run.metrics.get("train_loss"), missing="-") for run in runs]}
+    columns = {"training loss": [format_number(run.metrics.get("train_loss"), missing="-") for run in runs]}
     if any(run.metrics.get("test_accuracy") is not None for run in runs):
         accuracies = (run.metrics.get("test_accuracy") for run in runs)
         columns["test acc."] = [format_percent(value, decimals=1, missing="-") for value in accuracies]

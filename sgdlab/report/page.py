@@ -27,7 +27,7 @@ OPEN_ROWS = 12  # a longer table is folded
 # Columns of the table of runs, after the settings in which these differ: title -> key of metrics.
 METRICS = {
     "steps": "step",
-    "train loss": "train_loss",
+    "training loss": "train_loss",
     "test loss": "test_loss",
     "test accuracy": "test_accuracy",
     "last batch loss": "last_batch_loss",

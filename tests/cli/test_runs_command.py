@@ -49,7 +49,7 @@ def table(capsys: pytest.CaptureFixture[str], *argv: str) -> list[list[str]]:
 def test_a_table_of_what_differs_and_what_came_of_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = some_runs(home)
     head, *rows = table(capsys)
-    assert head == ["hash", "status", "lr", "train loss", "test acc.", "time", "started"]
+    assert head == ["hash", "status", "lr", "training loss", "test acc.", "time", "started"]
     assert [row[0] for row in rows] == [run.id for run in runs]
     assert [row[2] for row in rows] == ["0.1", "1", "0.001", "10"]
     assert [row[1] for row in rows] == ["done", "done", "done", "diverged"]
