@@ -172,6 +172,8 @@ def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatma
     for ax, panel in zip(axes, panels, strict=True):
         edges = [_cell_edges(panel.x, x_scale), _cell_edges(panel.y, y_scale)]
         values = np.where(np.isinf(panel.values), 1e300, panel.values)  # above any scale
+        if isinstance(norm, LogNorm):
+            values = np.maximum(values, norm.vmin or 0.0)  # it would leave out what is not above 0
         mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(values), norm=norm, cmap=colors, rasterized=True)
         mesh.set_gid("background")
         ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
@@ -186,6 +188,8 @@ def _draw(panels: Sequence[Panel], title: str, keys: Sequence[str], spec: Heatma
     if (np.isinf(known) | (known > norm.vmax)).any():
         above = "diverged" if spec.clim is None else "above the scale"
         handles["diverged or growing" if spec.value == RATE else above] = Patch(color=DIVERGED)
+    if (known[np.isfinite(known)] < norm.vmin).any():
+        handles["at or below the scale's lower end"] = Patch(color=colors(0.0))
     handles |= _partial_handle(panels)
     add_below(figure, [LegendEntry(text=text, artist=handle) for text, handle in handles.items()])
     return figure

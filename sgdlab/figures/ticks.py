@@ -8,17 +8,17 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.scale import SymmetricalLogTransform
 from matplotlib.ticker import (
+    EngFormatter,
     FixedLocator,
     LogLocator,
     MaxNLocator,
     NullFormatter,
     NullLocator,
-    ScalarFormatter,
 )
 
 DECADES = 3  # a shorter logarithmic axis is labelled at 1, 2 and 5 of each decade
 FEWEST = 3  # labels of an axis
-SOME = 5  # labels, about, where an axis had too few
+SOME = 5  # steps between labels, at most about, where an axis had too few or too many
 STEPS = [1, 2, 2.5, 5, 10]  # between ticks of a linear axis, times a power of ten
 
 
@@ -28,12 +28,12 @@ def label_decades(ax: Axes) -> None:
         low, high = axis.get_view_interval()
         if axis.get_scale() == "log" and high < low * 10**DECADES:
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter("{x:g}")
+            _set_plain(axis, "{x:g}")
             axis.set_minor_formatter(NullFormatter())
 
 
 def label_axes(figure: Figure) -> bool:
-    """Give each axis that has fewer than three labels more of them, and a symmetric one those that fit.
+    """Give axes with fewer than three labels more of them, and crowded or symmetric axes those that fit.
 
     How many labels fit depends on the size of a panel, so this comes after the layout.
 
@@ -46,9 +46,11 @@ def label_axes(figure: Figure) -> bool:
     changed = False
     for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
         fixed = isinstance(axis.get_major_locator(), FixedLocator | NullLocator)  # an empty panel's, or done
-        few = axis.get_scale() == "symlog" or len(labelled(axis)) < FEWEST
-        if axis.get_visible() and few and not fixed:
-            _set_labels(axis)
+        count, room = len(labelled(axis)), max(axis.get_tick_space(), FEWEST)
+        crowded = axis.axis_name == "x" and count > room
+        wrong = axis.get_scale() == "symlog" or count < FEWEST or crowded
+        if axis.get_visible() and wrong and not fixed:
+            _set_labels(axis, min(SOME, room - 1))
             changed = True
     return changed
 
@@ -61,11 +63,12 @@ def labelled(axis: Axis) -> list[float]:
     return [place for place, text in zip(places, texts, strict=True) if text and low <= place <= high]
 
 
-def _set_labels(axis: Axis) -> None:
+def _set_labels(axis: Axis, steps: int) -> None:
+    """Label an axis at about so many equal steps."""
     low, high = sorted(axis.get_view_interval())
     scale = axis.get_scale()
     if scale == "linear":
-        axis.set_major_locator(MaxNLocator(SOME, steps=STEPS, min_n_ticks=FEWEST))
+        axis.set_major_locator(MaxNLocator(steps, steps=STEPS, min_n_ticks=FEWEST))
         return
     axis.set_minor_locator(NullLocator())
     transform = axis.get_transform()
@@ -73,22 +76,22 @@ def _set_labels(axis: Axis) -> None:
     decades = _round_numbers(low, high, least, (1,))
     finer = _round_numbers(low, high, least, (1, 2, 5))
     if len(decades) >= FEWEST:
-        axis.set_major_locator(FixedLocator(_spread(decades)))
+        axis.set_major_locator(FixedLocator(_spread(decades, steps)))
         return
-    if len(finer) >= FEWEST:
-        axis.set_major_formatter("{x:g}")
-    else:
-        finer = _between(low, high)
-        axis.set_major_formatter(_plain(axis))
-    axis.set_major_locator(FixedLocator(_spread(finer)))
+    places = _spread(finer if len(finer) >= FEWEST else _between(low, high), steps)
+    axis.set_major_locator(FixedLocator(places))
+    _set_plain(axis, f"{{x:.{_digits(places)}g}}")
 
 
-def _plain(axis: Axis) -> ScalarFormatter:
-    """Return a formatter that writes neither a power of ten nor an offset apart from the labels."""
-    formatter = ScalarFormatter(useOffset=False)
-    formatter.set_scientific(False)
-    formatter.set_axis(axis)
-    return formatter
+def _set_plain(axis: Axis, form: str) -> None:
+    """Write labels as plain numbers, but for large counts, which are written as 10k."""
+    if not isinstance(axis.get_major_formatter(), EngFormatter):
+        axis.set_major_formatter(form)
+
+
+def _digits(places: list[float]) -> int:
+    """Return the least number of digits, from 6 on, with which the labels of places differ."""
+    return next(n for n in range(6, 18) if len({f"{place:.{n}g}" for place in places}) == len(places))
 
 
 def _round_numbers(low: float, high: float, least: float, leads: tuple[int, ...]) -> list[float]:
@@ -107,7 +110,7 @@ def _between(low: float, high: float) -> list[float]:
     return [float(tick) for tick in ticks if low <= tick <= high]
 
 
-def _spread(places: list[float]) -> list[float]:
-    """Return at most about SOME of the places, evenly chosen, 0 among them if it is one."""
-    step = math.ceil((len(places) - 1) / SOME)
+def _spread(places: list[float], steps: int) -> list[float]:
+    """Return places at most so many steps apart, evenly chosen, 0 among them if it is one; FEWEST or more."""
+    step = max(1, min(math.ceil((len(places) - 1) / steps), (len(places) - 1) // (FEWEST - 1)))
     return places[places.index(0.0) % step if 0.0 in places else 0 :: step]

@@ -55,7 +55,7 @@ def assert_labelled(figure: Figure) -> None:
             ]
             boxes.sort(key=lambda box: (box.x0, box.y0)[side])
             for first, second in pairwise(boxes):
-                assert (first.x1, first.y1)[side] <= (second.x0, second.y0)[side] + 1
+                assert (first.x1, first.y1)[side] <= (second.x0, second.y0)[side] + 1, places
 
 
 # The scale

@@ -310,6 +310,20 @@ def test_diverged_cells_are_grey_and_missing_ones_white(tmp_path: Path) -> None:
     assert words(figure) == ["diverged"]
 
 
+def test_a_cell_below_the_scale_of_colours_is_drawn_and_said(tmp_path: Path) -> None:
+    runs = [
+        ended(tmp_path, loss, lr=lr, optimizer__momentum=b)
+        for (lr, b), loss in zip(
+            [(0.1, 0.0), (1.0, 0.0), (0.1, 0.9), (1.0, 0.9)], [0.0, 0.5, 20.0, -3.0], strict=True
+        )
+    ]
+    figure = figure_of(runs, **HEAT, value="loss", clim=[0.1, 100])
+    (mesh,) = (each for each in figure.axes[0].collections if isinstance(each, QuadMesh))
+    values = mesh.get_array()
+    assert not np.ma.getmaskarray(values).any() and np.asarray(values).tolist() == [[0.1, 0.5], [20.0, 0.1]]
+    assert words(figure) == ["at or below the scale's lower end"]
+
+
 def test_a_cell_of_which_seeds_diverged_says_of_how_many_it_is(tmp_path: Path) -> None:
     runs = [
         ended(
