@@ -85,4 +85,7 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float | None
         cached = runner.run(config, display(quiet=config.quiet), experiment=experiment).cached
         run = read_run(run_cache.folder_of(config))
     report(run, cached=cached, quiet=config.quiet)
+    gone = run_cache.not_kept(config, run) if cached else ""
+    if gone:
+        print(gone)
     return run.metrics.get("test_loss")

@@ -129,6 +129,7 @@ def test_a_setting_that_comes_later_leaves_runs_in_their_folders(tmp_path, monke
         "name=other",
         "data_dir=/somewhere",
         "checkpoint_every=1",
+        "keep=none",
         "force=true",
         "quiet=false",
         "+figure.logy=true",

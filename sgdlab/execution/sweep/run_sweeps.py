@@ -6,6 +6,7 @@ Answering from disk does not import torch.
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from sgdlab.base.errors import UserError
@@ -18,12 +19,14 @@ from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import Job, Sweep
+from sgdlab.records.disk import KEPT, resolve_keep, size_text
 
 
 def run_sweep(sweep: Sweep) -> None:
     """Run a sweep and print its summary. Raises UserError when a job failed, and what `run_sweeps` raises."""
     run_sweeps([sweep])
     summary([(job.label_text, job.outcome) for job in sweep.jobs], sweep.folder)
+    print(size_text(job.folder for job in sweep.jobs))
     failed = len(sweep.failed())
     if failed:
         raise UserError(f"{failed} of {len(sweep.jobs)} runs failed; give the same command again to run them")
@@ -36,6 +39,7 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
     then say which jobs still wait.
     """
     display = create_display(quiet=sweeps[0].jobs[0].config.quiet)
+    _resolve_keep([job for sweep in sweeps for job in sweep.jobs], display)
     with ExitStack() as stack:
         for sweep in sweeps:
             stack.enter_context(sweep)
@@ -45,6 +49,19 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
                     display.say(f"[{number}/{len(sweep.jobs)}] {job.label_text}")
                     _run_job(job, display)
         _run_in_parallel([sweep for sweep in sweeps if sweep.settings.parallel], display)
+
+
+def _resolve_keep(jobs: Sequence[Job], display: Display) -> None:
+    """Decide what the runs keep once they are finished, and name those that have not kept what is asked for."""
+    gone = []
+    for job in jobs:
+        keep = resolve_keep(job.config.keep, len(jobs))
+        if keep != job.config.keep:
+            job.config = replace(job.config, keep=keep)
+        elif keep in KEPT and (run := run_cache.lookup(job.config)) is not None:
+            gone += filter(None, [run_cache.not_kept(job.config, run)])
+    if gone:
+        display.say(gone[0] + (f" (so of {len(gone):,} runs)" if len(gone) > 1 else ""))
 
 
 def _run_job(job: Job, display: Display) -> None:
