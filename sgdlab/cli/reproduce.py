@@ -2,15 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgdlab.analysis.experiments import BY_NAME, EXPERIMENTS, Experiment
 from sgdlab.base.errors import UserError
+from sgdlab.base.formatting import counted
 from sgdlab.cli.arguments import add_data_dir, add_runs_dir, command_parser
 
 if TYPE_CHECKING:
     from sgdlab.records import Selection
+    from sgdlab.report.reproduction import Result
 
 
 _DESCRIPTION = """\
@@ -36,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run, draw and check; 0 when every claim holds, 1 when one does not. Raises UserError."""
     options = parser().parse_args(argv)
-    from sgdlab.report.reproduction import evaluate, write_reproduction
+    from sgdlab.report.reproduction import write_reproduction
 
     runs_dir: Path = options.runs_dir
     chosen = [BY_NAME[name] for name in options.only] if options.only else list(EXPERIMENTS)
@@ -44,12 +47,11 @@ def main(argv: list[str]) -> int:
     folder = "-".join([_name(options.quick), *(options.only or ())])[:100]
     output = options.output or runs_dir / "reproduce" / folder
     failures = _train(chosen, options, runs_dir)
-    results = [
-        evaluate(experiment, _select(experiment, options, runs_dir), output, quick=options.quick)
-        for experiment in chosen
-    ]
+    results = _evaluate_all(chosen, options, output)
     command = " ".join(["sgdlab reproduce", *argv])
     write_reproduction(results, output, command=command, quick=options.quick, failures=failures)
+    if not options.quiet:
+        _say_size(results)
     verdicts = [verdict for each in results for verdict in each.verdicts]
     return int(bool(failures) or any(verdict.word != "PASS" for verdict in verdicts))
 
@@ -88,6 +90,43 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
         if failed:
             failures.append(f"{name}: {failed} of {len(sweep.jobs)} runs failed")
     return failures
+
+
+def _evaluate_all(chosen: Sequence[Experiment], options: argparse.Namespace, output: Path) -> "list[Result]":
+    """Draw the figures and judge the claims, with a line of progress on a terminal."""
+    from rich.console import Console
+
+    from sgdlab.execution.processes.slots import cores
+    from sgdlab.report.processes import side_by_side
+
+    console = Console(quiet=options.quiet)
+    line = f"drawing figures and checking claims of {counted(len(chosen), 'experiment')}"
+    if not console.is_terminal:
+        console.print(line, highlight=False)
+    with console.status(line) as status:
+        return side_by_side(
+            partial(_evaluate, options, output),
+            chosen,
+            cores(),
+            lambda done: status.update(f"{line}: {done} done"),
+        )
+
+
+def _evaluate(options: argparse.Namespace, output: Path, experiment: Experiment) -> "Result":
+    from sgdlab.report.reproduction import evaluate
+
+    return evaluate(
+        experiment, _select(experiment, options, options.runs_dir), output, quick=options.quick
+    )
+
+
+def _say_size(results: "Sequence[Result]") -> None:
+    """Print how much of the disk the runs take."""
+    from sgdlab.records.disk import size_text
+
+    folders = [run.folder for result in results for run in result.section.runs]
+    if folders:
+        print(f"the runs: {size_text(folders)}; sgdlab clean frees what can be made again")
 
 
 def _quoted(path: object) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted, format_size
-from sgdlab.records.reader import Run, read_run
+from sgdlab.records import Run, read_run
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.pt"
 # The setting `keep` -> the files of which a finished run must have one: a checkpoint holds the weights, too.
