@@ -126,7 +126,7 @@ def _say_size(results: "Sequence[Result]") -> None:
 
     folders = [run.folder for result in results for run in result.section.runs]
     if folders:
-        print(f"the runs: {size_text(folders)}; sgdlab clean frees what can be made again")
+        print(f"the runs: {size_text(folders)}")
 
 
 def _quoted(path: object) -> str:
