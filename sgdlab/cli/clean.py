@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Free what can be made again: the checkpoints of finished runs, and what killed processes have left. Says how
-much that is, and asks before it removes anything. Records (CSV files, run.json, config.yaml, sweep.json) stay,
-and so do the checkpoints of unfinished runs, from which these resume.
+much that is, and asks before it removes anything. Records stay (CSV files, run.json, config.yaml,
+sweep.json), and so do the checkpoints of unfinished runs, from which these resume.
 """
 
 _EXAMPLES = """\

@@ -1,4 +1,4 @@
-"""Tables that fit a terminal: columns are left out where it is narrow, never wrapped; long tables are paged."""
+"""Tables that fit a terminal: never wrapped, columns left out where it is narrow, through a pager where long."""
 
 import os
 import shutil
@@ -54,7 +54,8 @@ def fit(columns: Sequence[Column], width: int | None) -> list[Column]:
         kept.remove(max(kept, key=lambda column: column.rank))
     widths = {id(column): column.width for column in kept}
     for _ in range(_total(kept) - width):
-        widest = max((column for column in kept if column.cut), key=lambda each: widths[id(each)], default=None)
+        may_be_cut = [column for column in kept if column.cut]
+        widest = max(may_be_cut, key=lambda column: widths[id(column)], default=None)
         if widest is None or widths[id(widest)] <= LEAST:
             break
         widths[id(widest)] -= 1
@@ -90,7 +91,9 @@ def _cut(column: Column, width: int) -> Column:
         return column
     from rich.cells import set_cell_size
 
-    cells = [cell if _width(cell) <= width else set_cell_size(cell, width - 1) + "…" for cell in column.cells]
+    cells = [
+        cell if _width(cell) <= width else f"{set_cell_size(cell, width - 1)}…" for cell in column.cells
+    ]
     return Column(title=column.title, cells=cells, right=column.right, styles=column.styles)
 
 
@@ -125,7 +128,7 @@ def _print_styled(columns: Sequence[Column], notes: Sequence[str]) -> None:
 
 
 def _page(text: str) -> None:
-    """Show a text in the reader's pager ($PAGER, else less); less ends by itself where all is on the screen."""
+    """Show a text in the pager: $PAGER, else less, which ends by itself where all is on the screen."""
     import pydoc
 
     os.environ.setdefault("LESS", "FRX")

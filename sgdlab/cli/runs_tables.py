@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.formatting import counted, format_duration, format_number, format_percent, format_value
@@ -20,9 +21,10 @@ _FIRST = ("optimizer", "lr", "optimizer.momentum", "batch_size", "seed")
 
 # Results in a table: title, key of run.json's metrics, formatter.
 _TRAINING = ("training loss", "train_loss", format_number)
-_OBJECTIVE = ("f(w)", "train_loss", format_number)  # a surface's, which has no examples to train on or test with
+# A surface has no examples to train on or to test with.
+_OBJECTIVE = ("f(w)", "train_loss", format_number)
 _GAP = ("f(w) - f*", "gap", format_number)
-_ACCURACY = ("test acc.", "test_accuracy", lambda value, missing: format_percent(value, decimals=1, missing=missing))
+_ACCURACY = ("test acc.", "test_accuracy", partial(format_percent, decimals=1))
 _TEST = ("test loss", "test_loss", format_number)
 
 

@@ -23,7 +23,7 @@ MANY_RUNS = 1000  # a command of more runs keeps neither checkpoints nor weights
 
 _ENDED = ("done", "diverged")
 # Names that a process gives to what it has not finished; the number is its own.
-_UNFINISHED = re.compile(r"\.batch-(\d+)|\..+\.(\d+)\.tmp")
+_UNFINISHED = re.compile(r"\.batch-(\d+)[\w-]*(?:\.lock)?|\..+\.(\d+)\.tmp")
 _QUIET_SECONDS = 60.0  # without a change: a process on another machine that shares the disk looks dead here
 
 

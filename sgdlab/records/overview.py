@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +62,10 @@ def overview(runs_dir: Path, most: int) -> Overview:
     for folder in _record_folders(runs_dir / SWEEPS, "sweep.json"):
         with _listed(unreadable):
             sweeps[folder] = read_sweep(folder)
-    in_sweeps = {runs_dir / str(job.get("run")) for sweep in sweeps.values() for job in sweep["jobs"]}
-    for folder in _record_folders(runs_dir, "run.json"):
-        if folder not in in_sweeps:
-            with _listed(unreadable):
-                singles[folder] = read_run(folder)
+    in_sweeps = {f"{runs_dir}/{job.get('run')}" for sweep in sweeps.values() for job in sweep["jobs"]}
+    for folder in _record_folders(runs_dir, "run.json", skip=in_sweeps):
+        with _listed(unreadable):
+            singles[folder] = read_run(folder)
     started = {folder: str(sweep.get("started") or "") for folder, sweep in sweeps.items()}
     started |= {folder: str(run.info.get("started") or "") for folder, run in singles.items()}
     newest = sorted(started, key=lambda folder: (started[folder], str(folder)), reverse=True)[:most]
@@ -101,7 +100,7 @@ def _single(run: Run) -> Entry:
 
 
 def _sweep(folder: Path, sweep: Mapping[str, Any], runs_dir: Path) -> Entry:
-    runs = select([str(folder)], runs_dir).runs
+    runs = select([str(folder.absolute())], runs_dir).runs
     jobs = {Path(str(job.get("run"))).name: job for job in sweep["jobs"]}
     own = _own_overrides(sweep["jobs"])
     recorded = {run.folder.name for run in runs}
@@ -133,13 +132,14 @@ def _title(run: Run, overrides: Sequence[str]) -> str:
     return ", ".join([run.case, *(text for text in overrides if not text.startswith("case="))])
 
 
-def _record_folders(root: Path, record: str) -> Iterator[Path]:
-    """Yield the folders at or below `root` that hold a record: neither hidden ones nor baselines."""
+def _record_folders(root: str | Path, record: str, skip: Collection[str] = ()) -> Iterator[Path]:
+    """Yield the folders at or below `root` that hold a record: not hidden ones, nor baselines."""
     with suppress(FileNotFoundError, NotADirectoryError):
         entries = list(os.scandir(root))
         if any(entry.name == record for entry in entries):
-            yield root
+            yield Path(root)
             return
         for entry in entries:
-            if not entry.name.startswith(".") and entry.name != BASELINES and entry.is_dir():
-                yield from _record_folders(Path(entry.path), record)
+            hidden = entry.name.startswith(".") or entry.name == BASELINES
+            if not hidden and entry.path not in skip and entry.is_dir():
+                yield from _record_folders(entry.path, record, skip)

@@ -280,6 +280,16 @@ def test_only_the_runs_of_the_newest_sweeps_are_read(home: Path, monkeypatch: py
     assert len([each for each in read if each]) == 40
 
 
+def test_the_runs_of_a_sweep_are_not_listed_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a_sweep(home, "notes/rates", 2)
+    for runs_dir in ("runs", "./runs", str(home / "runs")):
+        assert main(["runs", "--runs-dir", runs_dir]) == 0
+        assert "1 sweep, 0 single runs;" in capsys.readouterr().out
+    os.chdir("runs")
+    assert main(["runs", "--runs-dir", "."]) == 0
+    assert "1 sweep, 0 single runs;" in capsys.readouterr().out
+
+
 def test_a_broken_record_hides_no_other(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a_sweep(home, "whole", 2)
     single = fake_run(home / "runs")

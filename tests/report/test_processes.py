@@ -1,4 +1,4 @@
-"""Experiments evaluated side by side: the same as one after another, claims and all, and nothing left behind."""
+"""Experiments evaluated side by side: the same values as one after another, and no process left behind."""
 
 import multiprocessing
 import os

@@ -52,7 +52,7 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
 
 
 def _resolve_keep(jobs: Sequence[Job], display: Display) -> None:
-    """Decide what the runs keep once they are finished, and name those that have not kept what is asked for."""
+    """Decide what the runs keep once they are finished; say which have not kept what is asked for."""
     gone = []
     for job in jobs:
         keep = resolve_keep(job.config.keep, len(jobs))
