@@ -1,4 +1,4 @@
-"""Tables that fit a terminal: never wrapped, columns left out where it is narrow, through a pager where long."""
+"""Tables that fit a terminal: never wrapped, columns left out where it is narrow, paged where long."""
 
 import os
 import shutil
@@ -91,9 +91,7 @@ def _cut(column: Column, width: int) -> Column:
         return column
     from rich.cells import set_cell_size
 
-    cells = [
-        cell if _width(cell) <= width else f"{set_cell_size(cell, width - 1)}…" for cell in column.cells
-    ]
+    cells = [cell if _width(cell) <= width else f"{set_cell_size(cell, width - 1)}…" for cell in column.cells]
     return Column(title=column.title, cells=cells, right=column.right, styles=column.styles)
 
 

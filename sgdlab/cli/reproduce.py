@@ -115,9 +115,7 @@ def _evaluate_all(chosen: Sequence[Experiment], options: argparse.Namespace, out
 def _evaluate(options: argparse.Namespace, output: Path, experiment: Experiment) -> "Result":
     from sgdlab.report.reproduction import evaluate
 
-    return evaluate(
-        experiment, _select(experiment, options, options.runs_dir), output, quick=options.quick
-    )
+    return evaluate(experiment, _select(experiment, options, options.runs_dir), output, quick=options.quick)
 
 
 def _say_size(results: "Sequence[Result]") -> None:

@@ -101,12 +101,11 @@ def _single(run: Run) -> Entry:
 
 def _sweep(folder: Path, sweep: Mapping[str, Any], runs_dir: Path) -> Entry:
     runs = select([str(folder.absolute())], runs_dir).runs
-    jobs = {Path(str(job.get("run"))).name: job for job in sweep["jobs"]}
     own = _own_overrides(sweep["jobs"])
     recorded = {run.folder.name for run in runs}
     statuses = Counter(run.status for run in runs)
     # A job that has left no run says itself how it ended: failed before it began, or still waiting.
-    statuses.update(str(job.get("status")) for name, job in jobs.items() if name not in recorded)
+    statuses.update(str(job.get("status")) for job in sweep["jobs"] if _run_name(job) not in recorded)
     return Entry(
         name=selection_name(folder, runs_dir),
         started=str(sweep.get("started") or ""),
@@ -121,9 +120,13 @@ def _own_overrides(jobs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     sets = [set(job.get("overrides") or ()) for job in jobs]
     common = set.intersection(*sets) if len(sets) > 1 else set()
     return {
-        Path(str(job.get("run"))).name: [text for text in job.get("overrides") or () if text not in common]
-        for job in jobs
+        _run_name(job): [text for text in job.get("overrides") or () if text not in common] for job in jobs
     }
+
+
+def _run_name(job: Mapping[str, Any]) -> str:
+    """Return the name of the folder of a job's run."""
+    return Path(str(job.get("run"))).name
 
 
 def _title(run: Run, overrides: Sequence[str]) -> str:

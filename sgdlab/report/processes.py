@@ -97,5 +97,5 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, place: Any) -> Claim:
+    def persistent_load(self, place: int) -> Claim:
         return CLAIMS[place]

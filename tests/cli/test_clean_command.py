@@ -15,14 +15,6 @@ from sgdlab.records import Run
 RECORDS = {"config.yaml", "run.json", "train.csv", "eval.csv", "time.csv", "sweep.json"}
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, without a variable that says where runs are."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SGDLAB_RUNS", raising=False)
-    return tmp_path
-
-
 def with_files(run: Run, **sizes: int) -> Run:
     for name, size in sizes.items():
         (run.folder / f"{name}.pt").write_bytes(bytes(size))

@@ -162,7 +162,8 @@ def test_identities_do_not_change_from_version_to_version():
     runs = find_runs(Path(__file__).parents[2] / "runs" / "baselines")
     assert len(runs) >= 14
     for run in runs:
-        assert run_hash(read(run.info["config"])) == run.id, run.folder
+        # A setting that is not hashed may have come later.
+        assert run_hash(read({"keep": "auto"} | run.info["config"])) == run.id, run.folder
 
 
 @pytest.mark.parametrize(

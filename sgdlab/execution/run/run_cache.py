@@ -34,11 +34,14 @@ def lookup(config: Config) -> Run | None:
 
 
 def not_kept(config: Config, run: Run) -> str:
-    """Return what `keep` asks for and a finished run has not kept, as a line for people; empty otherwise.
+    """Say that a finished run has not kept what `keep` asks for.
 
     Args:
         config: prepared; `keep` as the user gave it.
         run: its finished run. A diverged one, and one that measures, has nothing to keep.
+
+    Returns:
+        A line for people; empty where nothing is missing.
     """
     names = KEPT.get(config.keep, ())
     if config.measure is not None or run.status != "done" or not names:

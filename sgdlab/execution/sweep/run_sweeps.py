@@ -53,7 +53,7 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
 
 def _resolve_keep(jobs: Sequence[Job], display: Display) -> None:
     """Decide what the runs keep once they are finished; say which have not kept what is asked for."""
-    gone = []
+    gone: list[str] = []
     for job in jobs:
         keep = resolve_keep(job.config.keep, len(jobs))
         if keep != job.config.keep:
