@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 GAP = "  "  # between columns
-LEAST = 12  # characters that are left of a column that is cut
 
 
 @dataclass(kw_only=True)
@@ -20,7 +19,7 @@ class Column:
         cells: one a row.
         right: whether it is aligned to the right.
         rank: of the columns that do not fit, the one of the highest rank is left out first; 0: never.
-        cut: whether its cells may be cut where nothing is left to be left out.
+        cut: its least width where nothing is left to be left out, and its cells are cut; 0: never cut.
         styles: of the cells on a terminal, in rich's words; empty: plain.
     """
 
@@ -28,7 +27,7 @@ class Column:
     cells: Sequence[str]
     right: bool = False
     rank: int = 0
-    cut: bool = False
+    cut: int = 0
     styles: Sequence[str] = field(default_factory=tuple)
 
     @cached_property
@@ -54,10 +53,10 @@ def fit(columns: Sequence[Column], width: int | None) -> list[Column]:
         kept.remove(max(kept, key=lambda column: column.rank))
     widths = {id(column): column.width for column in kept}
     for _ in range(_total(kept) - width):
-        may_be_cut = [column for column in kept if column.cut]
-        widest = max(may_be_cut, key=lambda column: widths[id(column)], default=None)
-        if widest is None or widths[id(widest)] <= LEAST:
+        may_be_cut = [column for column in kept if widths[id(column)] > column.cut > 0]
+        if not may_be_cut:
             break
+        widest = max(may_be_cut, key=lambda column: widths[id(column)])
         widths[id(widest)] -= 1
     return [_cut(column, widths[id(column)]) for column in kept]
 

@@ -33,13 +33,13 @@ def show_overview(found: "Overview") -> None:
     entries = found.entries
     best = [_best(entry) for entry in entries]
     columns = [
-        Column(title="sweep or run", cells=[entry.name for entry in entries], cut=True),
+        Column(title="sweep or run", cells=[entry.name for entry in entries], cut=24),
         Column(
             title="status",
             cells=[_counts(entry.statuses) for entry in entries],
             styles=[_style(entry.statuses) for entry in entries],
         ),
-        Column(title="best", cells=[title for title, _ in best], cut=True),
+        Column(title="best", cells=[title for title, _ in best], cut=10),
         *_results([run for _, run in best]),
         Column(title="started", cells=[_local_time(entry.started) for entry in entries], rank=1000),
     ]
@@ -128,7 +128,7 @@ def _settings(runs: Sequence["Run"], keys: Sequence[str]) -> list[Column]:
     """Return a column for each setting, titled by the last part of its key where no other key ends so."""
     columns = []
     if any(run.case is not None for run in runs):
-        columns.append(Column(title="case", cells=[run.case or "-" for run in runs], cut=True))
+        columns.append(Column(title="case", cells=[run.case or "-" for run in runs], cut=12))
     lasts = Counter(key.rpartition(".")[2] for key in keys)
     for place, key in enumerate(keys):
         last = key.rpartition(".")[2]

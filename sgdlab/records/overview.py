@@ -1,6 +1,7 @@
 """The newest sweeps, and the newest runs that belong to none, without reading the runs of older sweeps."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +12,9 @@ from typing import Any
 from sgdlab.base.errors import UserError
 from sgdlab.records import BASELINES, Run, read_run, read_sweep, select, selection_name
 from sgdlab.records.find import SWEEPS
+
+# `optimizer.momentum=0.9` is `momentum=0.9` in a title; a `name` needs its section.
+_SECTION = re.compile(r"^[\w.]*\.(?!name=)(?=\w+=)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +134,9 @@ def _run_name(job: Mapping[str, Any]) -> str:
 
 
 def _title(run: Run, overrides: Sequence[str]) -> str:
-    if run.case is None:
-        return ", ".join(overrides)
-    return ", ".join([run.case, *(text for text in overrides if not text.startswith("case="))])
+    case = [] if run.case is None else [run.case]
+    own = [text for text in overrides if not (case and text.startswith("case="))]
+    return ", ".join([*case, *(_SECTION.sub("", text) for text in own)])
 
 
 def _record_folders(root: str | Path, record: str, skip: Collection[str] = ()) -> Iterator[Path]:
