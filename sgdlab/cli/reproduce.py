@@ -97,7 +97,7 @@ def _evaluate_all(chosen: Sequence[Experiment], options: argparse.Namespace, out
     from rich.console import Console
 
     from sgdlab.execution.processes.slots import cores
-    from sgdlab.report.processes import side_by_side
+    from sgdlab.report.parallel import side_by_side
 
     console = Console(quiet=options.quiet)
     line = f"drawing figures and checking claims of {counted(len(chosen), 'experiment')}"

@@ -12,7 +12,7 @@ import pytest
 
 from sgdlab.analysis.claims import CLAIMS, Verdict
 from sgdlab.base.errors import UserError
-from sgdlab.report.processes import side_by_side
+from sgdlab.report.parallel import side_by_side
 
 
 def verdict(offset: int, place: int) -> tuple[int, Verdict]:
@@ -66,7 +66,7 @@ def test_the_processes_do_not_import_torch(tmp_path: Path):
     """They are started anew, whatever this process has imported."""
     code = (
         "import sys, torch\n"
-        "from sgdlab.report.processes import side_by_side\n"
+        "from sgdlab.report.parallel import side_by_side\n"
         "from helpers.loaded import loaded\n"
         "print(side_by_side(loaded, ['torch', 'torch'], 2))\n"
     )
