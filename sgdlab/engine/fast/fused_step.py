@@ -12,8 +12,8 @@ from torch import Tensor
 
 MIN_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
 # The moments of weights whose gradients have become zero decay below 1e-38, where float32 loses digits and
-# arithmetic is many times slower. From this eps on, zeros in their place give the weights the same bits:
-# the root of such a second moment, at most 1.1e-19, is less than the last digit of eps.
+# arithmetic is many times slower. From this eps on, zeros in their place give weights above 1e-19 the same
+# bits: the root of such a second moment, at most 1.1e-19, is less than the last digit of eps.
 FLUSH_EPS = 1e-11
 
 
