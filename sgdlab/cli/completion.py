@@ -103,7 +103,7 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
     match command:
         case "train":
             return _overrides(words, word)
-        case "plot":
+        case "plot" | "clean":
             return _by_level(_run_names(), word)
         case "runs":
             return [*_by_level(_run_names(), word), *(f"status={status}" for status in STYLES)]

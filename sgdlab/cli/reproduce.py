@@ -2,17 +2,19 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgdlab.analysis.experiments import BY_NAME, DECKS, EXPERIMENTS, Experiment
 from sgdlab.base.errors import UserError
-from sgdlab.base.formatting import command_line
+from sgdlab.base.formatting import command_line, counted
 from sgdlab.cli.arguments import add_data_dir, add_runs_dir, command_parser
 
 if TYPE_CHECKING:
     from sgdlab.analysis.claims import Scope
     from sgdlab.records import Selection
+    from sgdlab.report.reproduction import Result
 
 
 _DECKS = "".join(f"  {deck}\n" for deck in DECKS)
@@ -48,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run, draw and check; 0 when every verdict is as expected, else 1. Raises UserError."""
     options = parser().parse_args(argv)
-    from sgdlab.report.reproduction import evaluate, write_reproduction
+    from sgdlab.report.reproduction import write_reproduction
 
     runs_dir: Path = options.runs_dir
     scope = _scope(options)
@@ -57,12 +59,11 @@ def main(argv: list[str]) -> int:
     folder = "-".join([f"notes-{scope}" if scope != "full" else "notes", *(options.only or ())])[:100]
     output = options.output or runs_dir / "reproduce" / folder
     failures = _train(chosen, options, runs_dir)
-    results = [
-        evaluate(experiment, _select(experiment, options, runs_dir), output, scope=scope)
-        for experiment in chosen
-    ]
+    results = _evaluate_all(chosen, options, output)
     command = command_line("reproduce", *argv)
     write_reproduction(results, output, command=command, scope=scope, failures=failures)
+    if not options.quiet:
+        _say_size(results)
     verdicts = [verdict for each in results for verdict in each.verdicts]
     return int(bool(failures) or not all(verdict.as_expected for verdict in verdicts))
 
@@ -112,6 +113,41 @@ def _train(chosen: Sequence[Experiment], options: argparse.Namespace, runs_dir: 
         if failed:
             failures.append(f"{name}: {failed} of {len(sweep.jobs)} runs failed")
     return failures
+
+
+def _evaluate_all(chosen: Sequence[Experiment], options: argparse.Namespace, output: Path) -> "list[Result]":
+    """Draw the figures and judge the claims, with a line of progress on a terminal."""
+    from rich.console import Console
+
+    from sgdlab.execution.processes.slots import cores
+    from sgdlab.report.parallel import side_by_side
+
+    console = Console(quiet=options.quiet)
+    line = f"drawing figures and checking claims of {counted(len(chosen), 'experiment')}"
+    if not console.is_terminal:
+        console.print(line, highlight=False)
+    with console.status(line) as status:
+        return side_by_side(
+            partial(_evaluate, options, output),
+            chosen,
+            cores(),
+            lambda done: status.update(f"{line}: {done} done"),
+        )
+
+
+def _evaluate(options: argparse.Namespace, output: Path, experiment: Experiment) -> "Result":
+    from sgdlab.report.reproduction import evaluate
+
+    return evaluate(experiment, _select(experiment, options, options.runs_dir), output, scope=_scope(options))
+
+
+def _say_size(results: "Sequence[Result]") -> None:
+    """Print how much of the disk the runs take."""
+    from sgdlab.records.disk import size_text
+
+    folders = [run.folder for result in results for run in result.section.runs]
+    if folders:
+        print(f"the runs: {size_text(folders)}")
 
 
 def _quoted(path: object) -> str:

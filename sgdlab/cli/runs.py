@@ -1,38 +1,33 @@
-"""`sgdlab runs`: a table of runs, or CSV: status, the settings that differ, results."""
+"""`sgdlab runs`: the newest sweeps and runs, the runs of a sweep, or those that pass filters; or CSV."""
 
 import argparse
-from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgdlab.base.errors import UserError
-from sgdlab.base.formatting import counted, format_duration, format_number, format_percent, format_value
+from sgdlab.base.formatting import counted, format_value
 from sgdlab.cli.arguments import add_runs_dir, command_parser, print_notes
-from sgdlab.execution.outcome import STYLES
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from sgdlab.records import Run
+    from sgdlab.records.filters import Filter
 
-REASONS = 5  # reasons printed below the table; the rest are counted
-UNBOUNDED = 100_000
-NARROWEST = 80  # columns: a terminal with fewer gets long lines rather than cut ones
-SETTINGS_WIDTH = 24  # characters, at least, of settings that share a column
+NEWEST = 20  # sweeps and runs that are listed where nothing is asked for
 
 _DESCRIPTION = """\
-List runs: status, the settings that differ, training loss, test accuracy, training time.
+List the newest 20 sweeps and runs: a line for each sweep, with its best run, and for each run that belongs to
+none. With a TARGET or a FILTER, list runs, a line for each: status, the settings that differ, results.
+A table longer than the terminal is shown by the pager ($PAGER, else less).
 """
 
 _EXAMPLES = """\
 examples:
-  sgdlab runs                                  all runs but the recorded baselines
-  sgdlab runs notes/sgd_momentum               those of a sweep, experiment or folder
-  sgdlab runs status=done lr=1e-3              those that pass every filter
+  sgdlab runs                                  the newest sweeps and runs
+  sgdlab runs notes/sgd_momentum               the runs of a sweep, experiment or folder
+  sgdlab runs status=done lr=1e-3              the runs that pass every filter
   sgdlab runs 'test_accuracy>80%' --sort test_accuracy,desc
-  sgdlab runs --csv all.csv                    every setting and number, for a spreadsheet
+  sgdlab runs --csv all.csv                    every run, setting and number, for a spreadsheet
 A filter is KEY=VALUE, KEY!=VALUE, or KEY with <, <=, >, >= (quote < and >). KEY is a setting,
 status, hash, name, started, seconds, or a number such as train_loss, test_accuracy, last_batch_loss.
 """
@@ -44,25 +39,46 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     words = "which runs: an experiment, sweep, folder or hash; and filters such as lr=0.1"
     add("words", nargs="*", metavar="TARGET or FILTER", help=words)
-    order = "by a setting or number (default: as started, or as in the sweep)"
+    order = "list runs by a setting or number (default: as started, or as in the sweep)"
     add("--sort", metavar="KEY[,desc]", help=order)
-    csv = "all settings and numbers, printed or to a file"
+    csv = "all runs, settings and numbers, printed or to a file"
     add("--csv", nargs="?", const="-", metavar="FILE.csv", help=csv)
-    add("--all", action="store_true", help="include the recorded baselines")
+    add("--all", action="store_true", help="list every run, those of sweeps and the recorded baselines, too")
     add_runs_dir(parser)
     return parser
 
 
 def main(argv: list[str]) -> int:
-    """Print the table; exit code 0, also when there is nothing to show. Raises UserError."""
+    """Print a table; exit code 0, also when there is nothing to show. Raises UserError."""
     arguments = parser().parse_intermixed_args(argv)
     words, csv = arguments.words, arguments.csv
     if csv and csv != "-" and not csv.endswith(".csv"):  # `--csv lr=0.1`: the word after --csv is a filter
         words, csv = [*words, csv], "-"
+    if words or csv or arguments.sort or arguments.all:
+        _list_runs(words, csv, arguments)
+    else:
+        _list_newest(arguments.runs_dir)
+    return 0
 
+
+def _list_newest(runs_dir: Path) -> None:
+    from sgdlab.cli.runs_tables import show_overview
+    from sgdlab.records.overview import overview
+
+    found = overview(runs_dir, NEWEST)
+    if found.entries or found.unreadable:
+        show_overview(found)
+    else:
+        _say_none(runs_dir)
+
+
+def _list_runs(words: Sequence[str], csv: str | None, arguments: argparse.Namespace) -> None:
+    from sgdlab.cli.runs_tables import show_runs
     from sgdlab.records import matching, ordered, parse_filter
 
-    parsed = {word: None if Path(word).exists() else parse_filter(word) for word in words}
+    parsed: dict[str, Filter | None] = {
+        word: None if Path(word).exists() else parse_filter(word) for word in words
+    }
     filters = [each for each in parsed.values() if each]
     targets = [word for word, each in parsed.items() if not each]
     candidates = _find(targets, arguments.runs_dir, baselines=arguments.all)
@@ -72,12 +88,15 @@ def main(argv: list[str]) -> int:
     if csv:
         _write_csv(runs, csv)
     elif not candidates:
-        print(f"no runs yet in {arguments.runs_dir}; make one with: sgdlab train")
+        _say_none(arguments.runs_dir)
     elif not runs:
         print(f"none of {len(candidates)} runs passes {' '.join(map(str, filters))}")
     else:
-        _print_table(runs)
-    return 0
+        show_runs(runs)
+
+
+def _say_none(runs_dir: Path) -> None:
+    print(f"no runs yet in {runs_dir}; make one with: sgdlab train")
 
 
 def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> list["Run"]:
@@ -110,85 +129,3 @@ def _write_csv(runs: Sequence["Run"], target: str) -> None:
     except OSError as err:
         raise UserError(f"{target} cannot be written: {err.strerror}; choose another file") from None
     print(f"{target} ({counted(len(runs), 'run')})")
-
-
-def _print_table(runs: Sequence["Run"]) -> None:
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    from sgdlab.figures.titles import common_title
-
-    console = Console(highlight=False)
-    room = console.width if console.is_terminal else UNBOUNDED  # a pipe or file has no width
-    for layout in ("wide", "narrow", "stacked"):
-        table = _table(runs, layout)
-        width = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table)
-        if width.maximum <= room:
-            break
-    console.width = max(min(width.maximum, room), NARROWEST)
-    console.print(table)
-    statuses = Counter(run.status for run in runs)
-    summary = ", ".join(f"{count} {status}" for status, count in statuses.items())
-    console.print(f"{counted(len(runs), 'run')}: {summary}", style="bold", soft_wrap=True)
-    lines = [f"{run.id} {run.status}: {run.reason}" for run in runs if run.reason]
-    if len(lines) > REASONS:
-        lines[REASONS:] = [f"and {len(lines) - REASONS} more; --csv has every reason"]
-    shared = common_title(runs)
-    for line in [*[f"in common: {shared}"] * bool(shared), *lines]:
-        console.print(line, markup=False, soft_wrap=True)
-
-
-def _table(runs: Sequence["Run"], layout: str) -> "Table":
-    """Return a row for each run: wide, narrow (no start), or stacked (settings share a column and wrap)."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from sgdlab.records import differing, label
-
-    keys = differing(runs)
-    if layout == "stacked":
-        columns = {"settings": [label(run, keys) for run in runs]}
-    else:
-        columns = _setting_columns(runs, keys)
-    columns |= _result_columns(runs)
-    if layout != "wide":
-        columns.pop("started")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
-    table.add_column("hash", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    for title in columns:
-        if title == "settings":
-            table.add_column(title, overflow="fold", min_width=SETTINGS_WIDTH)
-        else:
-            table.add_column(title, no_wrap=True, justify="right")
-    for run, *cells in zip(runs, *columns.values(), strict=True):
-        table.add_row(run.id, Text(run.status, style=STYLES.get(run.status, "")), *map(Text, cells))
-    return table
-
-
-def _setting_columns(runs: Sequence["Run"], keys: Sequence[str]) -> dict[str, list[str]]:
-    """Return a column for each setting, titled by the last part of its key where no other key ends so."""
-    columns = {"case": [run.case or "-" for run in runs]} if any(run.case is not None for run in runs) else {}
-    lasts = Counter(key.rpartition(".")[2] for key in keys)
-    for key in keys:
-        last = key.rpartition(".")[2]
-        title = last if lasts[last] == 1 else key
-        columns[title] = [format_value(run.settings[key]) if key in run.settings else "-" for run in runs]
-    return columns
-
-
-def _result_columns(runs: Sequence["Run"]) -> dict[str, list[str]]:
-    columns = {"training loss": [format_number(run.metrics.get("train_loss"), missing="-") for run in runs]}
-    if any(run.metrics.get("test_accuracy") is not None for run in runs):
-        accuracies = (run.metrics.get("test_accuracy") for run in runs)
-        columns["test acc."] = [format_percent(value, decimals=1, missing="-") for value in accuracies]
-    else:
-        columns["test loss"] = [format_number(run.metrics.get("test_loss"), missing="-") for run in runs]
-    columns["time"] = [format_duration(run.info.get("seconds"), missing="-") for run in runs]
-    columns["started"] = [_local_time(run.info.get("started")) for run in runs]
-    return columns
-
-
-def _local_time(utc: Any) -> str:
-    return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M") if utc else "-"

@@ -87,4 +87,7 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float:
             cached = runner.run(config, display.begin(), experiment=experiment).cached
         run = read_run(run_cache.folder_of(config))
     report(run, cached=cached, quiet=config.quiet)
+    gone = run_cache.not_kept(config, run) if cached else ""
+    if gone:
+        print(gone)
     return score(run)

@@ -19,7 +19,7 @@ from sgdlab.optim.settings import ZOO
 UNHASHED_AT: dict[str, Any] = {}
 
 # Settings that cannot change a run's numbers.
-HASH_EXCLUDED = ("name", "runs_dir", "data_dir", "checkpoint_every", "force", "quiet", "figure")
+HASH_EXCLUDED = ("name", "runs_dir", "data_dir", "checkpoint_every", "keep", "force", "quiet", "figure")
 
 
 def as_mapping(config: Config) -> dict[str, Any]:

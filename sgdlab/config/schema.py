@@ -7,7 +7,7 @@ Values come from the YAML files in conf/; this file holds no default. `sgdlab.co
 import dataclasses
 from typing import Annotated, Any
 
-from sgdlab.base.checks import Bool, Folder, Nested, Number, Optional, Text
+from sgdlab.base.checks import Bool, Choice, Folder, Nested, Number, Optional, Text
 from sgdlab.engine.settings import TrainingSettings
 from sgdlab.optim.settings import SCHEDULERS
 from sgdlab.problem.settings import DATASETS, LOSSES, MODELS
@@ -20,6 +20,9 @@ GROUPS: dict[str, dict[str, type]] = {
     "scheduler": SCHEDULERS,
 }
 
+# What a finished run keeps besides its records; `auto` depends on the number of runs.
+KEEP = ("auto", "checkpoint", "weights", "none")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingSettings):
@@ -28,6 +31,7 @@ class Config(TrainingSettings):
     name: Annotated[str, Folder(reserved=("sweeps", "baselines"))]
     runs_dir: Annotated[str, Text()]
     checkpoint_every: Annotated[float, Number(low=0)]
+    keep: Annotated[str, Choice(KEEP)]
     force: Annotated[bool, Bool()]
     quiet: Annotated[bool, Bool()]
     figure: Annotated[dict[str, Any] | None, Optional(Nested())]

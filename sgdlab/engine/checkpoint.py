@@ -35,6 +35,13 @@ def serialize(state: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def serialize_weights(weights: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a file that torch.load reads, for `Module.load_state_dict`."""
+    buffer = io.BytesIO()
+    torch.save(dict(weights), buffer)
+    return buffer.getvalue()
+
+
 def load(path: Path, device: torch.device) -> dict[str, Any]:
     """Load a checkpoint.
 

@@ -9,7 +9,8 @@ A run's folder, `<runs_dir>/<name>/<slug>-<hash8>/`, holds
     time.csv         seconds of training at some steps: a file of its own, as they differ from run to run
     trajectory.csv   f(w) and w every trajectory_every updates, if asked for
     measure.csv      of a run that measures instead of training: quantity, x, value
-    checkpoint.pt    the newest complete one; a diverged run keeps none
+    checkpoint.pt    the newest complete one; what a finished run keeps, `keep` says, and a diverged one none
+    weights.pt       of a finished run that keeps its weights only
 
 A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figure and jobs.
 

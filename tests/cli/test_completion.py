@@ -76,6 +76,8 @@ CANDIDATES: list[tuple[str, list[str] | None]] = [
     ("sgdlab plot --y test_", ["test_accuracy", "test_loss"]),
     ("sgdlab plot --panels optimizer.mo", ["optimizer.momentum"]),
     ("sgdlab runs --c", ["--csv"]),
+    ("sgdlab cl", ["clean"]),
+    ("sgdlab clean --d", ["--dry-run"]),
     ("sgdlab runs status=d", ["status=diverged", "status=done"]),
     ("sgdlab data ", ["fetch"]),
     ("sgdlab data fetch fash", ["fashion_mnist", "fashion_mnist_small"]),

@@ -162,7 +162,7 @@ def test_a_claim_without_runs_does_not_pass(
 
 
 def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     momentum_runs(tmp_path, {0.0: 0.2, 0.5: 0.2, 0.9: 0.4})
     monkeypatch.setattr(reproduce, "_train", lambda *_: ["script_seeds: no data"])
@@ -174,6 +174,11 @@ def test_what_failed_stands_in_the_report_and_a_missing_claim_too(
     assert page.count("<svg") == 1 and "script_seeds: no data" in page
     assert "1 of 5 claims hold, 4 not checked" in page
     assert "some of its runs are missing" in page and "http://" not in page.replace("http://www.w3.org", "")
+    out = capsys.readouterr().out
+    assert "drawing figures and checking claims of 2 experiments\n" in out
+    files = [path for path in (tmp_path / "notes").rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    assert f"the runs: {len(files)} files, {size / 1000:.3g} kB in {tmp_path / 'notes'}\n" in out
 
 
 def test_an_unknown_experiment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,14 @@
 """The updates without torch.optim: the numbers of the general ones, where there are any."""
 
+import math
+
 import pytest
 import torch
 from helpers.training import SMALL, TINY, configure, curves, finish, interrupt, train
 
 from sgdlab import problem
 from sgdlab.engine import device, setup
+from sgdlab.engine.fast import fused_step
 from sgdlab.engine.fast.fast_updates import NetworkUpdates
 from sgdlab.execution.run import run_cache
 
@@ -278,3 +281,29 @@ def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch):
     assert run.info["implementation"] == general
     fast = train(tmp_path / "fast", *SMALL)
     assert curves(fast.folder) != curves(whole.folder)  # or this test shows nothing
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+@pytest.mark.parametrize("eps", [1e-8, 1e-11, 1e-20])
+def test_moments_that_have_decayed_are_zero_and_move_the_weights_as_before(monkeypatch, name, eps):
+    """Below 1e-38 arithmetic is slow: the weights' bits do not depend on such moments, unless eps is tiny."""
+
+    def trained(least):
+        monkeypatch.setattr(fused_step, "FLUSH_EPS", least)
+        weights = torch.linspace(-1, 1, 1000)
+        hypers = {"betas": (0.5, 0.75), "eps": eps, "weight_decay": 0.0}
+        step = fused_step.build(name, hypers, weights, [weights])
+        generator = torch.Generator().manual_seed(0)
+        denormal = 0
+        for count in range(400):
+            gradient = torch.randn(1000, generator=generator) * (count < 40)  # of a pixel that is lit no more
+            step.begin()
+            step.gradient(0, gradient, 0.01)
+            moments = torch.cat([step.buffers()[key] for key in ("exp_avg", "exp_avg_sq")])
+            denormal += int(((moments != 0) & (moments.abs() < 1.17e-38)).sum())
+        assert float(torch.tensor(1e-40) * 1) > 0  # elsewhere, small numbers are what they were
+        return weights, denormal
+
+    (kept, many), (flushed, few) = trained(math.inf), trained(1e-11)
+    assert torch.equal(kept, flushed)
+    assert many > 10_000 and few == (many if eps < 1e-11 else 0)

@@ -147,6 +147,7 @@ def assert_same_folder(one, other, *, trajectory):
     ],
 )
 def test_the_folders_are_those_of_serial_runs(tmp_path, words, capsys):
+    words = (*words, "keep=checkpoint")
     assert sweep(tmp_path / "serial", *words, launcher="hydra/launcher=serial") == 0
     capsys.readouterr()
     assert sweep(tmp_path / "batched", *words) == 0
@@ -343,8 +344,8 @@ def test_many_jobs_are_summed_up(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "batched: 32 runs in 1 batch"
     assert lines[1] == "32 runs: 16 done, 16 diverged; the best and the worst by f:"
-    assert len(lines) == 2 + 1 + 6 + 2 and lines[-1].startswith("sgdlab plot ")
-    assert lines[-2].startswith("best by final training loss: lr=0.0001 (the least lr of 2 tried")
+    assert len(lines) == 2 + 1 + 6 + 2 + 1 and lines[-2].startswith("sgdlab plot ")
+    assert lines[-3].startswith("best by final training loss: lr=0.0001 (the least lr of 2 tried")
     assert "nan" not in json.dumps(record(tmp_path)).lower()
 
 

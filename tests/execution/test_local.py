@@ -19,7 +19,7 @@ from sgdlab.execution.hydra.launcher import plan_sweep
 from sgdlab.execution.processes import fork_server, pool, shared_data
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep import run_sweeps
-from sgdlab.execution.sweep.cost_model import estimated_cost
+from sgdlab.execution.sweep.cost_model import START, estimated_cost
 from sgdlab.execution.sweep.sweep import Job, Sweep, SweepSettings
 from sgdlab.records import SweepWriter, find_runs, read_run, read_sweep
 
@@ -272,7 +272,26 @@ def test_the_longest_run_is_begun_first():
     ]
     works = [estimated_cost(config) for config in configs]
     assert sorted(range(5), key=lambda place: -works[place]) == [3, 1, 2, 0, 4]
-    assert works[0] == works[4] and works[1] > 5 * works[0]
+    assert works[0] == works[4] and works[1] - START > 5 * (works[0] - START) > 0
+
+
+def test_a_measurement_costs_what_it_draws():
+    """Not what its training would have cost: the time left would be wrong by ten times."""
+    noise = ("measure=gradient_noise", "epochs=1000")
+    few, many = (
+        estimated_cost(configure("nowhere", *TINY, *noise, f"measure_draws={draws}")) - START
+        for draws in (100, 1_000_000)
+    )
+    assert 0 < few < 1 < 10 * few < many < estimated_cost(configure("nowhere", *TINY, "epochs=1000000"))
+
+
+def test_autograd_costs_more_than_the_fast_path():
+    for words in (SMALL, ("problem=rosenbrock", "steps=1000")):
+        fast, general = (
+            estimated_cost(configure("nowhere", *words, f"fast_path={flag}")) - START
+            for flag in ("true", "false")
+        )
+        assert general > 2 * fast > 0
 
 
 def test_without_room_for_another_process_a_job_waits_for_one_to_end(tmp_path, monkeypatch):

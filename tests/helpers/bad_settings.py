@@ -77,6 +77,7 @@ SETTINGS = [
     (train("scheduler.warmup=-1"), "scheduler.warmup=-1: must be an integer >= 0"),
     (train("eval_every=-1"), "eval_every=-1: must be an integer >= 0"),
     (train("checkpoint_every=-1"), "checkpoint_every=-1: must be a number >= 0"),
+    (train("keep=weight"), "keep=weight: did you mean weights?"),
     (train("runs_dir="), "runs_dir=: must be a text of at least one character"),
     (train("data_dir=3"), "data_dir=3: must be a text"),
     (train("figure=3"), "figure=3: must be a mapping, like {title: Momentum}, or null"),

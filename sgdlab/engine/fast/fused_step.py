@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 
 MIN_SCALE = 1e-6  # of momentum's buffer; far from where float32 overflows
+# The moments of weights whose gradients have become zero decay below 1e-38, where float32 loses digits and
+# arithmetic is many times slower. From this eps on, zeros in their place give weights above 1e-19 the same
+# bits: the root of such a second moment, at most 1.1e-19, is less than the last digit of eps.
+FLUSH_EPS = 1e-11
 
 
 class FusedStep(Protocol):
@@ -120,6 +124,7 @@ class Adam:
         beta1, beta2 = hypers["betas"]
         self._hypers = {"beta1": beta1, "beta2": beta2, "amsgrad": False, "maximize": False}
         self._hypers |= {key: hypers[key] for key in ("weight_decay", "eps")}
+        self._flush = hypers["eps"] >= FLUSH_EPS
 
     def begin(self) -> None:
         self._step += 1
@@ -130,7 +135,12 @@ class Adam:
 
     def gradient(self, part: int, gradient: Tensor, lr: float) -> None:
         w, m, v = self._parts[part], self._means[part], self._squares[part]
-        self._kernel([w], [gradient], [m], [v], [], [self._step], lr=lr, **self._hypers)
+        if self._flush:
+            torch.set_flush_denormal(True)
+        try:
+            self._kernel([w], [gradient], [m], [v], [], [self._step], lr=lr, **self._hypers)
+        finally:
+            torch.set_flush_denormal(False)
 
     def end(self, lr: float) -> None:
         return

@@ -31,6 +31,7 @@ from sgdlab.problem import Spec
 from sgdlab.records import FILES, config_yaml
 from sgdlab.records.bulk_write import Stage, rows_text, staging
 from sgdlab.records.columns import weight_names
+from sgdlab.records.disk import CHECKPOINT, WEIGHTS
 from sgdlab.records.serialization import json_bytes
 
 # A child writes chunks of this many runs, or of this many numbers: for fewer, no fork pays.
@@ -100,17 +101,23 @@ class BatchWriter:
             each.update(self._tables(curve))
         for run, each, curve in zip(runs, files, curves, strict=True):
             if not curve.reason:
-                each["checkpoint.pt"] = self._checkpoint(run)
+                each.update(self._kept(run))
         for each, info in zip(files, infos, strict=True):
             each["run.json"] = json_bytes(info)  # last: a folder without it is not a run
         for run, each in zip(runs, files, strict=True):
             stage.put(self.folders[run], each)
         return outcomes
 
-    def _checkpoint(self, run: int) -> bytes:
+    def _kept(self, run: int) -> dict[str, bytes]:
+        """Return the file that a finished run keeps besides its records, if any."""
+        keep = self.configs[run].keep
+        if keep == "none":
+            return {}
         # A clone, as torch.save would store the weights of all runs for a view of one run's.
         model = {name: weight[run].clone() for name, weight in self._weights.items()}
-        return checkpoint.serialize({"step": self._curves.plan.total, "model": model})
+        if keep == "weights":
+            return {WEIGHTS: checkpoint.serialize_weights(model)}
+        return {CHECKPOINT: checkpoint.serialize({"step": self._curves.plan.total, "model": model})}
 
     def _info(self, run: int, outcome: Outcome) -> dict[str, Any]:
         slug, _, run_hash = self.folders[run].name.rpartition("-")

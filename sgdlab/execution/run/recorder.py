@@ -4,12 +4,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from sgdlab.base.files import atomic_write
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.engine import checkpoint
 from sgdlab.engine.evaluation import Evaluation
 from sgdlab.engine.loop import Row, TrajectoryPoint
 from sgdlab.execution.display.progress import Progress
 from sgdlab.records import RunWriter
+from sgdlab.records.disk import WEIGHTS
 
 FLUSH_SECONDS = 1.0  # seconds between writes of pending rows
 
@@ -104,6 +106,21 @@ class Recorder:
         self._saved = time.perf_counter()
         if self._signals.first is not None and not last:
             raise Interrupted(self._signals.first)
+
+    def on_end(self, state: dict[str, Any], keep: str) -> None:
+        """Write the pending rows of a run that is complete, and what it keeps besides.
+
+        Args:
+            state: of the engine.
+            keep: the setting; an earlier checkpoint stays.
+        """
+        if keep in ("auto", "checkpoint"):
+            self.on_checkpoint(state, last=True)
+            return
+        self.flush()
+        if keep == "weights":
+            path = self._writer.folder / WEIGHTS
+            atomic_write(path, checkpoint.serialize_weights(state["model"]), durable=True)
 
     def flush(self) -> None:
         """Write all pending rows to the disk."""

@@ -10,6 +10,7 @@ from sgdlab.base.formatting import utc_now
 from sgdlab.config.run_hash import run_hash, slug
 from sgdlab.config.schema import Config
 from sgdlab.records import FORMAT, Run, read_run, write_json
+from sgdlab.records.disk import KEPT
 
 FINISHED = ("done", "diverged")
 
@@ -33,6 +34,24 @@ def find_finished(folder: Path) -> Run | None:
 def lookup(config: Config) -> Run | None:
     """Return the finished run of a prepared configuration; None where it must be trained (`force`, too)."""
     return None if config.force else find_finished(folder_of(config))
+
+
+def not_kept(config: Config, run: Run) -> str:
+    """Say that a finished run has not kept what `keep` asks for.
+
+    Args:
+        config: prepared; `keep` as the user gave it.
+        run: its finished run. A diverged one, and one that measures, has nothing to keep.
+
+    Returns:
+        A line for people; empty where nothing is missing.
+    """
+    names = KEPT.get(config.keep, ())
+    if config.measure is not None or run.status != "done" or not names:
+        return ""
+    if any((run.folder / name).exists() for name in names):
+        return ""
+    return f"keep={config.keep}: {run.folder} has no {names[0]} any more; force=true runs it again"
 
 
 def record_death(folder: Path, pid: int, status: str, reason: str) -> None:

@@ -26,6 +26,7 @@ from sgdlab.execution.run.provenance import facts
 from sgdlab.execution.run.recorder import Recorder
 from sgdlab.execution.run.run_cache import FINISHED, folder_of, lookup
 from sgdlab.records import FORMAT, RunWriter, config_yaml, read_run, write_text
+from sgdlab.records.disk import CHECKPOINT
 
 
 def run(config: Config, progress: Progress, *, experiment: str | None = None) -> Outcome:
@@ -93,7 +94,10 @@ def _train(
             progress.start(f"{title}, {config.device}{resumed}", length)
             with _record_end(recorder, writer):
                 trainer.run(recorder)
-                recorder.on_checkpoint(trainer.state(), last=True)
+                recorder.on_end(trainer.state(), config.keep)
+            if config.keep in ("weights", "none"):
+                # Last, now that run.json says `done`: a kill before leaves a run that can resume.
+                (folder / CHECKPOINT).unlink(missing_ok=True)
             if signals.first is not None:  # too late to stop this run, but the sweep must stop
                 raise Interrupted(signals.first)
 
@@ -184,7 +188,7 @@ def _clear(config: Config, writer: RunWriter) -> None:
     remove_temporaries(writer.folder)
     if config.force:
         # run.json goes first: a kill from here on must not leave a record that says `done`.
-        for name in ("run.json", "checkpoint.pt", "measure.csv"):
+        for name in ("run.json", "checkpoint.pt", "weights.pt", "measure.csv"):
             (writer.folder / name).unlink(missing_ok=True)
 
 

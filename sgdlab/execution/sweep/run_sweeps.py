@@ -6,6 +6,7 @@ Answering from disk does not import torch.
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from sgdlab.base.errors import UserError
@@ -18,12 +19,14 @@ from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import Job, Sweep
+from sgdlab.records.disk import KEPT, resolve_keep, size_text
 
 
 def run_sweep(sweep: Sweep) -> None:
     """Run a sweep and print its summary. Raises UserError when a job failed, and what `run_sweeps` raises."""
     run_sweeps([sweep])
     summary(sweep)
+    print(size_text(job.folder for job in sweep.jobs))
     failed = len(sweep.failed())
     if failed:
         raise UserError(f"{failed} of {len(sweep.jobs)} runs failed; give the same command again to run them")
@@ -36,12 +39,26 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
     then say which jobs still wait.
     """
     messages = Display(quiet=sweeps[0].jobs[0].config.quiet)
+    _resolve_keep([job for sweep in sweeps for job in sweep.jobs], messages)
     with ExitStack() as stack:
         for sweep in sweeps:
             stack.enter_context(sweep)
         jobs = _pending([job for sweep in sweeps for job in sweep.jobs], messages)
         _run_here([job for job in jobs if not job.sweep.settings.parallel])
         _run_in_parallel([job for job in jobs if job.sweep.settings.parallel], messages)
+
+
+def _resolve_keep(jobs: Sequence[Job], messages: Display) -> None:
+    """Decide what the runs keep once they are finished; say which have not kept what is asked for."""
+    gone: list[str] = []
+    for job in jobs:
+        keep = resolve_keep(job.config.keep, len(jobs))
+        if keep != job.config.keep:
+            job.config = replace(job.config, keep=keep)
+        elif keep in KEPT and (run := run_cache.lookup(job.config)) is not None:
+            gone += filter(None, [run_cache.not_kept(job.config, run)])
+    if gone:
+        messages.say(gone[0] + (f" (so of {len(gone):,} runs)" if len(gone) > 1 else ""))
 
 
 def _run_here(jobs: Sequence[Job]) -> None:
