@@ -209,11 +209,10 @@ def _names(check: Check | None) -> list[str]:
 def _ask_hydra(word: str) -> list[str]:
     """Return Hydra's candidates for its own settings. Hydra reads the line from COMP_LINE and prints them."""
     from sgdlab.execution.hydra.hydra_main import hydra_main
-    from sgdlab.execution.hydra.launcher import register
+    from sgdlab.execution.hydra.launcher import hydra_ready
 
     os.environ["COMP_LINE"] = f"sgdlab {word}"
     output = io.StringIO()
-    register()
-    with contextlib.redirect_stdout(output):
+    with contextlib.redirect_stdout(output), hydra_ready([]):
         hydra_main(["--shell-completion", "query=fish"], lambda composed: None)
     return output.getvalue().splitlines()

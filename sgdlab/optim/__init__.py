@@ -8,11 +8,12 @@ from typing import Any
 
 from sgdlab.base.errors import did_you_mean
 from sgdlab.optim.build import build, check_optimizer, refuse_incompatible, resolve_impl
-from sgdlab.optim.external import EXTERNAL, external_class
+from sgdlab.optim.external import CUSTOM, EXTERNAL, external_class
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
 __all__ = [
+    "CUSTOM",
     "EXTERNAL",
     "OPTIMIZERS",
     "Entry",

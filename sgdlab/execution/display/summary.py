@@ -41,8 +41,7 @@ def summary(jobs: Sequence[TitledOutcome], folder: Path) -> None:
         seconds = format_duration(outcome.seconds or None)  # 0: answered from disk
         table.add_row(Text(title), status, *metric_texts(outcome.metrics).values(), seconds)
     console.print(table)
-    reasons = [f"{title}: {end.status}: {end.reason}" for title, end in jobs if end.reason]
-    _print(console, *reasons, f"sgdlab plot {folder}")
+    _print(console, *_reasons(jobs), f"sgdlab plot {folder}")
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:
@@ -63,6 +62,19 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     if not quiet:
         lines += [str(run.folder), *([] if measured else [f"sgdlab plot {run.folder}"])]
     _print(Console(), *lines)
+
+
+def _reasons(jobs: Sequence[TitledOutcome]) -> list[str]:
+    """Say why runs did not end well, each reason once, by its first line: the display has shown the others."""
+    titles: dict[tuple[str, str], list[str]] = {}
+    for title, outcome in jobs:
+        if outcome.reason:
+            titles.setdefault((outcome.status, outcome.reason), []).append(title)
+    lines = []
+    for (status, reason), of in titles.items():
+        who = of[0] if len(of) == 1 else counted(len(of), "run")
+        lines.append(f"{who}: {status}: {reason.splitlines()[0]}")
+    return lines
 
 
 def _extremes(jobs: Sequence[TitledOutcome]) -> list[TitledOutcome]:

@@ -32,11 +32,13 @@ from omegaconf import DictConfig, OmegaConf
 from sgdlab.base.errors import UsageError
 from sgdlab.config.options import conf_dir, option_text
 from sgdlab.config.reader import read_section
-from sgdlab.execution import validate
+from sgdlab.execution import validate, without_effect
 from sgdlab.execution.hydra import overrides
 from sgdlab.execution.hydra.cases import expand, read_cases
 from sgdlab.execution.hydra.compose import Composer, version_base
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
+from sgdlab.execution.hydra.loading import checked_loading
+from sgdlab.execution.hydra.plugins import discover
 from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
@@ -112,13 +114,13 @@ class SweepLauncher(Launcher):
                 expanded, label = expand(job, cases)
                 configs.append(validate.validate(composer.compose(expanded)))
                 labels.append(label)
-        validate.print_without_effect(configs)
         from sgdlab.execution.sweep.sweep import Job
 
         jobs = []
         for job, config, label in zip(job_overrides, configs, labels, strict=True):
             with _named(job):  # `prepare` may import torch, so it comes after all checks
                 jobs.append(Job(overrides=_own(job), config=validate.prepare(config), label=label))
+        without_effect.report([job.config for job in jobs])
         return jobs
 
 
@@ -170,7 +172,8 @@ class GridSweeper(Sweeper):
 
 @contextmanager
 def hydra_ready(command_overrides: Iterable[str]) -> Iterator[None]:
-    """Check overrides, and inside, let Hydra compose them: it knows our plugins, and its errors are reworded.
+    """Check overrides, and inside, let Hydra compose them: it knows our plugins, what it composes is checked
+    (`loading`), and its errors are reworded.
 
     Args:
         command_overrides: the overrides.
@@ -179,12 +182,14 @@ def hydra_ready(command_overrides: Iterable[str]) -> Iterator[None]:
         Nothing.
 
     Raises:
-        UsageError: an override is refused, by `overrides.check` or by Hydra.
+        UsageError: an override or a file is refused, by sgdlab or by Hydra.
     """
+    command_overrides = list(command_overrides)
     overrides.check_overrides(command_overrides)
     register()
     try:
-        yield
+        with checked_loading(), overrides.quoting(command_overrides):
+            yield
     except HYDRA_ERRORS as err:
         raise reword(err) from None
 
@@ -221,10 +226,12 @@ def _own(job: Sequence[str]) -> list[str]:
 def _named(job: Sequence[str]) -> Iterator[None]:
     """Inside, an error says which job of the sweep it is about."""
     try:
-        yield
+        with overrides.quoting(job):
+            yield
     except (UsageError, *HYDRA_ERRORS) as err:
-        reworded = err if isinstance(err, UsageError) else reword(err)
-        raise UsageError(f"{reworded}\n(in the job {' '.join(_own(job))}; no job was run)") from None
+        said = str(err if isinstance(err, UsageError) else reword(err))
+        end = " " if "\n" in said else "\n"  # two lines at most
+        raise UsageError(f"{said}{end}(in the job {' '.join(_own(job))}; no job was run)") from None
 
 
 def _returned(job: "Job") -> JobReturn:
@@ -254,11 +261,12 @@ def register() -> None:
     except ImportError:
         parent = sys.modules[package] = types.ModuleType(package)
         parent.__path__ = []
+    plugins = discover()
     module = sys.modules[PLUGINS] = types.ModuleType(PLUGINS)
     setattr(parent, name, module)
     for plugin in (SweepLauncher, GridSweeper):
         setattr(module, plugin.__name__, plugin)
-        Plugins.instance().register(plugin)
+        plugins.register(plugin)
     store = ConfigStore.instance()
     for name, node in LAUNCHERS.items():
         store.store(group="hydra/launcher", name=name, node=node)

@@ -7,7 +7,8 @@ defer, abbreviate, as_typed   overrides rewritten for Hydra, and the way back
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from hydra.core.config_loader import ConfigLoader
@@ -23,7 +24,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
-from sgdlab.base.errors import UsageError, did_you_mean
+from sgdlab.base.errors import SettingError, UsageError, did_you_mean
 from sgdlab.config import options
 from sgdlab.config.reader import refuse_renamed
 from sgdlab.optim.settings import ZOO
@@ -236,3 +237,22 @@ def _for_hydra(override: Override, swept: set[str], multirun: bool) -> str:
 def as_typed(text: str) -> str:
     """Return the override of which `for_hydra` made `text`."""
     return _TYPED.get(text, text)
+
+
+@contextmanager
+def quoting(overrides: Iterable[str]) -> Iterator[None]:
+    """Inside, an error about a value repeats what was typed: batch_size=1e-3, not 0.001.
+
+    Args:
+        overrides: as typed.
+
+    Yields:
+        Nothing.
+    """
+    try:
+        yield
+    except SettingError as err:
+        typed = [text.partition("=")[2].strip() for text in overrides if options.key_of(text) == err.key]
+        if not typed or not re.fullmatch(r"[\w.+-]+", typed[-1]):
+            raise
+        raise SettingError(err.key, typed[-1], err.why) from None

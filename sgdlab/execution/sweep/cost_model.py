@@ -2,6 +2,7 @@
 
 from sgdlab import problem
 from sgdlab.config.schema import Config
+from sgdlab.engine.settings import updates_per_epoch
 
 # Measured on one core. Only the order in which jobs start, and the time left on the display, depend on these.
 OVERHEAD = 2e-4  # seconds an update, whatever its size
@@ -16,7 +17,7 @@ def estimated_cost(config: Config) -> float:
     spec = problem.check_problem(config)
     size = spec.train_size
     batch = size if config.batch_size == "full" else int(config.batch_size)
-    per_epoch = size // batch if config.drop_last else -(-size // batch)
+    per_epoch = updates_per_epoch(config, size)
     total = config.steps or config.epochs * per_epoch
     rule = RULES.get(config.optimizer.name, DEFAULT_RULE)
     update = OVERHEAD + spec.weights * (6 * batch / FLOPS + rule)

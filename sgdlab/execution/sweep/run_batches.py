@@ -59,7 +59,7 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -
             _end(jobs, [Outcome.from_error(err)] * len(jobs))
             raise
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
-            reason = Outcome.from_error(err).reason
+            reason = Outcome.from_error(err).reason.splitlines()[0]  # each run that fails says it all
             display.say(f"the batch failed, so its runs are trained one by one: {reason}")
             return
         except Exception as err:

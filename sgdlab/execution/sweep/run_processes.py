@@ -28,10 +28,10 @@ def run_processes(jobs: Sequence[Job], display: Display) -> None:
     """
     fork_server.warm_up()  # its import of torch overlaps with the reading of data
     data, missing = shared_data.share([job.config for job in jobs], display.say)
-    for job in jobs:
-        reason = missing.get(shared_data.key(job.config))
-        if reason is not None:
-            display.say(f"{job.label_text}: failed: {reason}")
+    for data_set, reason in missing.items():  # said once, not by each run
+        without = [job for job in jobs if shared_data.key(job.config) == data_set]
+        display.say(f"{counted(len(without), 'run')} cannot start: {reason}")
+        for job in without:
             job.end(Outcome(status="failed", reason=reason))
     # The longest first, so that no long run is left for the end.
     jobs = sorted((job for job in jobs if job.waiting), key=lambda job: -estimated_cost(job.config))

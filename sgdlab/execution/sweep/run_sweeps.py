@@ -41,14 +41,28 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
             stack.enter_context(sweep)
         for sweep in sweeps:
             if not sweep.settings.parallel:
-                for number, job in enumerate(sweep.jobs, start=1):
-                    display.say(f"[{number}/{len(sweep.jobs)}] {job.label_text}")
-                    _run_job(job, display)
+                _run_one_by_one(sweep, display)
         _run_in_parallel([sweep for sweep in sweeps if sweep.settings.parallel], display)
 
 
-def _run_job(job: Job, display: Display) -> None:
-    """Run a job in this process and record how it ended. Raises KeyboardInterrupt only."""
+def _run_one_by_one(sweep: Sweep, display: Display) -> None:
+    said: set[str] = set()  # missing data, for example, is said once and not by each run
+    for number, job in enumerate(sweep.jobs, start=1):
+        display.say(f"[{number}/{len(sweep.jobs)}] {job.label_text}")
+        _run_job(job, display, said)
+
+
+def _run_job(job: Job, display: Display, said: set[str]) -> None:
+    """Run a job in this process and record how it ended.
+
+    Args:
+        job: waits.
+        display: follows it.
+        said: reasons of failures that a person has read already; a new one is added.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM.
+    """
     from sgdlab.execution.run import runner
 
     began = time.perf_counter()
@@ -59,7 +73,9 @@ def _run_job(job: Job, display: Display) -> None:
         raise
     except Exception as err:  # any error of a job is its own: the others run
         outcome = Outcome.from_error(err, seconds=time.perf_counter() - began)
-        display.say(f"  failed: {outcome.reason}")
+        known = outcome.reason in said
+        display.say(f"  failed: {outcome.reason.splitlines()[0] if known else outcome.reason}")
+        said.add(outcome.reason)
     if outcome.cached:
         display.say("  already done; force=true runs it again")
     job.end(outcome)
@@ -81,7 +97,7 @@ def _run_in_parallel(sweeps: Sequence[Sweep], display: Display) -> None:
             run_batches(waiting, sweep.settings, display)
     jobs = [job for job in jobs if job.waiting]
     if len(jobs) == 1:  # a process of its own would gain nothing
-        _run_job(jobs[0], display)
+        _run_job(jobs[0], display, set())
     elif jobs:
         from sgdlab.execution.sweep.run_processes import run_processes
 
