@@ -62,7 +62,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def _similarity(name: str, other: str) -> float:
-    """Return about 4 for the same letters, 2 to 3 for an abbreviation, 1 to 2 for a misspelling; 0: not similar."""
+    """Return 4 for the same letters, 2 to 3 for an abbreviation, 1 to 2 for a misspelling; 0: not similar."""
     short, long = _plain(name), _plain(other)
     if short == long:
         return 4 - (name != other) / 10
@@ -80,9 +80,13 @@ def _plain(name: str) -> str:
 
 
 def _abbreviates(short: str, long: str) -> bool:
-    """Whether `short` is `long` with letters left out, but for the first one."""
+    """Whether `short` is `long` with letters left out, but for the first one; a folder is no abbreviation."""
     letters = iter(long)
-    return short[:1] == long[:1] and all(letter in letters for letter in short)
+    return (
+        short[:1] == long[:1]
+        and short.count("/") == long.count("/")
+        and all(letter in letters for letter in short)
+    )
 
 
 def _alike(word: str, other: str) -> bool:

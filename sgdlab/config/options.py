@@ -215,8 +215,8 @@ def meaning(group: str, option: str) -> str:
         group, option: as of `option_text`.
 
     Returns:
-        The comment of its `name:`; of a preset, its first comment in words. A user's file without a comment has
-        its path instead.
+        The comment of its `name:`; of a preset, its first comment in words. A user's file without a comment
+        has its path instead.
     """
     if group in PRESETS:
         found = re.findall(r"^# *([^@ ].*)$", option_text(group, option), flags=re.MULTILINE)

@@ -122,7 +122,7 @@ def read_section(
 
 
 def _instead(prefix: str, key: str, value: Any, fields: Iterable[str]) -> str:
-    """What to write for an unknown setting: the same name outside its section, or the nearest one in it."""
+    """Say what to write for an unknown setting: its name without the section, or the nearest one in it."""
     if prefix and key in _fields(Config) and key not in (*GROUPS, "optimizer"):
         return f"write {key}={format_value(value)}"
     return did_you_mean(key, fields)

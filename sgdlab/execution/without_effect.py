@@ -42,11 +42,13 @@ _HYPERS: dict[str, dict[str, Callable[[Hypers], str]]] = {
 
 
 def _not_grafting_adam(hypers: Hypers) -> str:
-    return f"is Adam's, and optimizer.grafting={hypers['grafting']}" * (hypers["grafting"] != "adam")
+    return "" if hypers["grafting"] == "adam" else f"is Adam's, and optimizer.grafting={hypers['grafting']}"
 
 
 def _exact(hypers: Hypers) -> str:
-    return "is for newton_schulz, and optimizer.orthogonalizer=svd" * (hypers["orthogonalizer"] == "svd")
+    return (
+        "is for newton_schulz, and optimizer.orthogonalizer=svd" if hypers["orthogonalizer"] == "svd" else ""
+    )
 
 
 def without_effect(config: Config) -> dict[str, str]:
@@ -153,7 +155,7 @@ def _idle_measure(config: Config) -> dict[str, str]:
 
 
 def _idle_machine(config: Config, batch: int | str) -> dict[str, str]:
-    """Settings of a machine's arithmetic that another one makes idle; the device must be resolved."""
+    """Return the settings that make no difference on the device, which must be resolved."""
     reasons = {}
     if config.device.startswith("cuda"):
         reasons["threads"] = f"is for the CPU, and device={config.device}"
@@ -211,9 +213,7 @@ def _schedule_notes(config: Config, units: int) -> dict[str, str]:
     if getattr(scheduler, "step_size", 0) >= rest:
         return {"scheduler.step_size": f"{run}, so the learning rate never drops"}
     if rest == 1 and scheduler.name not in ("constant", "step"):
-        return {
-            "scheduler.name": f"changes the learning rate once per {unit}, and {run}; try scheduler.unit=steps"
-        }
+        return {"scheduler.name": f"changes lr once per {unit}, and {run}; try scheduler.unit=steps"}
     return {}
 
 

@@ -65,7 +65,7 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
 
 
 def _reasons(jobs: Sequence[TitledOutcome]) -> list[str]:
-    """Say why runs did not end well, each reason once, by its first line: the display has shown the others."""
+    """Say why runs did not end well, each reason once, by its first line: the display has shown the rest."""
     titles: dict[tuple[str, str], list[str]] = {}
     for title, outcome in jobs:
         if outcome.reason:

@@ -63,7 +63,7 @@ def _missing_config(err: MissingConfigException) -> str:
 
 
 def _unknown_key(cause: OmegaConfBaseException, override: str) -> str:
-    """What is wrong with the key of an override: `override` as typed, empty where unknown."""
+    """Say what to write for an unknown key. override: as typed; empty where unknown."""
     key, parent = str(cause.full_key), cause.parent_node
     prefix, _, last = key.rpartition(".")
     hidden = ("hydra", "_target_")

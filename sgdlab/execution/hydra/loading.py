@@ -15,6 +15,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -85,9 +86,10 @@ def checked_loading() -> Iterator[None]:
 
     Hydra must have found its plugins before (`plugins.discover`).
     """
+    sources: dict[str, type[ConfigSource]] = {ReadableFileSource.scheme(): ReadableFileSource}
     with (
         changed(vars(hydra._internal.hydra), {ConfigLoaderImpl.__name__: CheckedLoader}),
-        changed(SourcesRegistry.instance().types, {ReadableFileSource.scheme(): ReadableFileSource}),
+        changed(SourcesRegistry.instance().types, sources),
     ):
         yield
 

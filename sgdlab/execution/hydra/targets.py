@@ -1,4 +1,4 @@
-"""Which code a configuration may name: what Hydra and its installed plugins have registered, and nothing else.
+"""Which code a configuration may name: what Hydra and its installed plugins have registered, nothing else.
 
 Hydra instantiates the callbacks, the sweeper and the launcher of a configuration, with everything in their
 arguments that has a `_target_`, and hands two sections to logging, which calls what `()` and `class` name. It
@@ -154,7 +154,7 @@ def _refuse_keywords(raw: Any, place: Place) -> None:
 
 
 def _check_environment(config: DictConfig) -> None:
-    """Refuse new environment variables: PYTHONPATH or CXX choose what runs. Copies of present ones are fine."""
+    """Refuse environment variables: PYTHONPATH or CXX choose what runs. Copies of present ones are fine."""
     for name, value in (OmegaConf.select(config, "hydra.job.env_set") or {}).items():
         if os.environ.get(str(name)) != str(value):
             raise UsageError(

@@ -58,8 +58,9 @@ def _errors_of(path: Path) -> Iterator[None]:
         raise _not_utf8(path) from None
     except RecursionError:
         raise _error(path, 0, "an anchor contains itself, or values are nested too deeply") from None
-    except OmegaConfBaseException as err:
-        raise _error(path, 0, str(err).splitlines()[0]) from None
+    except OmegaConfBaseException as err:  # of an interpolation
+        line = _line_of(path.read_bytes(), *str(err.full_key or "").split("."))
+        raise _error(path, line, f"cannot be read: {str(err).splitlines()[0]}") from None
     except ValueError as err:  # of a header like `# @package`
         raise _error(path, 0, str(err).splitlines()[0]) from None
     except OSError as err:
@@ -118,10 +119,14 @@ def _check_content(path: Path, config_path: str, content: bytes, config: Any) ->
         raise _error(path, 0, "begins with a byte-order mark; save the file as UTF-8 without it")
     if not isinstance(config, DictConfig):
         raise _error(path, 0, "must be a mapping, like lr: 0.1, not a list")
-    if not config and yaml.compose(content, Loader=yaml.SafeLoader) is None:
+    small = len(config) < 2
+    root = yaml.compose(content, Loader=yaml.SafeLoader) if small else None
+    if small and root is None:
         raise UsageError(
             f"{path}, line 1: the file is empty\nWrite its settings, like lr: 0.1, or {{}} for none"
         )
+    if isinstance(root, yaml.ScalarNode):  # OmegaConf makes it a key without a value
+        raise _error(path, root.start_mark.line, "must be a mapping, like lr: 0.1")
     raw: Any = OmegaConf.to_container(config, resolve=False)
     if "defaults" in raw:
         _check_defaults(path, config_path, content, raw["defaults"])
@@ -139,7 +144,7 @@ def _check_defaults(path: Path, config_path: str, content: bytes, defaults: Any)
 
 
 def _problem_of(entry: Any, *, in_preset: bool) -> str:
-    """What is wrong with one of the `defaults` of a file; empty: nothing."""
+    """Say what is wrong with one of the `defaults` of a file; empty: nothing."""
     if isinstance(entry, str):
         key, equals, value = entry.partition("=")
         return f"write it with a colon: - {key}: {value}" if equals else ""
