@@ -33,14 +33,6 @@ class UsageError(UserError):
         super().__init__(message, exit_code=2)
 
 
-class SettingError(UsageError):
-    """A value of a setting is not legal: `key=value: why`."""
-
-    def __init__(self, key: str, value: str, why: str) -> None:
-        super().__init__(f"{key}={value}: {why}")
-        self.key, self.value, self.why = key, value, why
-
-
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Find the legal name that a person meant.
 

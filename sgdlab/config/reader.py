@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from sgdlab.base.checks import POSITIVE, Anything, Check, Text, sweep_hint
-from sgdlab.base.errors import SettingError, UsageError, did_you_mean
+from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import GROUPS, Config
 from sgdlab.optim import OPTIMIZERS
@@ -170,4 +170,4 @@ def _checked(check: Check, key: str, value: Any) -> Any:
     try:
         return check(value)
     except ValueError as err:
-        raise SettingError(key, format_value(value), f"{err}{sweep_hint(check, value)}") from None
+        raise UsageError(f"{key}={format_value(value)}: {err}{sweep_hint(check, value)}") from None

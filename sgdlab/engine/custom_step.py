@@ -1,8 +1,8 @@
 """The step of a custom optimizer: gradients before it, a closure that computes them, or both.
 
-torch's convention is `step(closure=None)`: without it an optimizer reads `weight.grad`.
-Some call a closure (L-BFGS), some want both (sharpness-aware minimization), some ignore it. The signature says
-what to try first; the first update shows whether that works.
+torch's convention is `step(closure=None)`: without it an optimizer reads `weight.grad`. Some call a
+closure (L-BFGS), some want both (sharpness-aware minimization), some ignore it. The signature says what
+to try first; the first update shows whether that works.
 """
 
 import copy

@@ -4,7 +4,7 @@
     idle    settings that a run never looks at, given or not
     notes   settings that it looks at, with little effect
 
-A setting counts as given where its value is not the default, or where it differs between the jobs of a sweep.
+A setting counts as given where its value is neither the default nor one that a problem of conf/ sets.
 """
 
 import functools
@@ -78,8 +78,9 @@ def _lines(configs: Sequence[Config]) -> dict[str, str]:
         reasons = {key: why for key, why in reasons.items() if key in others}
     lines = {}
     for key, why in reasons.items():
-        values = list(dict.fromkeys(format_value(_value(config, key)) for config in configs))
-        if len(values) > 1 or values[0] != _default(configs[0], key):
+        given = [format_value(_value(config, key)) for config in configs]
+        if any(value not in _usual(config, key) for value, config in zip(given, configs, strict=True)):
+            values = list(dict.fromkeys(given))
             more = ",..." if len(values) > MOST_VALUES else ""
             lines[key] = f"{key}={','.join(values[:MOST_VALUES])}{more}: {why}"
     return lines
@@ -224,14 +225,18 @@ def _value(config: Config, key: str) -> Any:
     return value
 
 
-def _default(config: Config, key: str) -> str | None:
-    """Return the value of a setting in conf/, as `format_value` writes it."""
+def _usual(config: Config, key: str) -> set[str | None]:
+    """Return the values that a setting has where nobody gives it one, as `format_value` writes them."""
     group, dot, _ = key.partition(".")
-    if not dot:
-        return _defaults("", "config").get(key)
     if key == "scheduler.name":
-        return "constant"
-    return _defaults(group, str(_value(config, f"{group}.name"))).get(key)
+        return {"constant"}
+    own = _defaults(group, str(_value(config, f"{group}.name"))) if dot else _defaults("", "config")
+    return {own.get(key), *(values.get(f"problem.{key}") for values in _presets())}
+
+
+@functools.cache
+def _presets() -> list[dict[str, str]]:
+    return [_defaults("problem", name) for name in options.groups()["problem"]]
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.checks import Check, sweep_hint
-from sgdlab.base.errors import SettingError, UsageError, did_you_mean
+from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.optim import external
 from sgdlab.optim.settings import Optimizer
@@ -51,7 +51,7 @@ def _checked(optimizer: Optimizer, legal: Mapping[str, Check]) -> dict[str, Any]
             hypers[key] = legal[key](value)
         except ValueError as err:
             why = f"{err}{sweep_hint(legal[key], value)}"
-            raise SettingError(f"optimizer.{key}", format_value(value), why) from None
+            raise UsageError(f"optimizer.{key}={format_value(value)}: {why}") from None
     missing = [key for key in legal if key not in hypers]
     if missing:
         raise UsageError(f"optimizer.{missing[0]} is not set; give it a value")

@@ -24,7 +24,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
-from sgdlab.base.errors import SettingError, UsageError, did_you_mean
+from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.config import options
 from sgdlab.config.reader import refuse_renamed
 from sgdlab.optim.settings import ZOO
@@ -241,7 +241,7 @@ def as_typed(text: str) -> str:
 
 @contextmanager
 def quoting(overrides: Iterable[str]) -> Iterator[None]:
-    """Inside, an error about a value repeats what was typed: batch_size=1e-3, not 0.001.
+    """Inside, an error about a number repeats what was typed: batch_size=7e4, not 70000.
 
     Args:
         overrides: as typed.
@@ -251,8 +251,17 @@ def quoting(overrides: Iterable[str]) -> Iterator[None]:
     """
     try:
         yield
-    except SettingError as err:
-        typed = [text.partition("=")[2].strip() for text in overrides if options.key_of(text) == err.key]
-        if not typed or not re.fullmatch(r"[\w.+-]+", typed[-1]):
+    except UsageError as err:
+        key, _, rest = str(err).partition("=")
+        shown, colon, why = rest.partition(": ")
+        typed = [text.partition("=")[2].strip() for text in overrides if options.key_of(text) == key]
+        if not typed or not colon or _number(typed[-1]) != _number(shown):
             raise
-        raise SettingError(err.key, typed[-1], err.why) from None
+        raise UsageError(f"{key}={typed[-1]}: {why}") from None
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
