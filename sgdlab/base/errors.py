@@ -26,6 +26,10 @@ class UserError(Exception):
         self.exit_code = exit_code
 
 
+class MissingDataError(UserError):
+    """A data set is not on this computer and could not be downloaded, so no other run can have it either."""
+
+
 class UsageError(UserError):
     """An illegal command line or configuration, refused before anything is done (exit code 2)."""
 

@@ -156,6 +156,9 @@ def section_checks(kind: type, prefix: str) -> Iterator[tuple[str, Check]]:
     Args:
         kind: the settings class.
         prefix: put before each key, such as `model.`.
+
+    Yields:
+        Pairs, in the order of the fields.
     """
     for key, field in _fields(kind).items():
         if key in (*GROUPS, "optimizer"):  # the groups of a Config

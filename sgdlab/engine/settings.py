@@ -44,6 +44,9 @@ def updates_per_epoch(config: TrainingSettings, size: int) -> int:
     Args:
         config: the settings.
         size: training examples.
+
+    Returns:
+        At least 1.
     """
     batch = size if config.batch_size == "full" else int(config.batch_size)
     return size // batch if config.drop_last else -(-size // batch)

@@ -105,7 +105,7 @@ def _check_searchpath(overrides: list[str]) -> None:
             scheme, mark, path = str(place).rpartition("://")
             if mark and scheme != "file":
                 raise UsageError(
-                    f"{text}: {scheme}:// would import code; give the folder itself, like file:///home/me/conf"
+                    f"{text}: {scheme}:// would import code; give the folder itself, as file:///PATH"
                 )
             if not Path(path).is_dir():
                 raise UsageError(f"{text}: {path}: no such folder")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sgdlab.base.errors import UserError
+from sgdlab.base.errors import MissingDataError, UserError
 from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
@@ -42,7 +42,7 @@ def run_batches(jobs: Sequence[Job], settings: SweepSettings, display: Display) 
 def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -> None:
     """Train jobs as one batch and record how they ended. Raises KeyboardInterrupt only.
 
-    An error that a single run or their number may have caused (data, memory, a matrix without decomposition)
+    An error that a single run or their number may have caused (memory, a matrix without decomposition)
     leaves the jobs waiting, so that each is run alone.
     """
     with SignalLog(second_interrupts=True) as signals:
@@ -58,6 +58,9 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -
         except KeyboardInterrupt as err:
             _end(jobs, [Outcome.from_error(err)] * len(jobs))
             raise
+        except MissingDataError as err:
+            display.say(f"{counted(len(jobs), 'run')} cannot start: {err}")
+            outcomes = [Outcome.from_error(err)] * len(jobs)
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
             reason = Outcome.from_error(err).reason.splitlines()[0]  # each run that fails says it all
             display.say(f"the batch failed, so its runs are trained one by one: {reason}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from sgdlab.base.errors import UserError
+from sgdlab.base.errors import MissingDataError, UserError
 from sgdlab.base.formatting import counted
 from sgdlab.engine.fast.eligibility import fast_path_applies
 from sgdlab.execution.display.run_display import Display
@@ -46,19 +46,28 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
 
 
 def _run_one_by_one(sweep: Sweep, display: Display) -> None:
-    said: set[str] = set()  # missing data, for example, is said once and not by each run
+    from sgdlab.execution.processes.shared_data import key
+
+    missing: dict[str, str] = {}  # data set -> why it cannot be had: tried and said once
     for number, job in enumerate(sweep.jobs, start=1):
+        if key(job.config) in missing and run_cache.lookup(job.config) is None:
+            job.end(Outcome(status="failed", reason=missing[key(job.config)]))
+            continue
         display.say(f"[{number}/{len(sweep.jobs)}] {job.label_text}")
-        _run_job(job, display, said)
+        error = _run_job(job, display)
+        if isinstance(error, MissingDataError):
+            missing[key(job.config)] = job.outcome.reason
 
 
-def _run_job(job: Job, display: Display, said: set[str]) -> None:
+def _run_job(job: Job, display: Display) -> Exception | None:
     """Run a job in this process and record how it ended.
 
     Args:
         job: waits.
         display: follows it.
-        said: reasons of failures that a person has read already; a new one is added.
+
+    Returns:
+        The error of a job that failed.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM.
@@ -73,12 +82,13 @@ def _run_job(job: Job, display: Display, said: set[str]) -> None:
         raise
     except Exception as err:  # any error of a job is its own: the others run
         outcome = Outcome.from_error(err, seconds=time.perf_counter() - began)
-        known = outcome.reason in said
-        display.say(f"  failed: {outcome.reason.splitlines()[0] if known else outcome.reason}")
-        said.add(outcome.reason)
+        display.say(f"  failed: {outcome.reason}")
+        job.end(outcome)
+        return err
     if outcome.cached:
         display.say("  already done; force=true runs it again")
     job.end(outcome)
+    return None
 
 
 def _run_in_parallel(sweeps: Sequence[Sweep], display: Display) -> None:
@@ -97,7 +107,7 @@ def _run_in_parallel(sweeps: Sequence[Sweep], display: Display) -> None:
             run_batches(waiting, sweep.settings, display)
     jobs = [job for job in jobs if job.waiting]
     if len(jobs) == 1:  # a process of its own would gain nothing
-        _run_job(jobs[0], display, set())
+        _run_job(jobs[0], display)
     elif jobs:
         from sgdlab.execution.sweep.run_processes import run_processes
 
