@@ -61,10 +61,15 @@ def _by_hydra(arguments: Sequence[str]) -> None:
 
     def job(composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
 
         from sgdlab.execution.hydra.compose import resolve
 
         own = HydraConfig.get()
+        if own.mode == RunMode.RUN:
+            for text in own.overrides.hydra:
+                if text.lstrip("+").startswith(("hydra.launcher.", "hydra.sweeper.")):
+                    print(f"sgdlab: {text}: is for sweeps; it changes nothing here", file=sys.stderr)
         try:
             settings = resolve(composed, own.overrides.task)
             return _job(settings, experiment=own.runtime.choices.get("experiment"))

@@ -171,3 +171,12 @@ def test_numbers_of_things():
         "2 weights",
         "1,200 weights",
     ]
+
+
+def test_a_setting_of_sweeps_is_named_in_one_run(tmp_path, capsys):
+    words = [*TINY, "epochs=1", f"runs_dir={tmp_path}", "device=cpu", "hydra.launcher.jobs=2"]
+    assert main(words) == 0
+    said = "sgdlab: hydra.launcher.jobs=2: is for sweeps; it changes nothing here\n"
+    assert capsys.readouterr().err == said
+    assert main(["-m", *words, "seed=1,2"]) == 0
+    assert capsys.readouterr().err == ""
