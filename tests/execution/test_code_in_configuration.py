@@ -3,17 +3,25 @@
 `custom` is the documented exception, and what Hydra and its installed plugins have registered stands.
 """
 
+import copy
 import gc
 import logging
 import os
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 from helpers.training import TINY
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 
+from sgdlab.base.errors import UsageError
 from sgdlab.cli.main import main
+from sgdlab.config.options import conf_dir
 from sgdlab.execution.hydra import loading
+from sgdlab.execution.hydra.compose import version_base
+from sgdlab.execution.hydra.launcher import hydra_ready
 
 RUN = [*TINY, "epochs=1", "device=cpu", "quiet=true"]
 OPEN = "{_target_: builtins.open, file: MARK, mode: w}"
@@ -206,3 +214,13 @@ def test_a_swept_option_names_no_code(tmp_path, capsys):
 def test_what_is_registered_stands(words):
     assert main(command(words)) == 0
     assert Path("runs").is_dir()
+
+
+def test_the_checks_travel_with_the_loader_to_other_processes():
+    with hydra_ready([]), hydra.initialize_config_dir(str(conf_dir()), **version_base()):
+        loader = GlobalHydra.instance().config_loader()
+        loader.load_configuration("config", [], RunMode.MULTIRUN)
+        other = copy.deepcopy(loader)  # as pickled, without what cannot be
+        with pytest.raises(UsageError, match=r"hydra\.callbacks\.x\._target_=builtins\.open"):
+            other.load_configuration("config", [f"+hydra.callbacks.x={OPEN}"], RunMode.RUN)
+        assert other.load_configuration("config", ["lr=3"], RunMode.RUN).lr == 3

@@ -163,22 +163,27 @@ PLUGIN = """
 from dataclasses import dataclass
 from typing import Any
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 {imports}
 class Odd(Launcher):
-    def __init__(self, fails: bool = False, sampler: Any = None) -> None:
-        self.fails, self.sampler = fails, sampler
+    def __init__(self, fails: bool = False, loses: int = 0, sampler: Any = None) -> None:
+        self.fails, self.loses, self.sampler = fails, loses, sampler
     def setup(self, *, hydra_context, task_function, config) -> None:
         self.context, self.function, self.config = hydra_context, task_function, config
     def launch(self, job_overrides, initial_job_idx):
         if self.fails:
             raise RuntimeError("the cluster\\nis away")
         print("sampler", type(self.sampler).__name__)
-        return []
+        lost = [JobReturn(overrides=list(job), status=JobStatus.FAILED) for job in job_overrides]
+        for job in lost:
+            job.return_value = ValueError("out of\\nmemory")
+        return lost[: self.loses]
 @dataclass
 class Conf:
     _target_: str = "hydra_plugins.odd.Odd"
     fails: bool = False
+    loses: int = 0
     sampler: Any = None
 ConfigStore.instance().store(group="hydra/launcher", name="odd", node=Conf)
 ConfigStore.instance().store(
@@ -218,6 +223,8 @@ PLUGINS = [
         1,
         "the Hydra plugin odd failed: RuntimeError: the cluster",
     ),
+    ("", ["hydra/launcher=odd", "hydra.launcher.loses=2"], 1, "2 of 2 runs failed; the first: "),
+    ("", ["hydra/launcher=odd", "hydra.launcher.loses=2"], 1, "\nValueError('out of\\nmemory')\n"),
     ("import not_there", ["hydra/launcher=odd"], 2, "hydra/launcher=odd: no such hydra/launcher"),
     ("import not_there", ["hydra/launcher=serial"], 0, "plugin hydra_plugins.odd cannot be imported: "),
     ("1 / 0", ["hydra/launcher=serial"], 2, "odd.py cannot be imported: ZeroDivisionError: division by zero"),

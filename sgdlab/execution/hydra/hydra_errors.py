@@ -2,7 +2,7 @@
 
 import re
 
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
@@ -30,6 +30,8 @@ def _message(err: Exception) -> str:
         return f"{repeated[1]}: chosen more than once; give it one value"
     if "INTERVAL_SWEEP" in str(err):
         return "interval(...): needs a sweeper that searches; give values or range(start,stop,step)"
+    if isinstance(err, InstantiationException):  # of a launcher or a sweeper
+        return f"{_first_line(err).partition(', set env var')[0]}: {_root_cause(err)}"
     cause = _omegaconf_cause(err)
     if isinstance(cause, MissingMandatoryValue):
         return f"{cause.full_key} is not set; give it with {cause.full_key}=VALUE"
@@ -109,6 +111,12 @@ def _omegaconf_cause(err: BaseException | None) -> OmegaConfBaseException | None
     while err is not None and not isinstance(err, OmegaConfBaseException):
         err = err.__cause__
     return err
+
+
+def _root_cause(err: BaseException) -> str:
+    while err.__cause__ is not None:
+        err = err.__cause__
+    return f"{type(err).__name__}: {_first_line(err)}"
 
 
 def _first_line(err: BaseException) -> str:

@@ -11,10 +11,11 @@ Hydra calls the first two; the launchers differ in settings only.
 """
 
 import importlib
+import io
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -29,7 +30,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from sgdlab.base.errors import UsageError
+from sgdlab.base.errors import UsageError, UserError
 from sgdlab.config.options import conf_dir, option_text
 from sgdlab.config.reader import read_section
 from sgdlab.execution import validate, without_effect
@@ -39,6 +40,7 @@ from sgdlab.execution.hydra.compose import Composer, version_base
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
 from sgdlab.execution.hydra.loading import checked_loading
 from sgdlab.execution.hydra.plugins import discover
+from sgdlab.execution.outcome import Outcome
 from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
@@ -150,12 +152,13 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the jobs of the overrides in `arguments`; Hydra calls this."""
+        """Launch the jobs of these overrides; Hydra calls this. Raises UserError if any failed."""
         assert self.launcher is not None
         returned: list[Sequence[JobReturn]] = []
         for jobs in self.jobs(arguments):
             first = sum(len(batch) for batch in returned)
             returned.append(self.launcher.launch(jobs, initial_job_idx=first))
+        _raise_failure([job for batch in returned for job in batch])
         return returned
 
     def jobs(self, command_overrides: Sequence[str]) -> list[list[list[str]]]:
@@ -232,6 +235,20 @@ def _named(job: Sequence[str]) -> Iterator[None]:
         said = str(err if isinstance(err, UsageError) else reword(err))
         end = " " if "\n" in said else "\n"  # two lines at most
         raise UsageError(f"{said}{end}(in the job {' '.join(_own(job))}; no job was run)") from None
+
+
+def _raise_failure(jobs: Sequence[JobReturn]) -> None:
+    """Raise the error of the first job that failed in a process of another launcher, and how many did."""
+    failed = [job for job in jobs if job.status == JobStatus.FAILED]
+    if not failed:
+        return
+    try:
+        with redirect_stderr(io.StringIO()):  # Hydra would print all overrides
+            _ = failed[0].return_value
+    except Exception as err:
+        reason = Outcome.from_error(err).reason.splitlines()[0]
+        own = " ".join(_own(failed[0].overrides or []))
+        raise UserError(f"{len(failed)} of {len(jobs)} runs failed; the first: {own}\n{reason}") from None
 
 
 def _returned(job: "Job") -> JobReturn:

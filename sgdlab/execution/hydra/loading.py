@@ -4,7 +4,6 @@ Everything that Hydra composes comes from `load_configuration`: of a run, of a s
 process and in those of a launcher. So what it returns is checked before Hydra uses any of it.
 """
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,11 +34,9 @@ class CheckedLoader(ConfigLoaderImpl):
         super().__init__(config_search_path)
         self._registered: Registered | None = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "CheckedLoader":
-        return CheckedLoader(copy.deepcopy(self.config_search_path, memo))
-
-    def __reduce__(self) -> tuple[Any, ...]:  # for the processes of a launcher
-        return CheckedLoader, (self.config_search_path,)
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what cannot be pickled: a launcher may send the loader to other processes."""
+        return {**vars(self), "_registered": None}
 
     def load_configuration(
         self,
@@ -76,7 +73,8 @@ class CheckedLoader(ConfigLoaderImpl):
         if self._registered is None:
             self._registered = registered_by(self.config_search_path)
         check_targets(config, self._registered)
-        check_plugins(config)
+        if run_mode == RunMode.MULTIRUN:  # no other makes a sweeper and a launcher
+            check_plugins(config)
         return config
 
 

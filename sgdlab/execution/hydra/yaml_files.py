@@ -41,6 +41,10 @@ class ReadableFileSource(FileConfigSource):
         return result
 
 
+# Hydra compares sources of one scheme by this name, in the processes of a launcher.
+ReadableFileSource.__name__ = FileConfigSource.__name__
+
+
 @contextmanager
 def _errors_of(path: Path) -> Iterator[None]:
     """Inside, an error of reading the file is a UsageError with its path and line."""
