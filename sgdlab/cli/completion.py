@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import itertools
 import os
 import re
 import sys
@@ -102,7 +103,10 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
         return flags
     match command:
         case "train":
-            return _overrides(words, word)
+            pairs = itertools.pairwise(words)
+            folders = [Path(folder) for flag, folder in pairs if flag in ("-cd", "--config-dir")]
+            with options.searching(folders):
+                return list(_overrides(words, word))
         case "plot":
             return _by_level(_run_names(), word)
         case "runs":

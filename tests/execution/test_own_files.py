@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.training import TINY
 
+from sgdlab.cli.completion import complete
 from sgdlab.cli.main import main
 
 WARM = "# @package _global_\n# A warm start.\ndefaults:\n  - override /optimizer: adam\nlr: 0.01\n"
@@ -276,3 +277,12 @@ def test_plugins(imports, words, code, said, tmp_path):
 )
 def test_odd_settings_of_hydra_have_no_traceback(words, conf, capsys):
     refused(["train", *TINY, "epochs=1", "device=cpu", *words], capsys)
+
+
+def test_completion_offers_own_files(conf):
+    assert complete(f"sgdlab train -cd {conf} experiment=mi") == ["experiment=mine/"]
+    assert complete(f"sgdlab train -cd {conf} experiment=mine/") == ["experiment=mine/warm"]
+    assert complete(f"sgdlab train --config-dir {conf} optimizer=heavy optimizer.mo") == [
+        "optimizer.momentum="
+    ]
+    assert complete("sgdlab train experiment=mi") == []
