@@ -29,6 +29,7 @@ LOGGING = ("hydra_logging", "job_logging")
 
 _KEYWORDS = ("_target_", "_args_", "_convert_", "_partial_", "_recursive_")  # of hydra.utils.instantiate
 _LOGGING_KEYWORDS = ("()", ".", "class", "factory", "listener", "queue")  # of logging.config.dictConfig
+_LOGGING_CALLS = ("filters", "formatters", "handlers")  # whose members are called with their arguments
 _LOGGING_PREFIXES = ("ext://", "cfg://")
 _USERS = ("main", "command-line")  # providers of the search path whose files may be anybody's
 
@@ -57,7 +58,7 @@ def check_targets(config: DictConfig, registered: Registered) -> None:
             for place, value in _members(
                 {section: own.get(section)}, config["hydra"], ("hydra",), registered
             ):
-                if names_code(place[-1], value) and not registered(place, value):
+                if names_code(place, value) and not registered(place, value):
                     raise _refusal(place, value)
         _check_environment(config)
     except RecursionError:
@@ -136,13 +137,18 @@ def _members(raw: Any, node: Any, place: Place, registered: Registered) -> Itera
         yield from _members(value, child, here, registered)
 
 
-def _names_code(key: str, value: Any) -> bool:
-    return key in _KEYWORDS
+def _names_code(place: Place, value: Any) -> bool:
+    return place[-1] in _KEYWORDS
 
 
-def _names_logging_code(key: str, value: Any) -> bool:
-    named = key in _LOGGING_KEYWORDS or key in _KEYWORDS
-    return named or (isinstance(value, str) and value.strip().startswith(_LOGGING_PREFIXES))
+def _names_logging_code(place: Place, value: Any) -> bool:
+    """Whether a value names code, or is an argument of what is called, such as the file to write."""
+    if place[-1] in _LOGGING_KEYWORDS or place[-1] in _KEYWORDS:
+        return True
+    if isinstance(value, dict | list):
+        return False
+    argument = place[2:3] and place[2] in _LOGGING_CALLS and place[-1] != "level"
+    return bool(argument) or (isinstance(value, str) and value.strip().startswith(_LOGGING_PREFIXES))
 
 
 def _refuse_keywords(raw: Any, place: Place) -> None:
