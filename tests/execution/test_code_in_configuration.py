@@ -209,7 +209,6 @@ def test_a_swept_option_names_no_code(tmp_path, capsys):
         ["hydra/launcher=serial", "-m"],
         ["hydra.launcher.jobs=1", "-m"],
         ["hydra.job.env_copy=[HOME]"],
-        ["hydra.job_logging=null"],
         ["name=${oc.env:HOME_OF_NOBODY,tries}"],
         ["+hydra.job_logging.handlers.console.level=ERROR", "hydra/job_logging=stdout"],
         ["hydra.job_logging.root.level=DEBUG", "hydra/job_logging=stdout"],

@@ -268,6 +268,8 @@ def test_plugins(imports, words, code, said, tmp_path):
         ["hydra.job_logging.root={level:NOISE}"],
         ["hydra.job.env_copy=[NOT_SET_ANYWHERE]"],
         ["hydra.mode=3"],
+        ["hydra.job_logging=null"],
+        ["hydra.callbacks=null"],
         ["hydra.verbose=3"],
         ["hydra.searchpath=3"],
         ["hydra.run.dir=${hydra.run.dir}"],
