@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from sgdlab.base.errors import did_you_mean
+from sgdlab.base.formatting import format_value
 
 MAX_INT = 10**18  # sums of a few such numbers fit into torch's int64
+MAX_EXACT = 2**53  # up to here, each integer is a float of its own
 MAX_NAME = 200  # bytes of a file name: systems allow 255, and some names get a suffix
 
 
@@ -59,12 +61,14 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Int:
-    """An integer between `low` and `high`, both allowed."""
+    """An integer between `low` and `high`, both allowed. Integral floats such as 1e3 count as integers."""
 
     low: int = 0
     high: int = MAX_INT
 
     def __call__(self, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT:
+            value = int(value)
         integer = isinstance(value, int) and not isinstance(value, bool)
         if not integer or not self.low <= value <= self.high:
             top = f" and <= {self.high}" if self.high < MAX_INT or (integer and value > self.high) else ""
@@ -198,6 +202,26 @@ class Anything:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return tuple(self(member) for member in value)
         return value
+
+
+def sweep_hint(check: Check, value: Any) -> str:
+    """Return what to add to an error about a list that was meant as the values of a sweep; else nothing.
+
+    Args:
+        check: of the setting.
+        value: refused by the check.
+
+    Returns:
+        The end of a sentence.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value:
+        return ""
+    try:
+        for member in value:
+            check(member)
+    except ValueError:
+        return ""
+    return f"; a sweep over these values is written {','.join(map(format_value, value))}, with -m"
 
 
 def legal(check: Check) -> str:

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import itertools
 import os
 import re
 import sys
@@ -102,7 +103,10 @@ def _arguments(command: str, words: Sequence[str], word: str) -> Iterable[str]:
         return flags
     match command:
         case "train":
-            return _overrides(words, word)
+            pairs = itertools.pairwise(words)
+            folders = [Path(folder) for flag, folder in pairs if flag in ("-cd", "--config-dir")]
+            with options.searching(folders):
+                return list(_overrides(words, word))
         case "plot" | "clean":
             return _by_level(_run_names(), word)
         case "runs":
@@ -214,11 +218,10 @@ def _names(check: Check | None) -> list[str]:
 def _ask_hydra(word: str) -> list[str]:
     """Return Hydra's candidates for its own settings. Hydra reads the line from COMP_LINE and prints them."""
     from sgdlab.execution.hydra.hydra_main import hydra_main
-    from sgdlab.execution.hydra.launcher import register
+    from sgdlab.execution.hydra.launcher import hydra_ready
 
     os.environ["COMP_LINE"] = f"sgdlab {word}"
     output = io.StringIO()
-    register()
-    with contextlib.redirect_stdout(output):
+    with contextlib.redirect_stdout(output), hydra_ready([]):
         hydra_main(["--shell-completion", "query=fish"], lambda composed: None)
     return output.getvalue().splitlines()

@@ -1,11 +1,13 @@
 """`sgdlab train`: one run, or a sweep, configured by Hydra."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.imports import without_gc
-from sgdlab.cli.train_flags import parse, parser
+from sgdlab.cli.train_flags import CommandLine, parse, parser
+from sgdlab.config import options
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -16,6 +18,15 @@ __all__ = ["main", "parser"]
 def main(argv: list[str]) -> int:
     """Run `sgdlab train argv` and return its exit code. Raises UserError."""
     command = parse(argv)
+    with options.searching(command.folders):
+        for file, choice in options.shadowed():
+            print(
+                f"sgdlab: {file} is not read: sgdlab's own {choice} comes first; rename it", file=sys.stderr
+            )
+        return _run(command)
+
+
+def _run(command: CommandLine) -> int:
     if command.help:
         from sgdlab.cli.help import manual
 
@@ -46,15 +57,25 @@ def _by_hydra(arguments: Sequence[str]) -> None:
     from sgdlab.execution.hydra.hydra_main import hydra_main
 
     failures: list[Exception] = []
+    parent = os.getpid()
 
     def job(composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
 
         from sgdlab.execution.hydra.compose import resolve
 
+        own = HydraConfig.get()
+        if own.mode == RunMode.RUN:
+            for text in own.overrides.hydra:
+                if text.lstrip("+").startswith(("hydra.launcher.", "hydra.sweeper.")):
+                    print(f"sgdlab: {text}: is for sweeps; it changes nothing here", file=sys.stderr)
         try:
-            return _job(resolve(composed), experiment=HydraConfig.get().runtime.choices.get("experiment"))
+            settings = resolve(composed, own.overrides.task)
+            return _job(settings, experiment=own.runtime.choices.get("experiment"))
         except Exception as err:  # raised below, as Hydra would add a message of its own
+            if os.getpid() != parent:  # in a process of a launcher, from which only what is raised comes back
+                raise
             failures.append(err)
             return None
 
@@ -69,13 +90,13 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float:
     Hydra's sweepers that optimise minimise the number that is returned: inf for a run that diverged.
     """
     from sgdlab.analysis.selection import score
-    from sgdlab.execution import validate
+    from sgdlab.execution import validate, without_effect
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
     from sgdlab.records import read_run
 
     config = validate.prepare(validate.validate(settings))
-    validate.print_without_effect([config])
+    without_effect.report([config])
     run = run_cache.lookup(config)
     cached = run is not None
     if run is None:

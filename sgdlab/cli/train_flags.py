@@ -2,11 +2,13 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from sgdlab.base.errors import UsageError, did_you_mean
+from sgdlab.base.errors import UsageError, did_you_mean, nearest
+from sgdlab.config import options
 
 # Flags that exclude one another, each with its effect in place of one run.
 _MODES = {
@@ -21,10 +23,14 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """A command line: `hydra` are the flags in Hydra's spelling, `overrides` those like lr=0.1."""
+    """A command line.
+
+    hydra: the flags in Hydra's spelling. overrides: those like lr=0.1. folders: of the user's own options.
+    """
 
     hydra: tuple[str, ...]
     overrides: tuple[str, ...]
+    folders: tuple[Path, ...]
     help: bool
 
 
@@ -53,14 +59,47 @@ def parse(argv: Sequence[str]) -> CommandLine:
     except argparse.ArgumentError as err:
         raise UsageError(str(err)) from None
     flags = vars(namespace)
-    unknown = [word for word in others if re.match(r"--?[^\W\d]", word)]
-    if unknown:
+    places = [place for place, word in enumerate(others) if re.match(r"--?[^\W\d]", word)]
+    if places:
         names = [f"--{name.replace('_', '-')}" for name in flags]
-        raise UsageError(f"{unknown[0]}: no such flag; {did_you_mean(unknown[0], names)}")
+        _refuse_flag(others[places[0]], others[places[0] + 1 :], names)
     _refuse_contradictions(flags)
     overrides = [*others, "quiet=true"] if flags.pop("quiet") else others
     hydra = [] if flags["help"] else _for_hydra(flags)
-    return CommandLine(hydra=tuple(hydra), overrides=tuple(overrides), help=flags["help"])
+    folders = tuple(_folders(flags["config_dir"], overrides))
+    return CommandLine(hydra=tuple(hydra), overrides=tuple(overrides), folders=folders, help=flags["help"])
+
+
+def _folders(config_dir: str | None, overrides: Sequence[str]) -> Iterator[Path]:
+    """Yield the user's folders of options: of --config-dir and of hydra.searchpath. Raises UsageError."""
+    if config_dir is not None:
+        if not Path(config_dir).is_dir():
+            raise UsageError(f"--config-dir {config_dir}: no such folder")
+        yield Path(config_dir)
+    for text in overrides:
+        key, _, value = text.lstrip("+").partition("=")
+        if key == "hydra.searchpath":
+            for part in value.strip("[]").split(","):
+                yield Path(part.strip(" \"'").removeprefix("file://"))
+
+
+def _refuse_flag(flag: str, after: Sequence[str], flags: Sequence[str]) -> None:
+    """Refuse an unknown flag; `--lr 0.1` is answered with lr=0.1. Raises UsageError.
+
+    Args:
+        flag: as typed.
+        after: the words after it.
+        flags: the legal ones.
+    """
+    name, equals, value = flag.lstrip("-").partition("=")
+    value = value if equals else next((word for word in after if not word.startswith("--")), "VALUE")
+    settings = [*options.groups(), *(each.key for each in options.top_settings())]
+    settings += [each.key for choice in options.chosen(after).items() for each in options.settings(*choice)]
+    own = [known.lstrip("-") for known in flags]
+    match = nearest(name, [*settings, *own])
+    if match in settings and match not in own:
+        raise UsageError(f"{flag}: no such flag; did you mean {match}={value}?")
+    raise UsageError(f"{flag}: no such flag; {did_you_mean(flag, flags)}")
 
 
 def _refuse_contradictions(flags: dict[str, Any]) -> None:

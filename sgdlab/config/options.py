@@ -6,7 +6,9 @@ have the same settings, so `option_text` writes them from the table `SURFACES`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from sgdlab.problem.surfaces import SURFACES
 
 # Groups whose options choose among the others, by `- override /GROUP: OPTION`, and set what they need.
 PRESETS = ("problem", "experiment")
+
+# A user's own folders, which are searched after conf/.
+_FOLDERS: ContextVar[tuple[Path, ...]] = ContextVar("folders", default=())
 
 # `  key: value  # meaning`; the value is missing where a nested mapping follows.
 _LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^ #].*?))?(?: +# *(?P<meaning>.*))?")
@@ -32,6 +37,41 @@ def conf_dir() -> Path:
     raise UsageError(f"the configuration folder is missing: neither {package / 'conf'} nor a clone's conf/")
 
 
+@contextmanager
+def searching(folders: Iterable[Path]) -> Iterator[None]:
+    """Inside, the options of these folders are offered too, after those of conf/.
+
+    Args:
+        folders: a user's own, laid out like conf/ (--config-dir).
+
+    Yields:
+        Nothing.
+    """
+    token = _FOLDERS.set(tuple(folders))
+    try:
+        yield
+    finally:
+        _FOLDERS.reset(token)
+
+
+def shadowed() -> list[tuple[Path, str]]:
+    """Return the files of a user's folders that are never read, as conf/ has an option of that name.
+
+    Returns:
+        Each file with its choice, such as `optimizer=adam`. Copies of the file in conf/ are left out.
+    """
+    conf, found = conf_dir(), []
+    for folder in _FOLDERS.get():
+        for group in ("", *_folders()):
+            files = (folder / group).rglob("*.yaml") if group else folder.glob("*.yaml")
+            for file in sorted(files):
+                own = conf / file.relative_to(folder)
+                if own.is_file() and own.read_bytes() != file.read_bytes():
+                    name = file.relative_to(folder / group).with_suffix("").as_posix()
+                    found.append((file, f"{group}={name}" if group else file.name))
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """One line of a YAML file: its dotted key, its value as written there, and what its comment says."""
@@ -44,11 +84,56 @@ class Setting:
 def groups() -> dict[str, list[str]]:
     """Return the options of each config group by name; an option in a folder is `folder/name`."""
     names: dict[str, list[str]] = {}
-    for folder in sorted(path for path in conf_dir().iterdir() if path.is_dir()):
-        files = folder.rglob("*.yaml")
-        names[folder.name] = sorted(file.relative_to(folder).with_suffix("").as_posix() for file in files)
-    names["model"] = sorted([*names["model"], *SURFACES])
+    for group in _folders():
+        options: set[str] = set()
+        for folder in (root / group for root in _roots()):
+            files = folder.rglob("*.yaml")
+            options |= {file.relative_to(folder).with_suffix("").as_posix() for file in files}
+        names[group] = sorted(options)
+    names["model"] = sorted({*names["model"], *SURFACES})
     return names
+
+
+def _folders() -> list[str]:
+    """Return the names of the groups. A user's folder has no others: sgdlab would not know their settings."""
+    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+
+
+def _roots() -> tuple[Path, ...]:
+    return (conf_dir(), *_FOLDERS.get())
+
+
+def option_file(group: str, option: str) -> Path:
+    """Return the file of a group's option; a surface of the group "model" has none.
+
+    Args:
+        group: the name of a folder in conf/, or "".
+        option: a file in it, without its ending.
+
+    Returns:
+        The first file of that name, in conf/ or in a user's folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    files = [root / group / f"{option}.yaml" for root in _roots()]
+    found = next((file for file in files if file.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(str(files[0]))
+    return found
+
+
+def misnamed(group: str, option: str) -> Path | None:
+    """Return the file of a user's option that is not read, because its name does not end in .yaml.
+
+    Args:
+        group, option: as of `option_file`.
+
+    Returns:
+        A file that ends in .yml or .YAML, or has no ending; None where there is none.
+    """
+    files = [root / group / f"{option}{ending}" for root in _roots() for ending in (".yml", ".YAML", "")]
+    return next((file for file in files if file.is_file()), None)
 
 
 def option_text(group: str, option: str) -> str:
@@ -70,7 +155,7 @@ def option_text(group: str, option: str) -> str:
             f"name: {option}  # {surface.meaning}; f = {surface.text}\n"
             f"start: null  # the starting point; null: {list(surface.start)}\n"
         )
-    return (conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8")
+    return option_file(group, option).read_text(encoding="utf-8", errors="replace")
 
 
 def settings(group: str, option: str) -> list[Setting]:
@@ -118,7 +203,8 @@ def chosen(overrides: Iterable[str] = ()) -> dict[str, str]:
 
 def _choices(group: str, option: str) -> dict[str, str]:
     """Return what the `defaults` of an option choose in other groups."""
-    pairs = re.findall(r"^ +- (?:override /)?(\w+): (\w+)$", option_text(group, option), flags=re.MULTILINE)
+    text = option_text(group, option)
+    pairs = re.findall(r"^ *- (?:override /)?(\w+): ([\w/]+) *(?:#.*)?$", text, flags=re.MULTILINE)
     return {group: option for group, option in pairs if option != "null"}
 
 
@@ -129,12 +215,14 @@ def meaning(group: str, option: str) -> str:
         group, option: as of `option_text`.
 
     Returns:
-        The comment of its `name:`; of a preset, its first comment in words.
+        The comment of its `name:`; of a preset, its first comment in words. A user's file without a comment
+        has its path instead.
     """
-    if group not in PRESETS:
-        return next(setting.meaning for setting in settings(group, option) if setting.key == f"{group}.name")
-    comments = re.findall(r"^# *([^@ ].*)$", option_text(group, option), flags=re.MULTILINE)
-    return str(comments[0])
+    if group in PRESETS:
+        found = re.findall(r"^# *([^@ ].*)$", option_text(group, option), flags=re.MULTILINE)
+    else:
+        found = [each.meaning for each in settings(group, option) if each.key == f"{group}.name"]
+    return str(found[0]) if found and found[0] else str(option_file(group, option))
 
 
 def key_of(override: str) -> str:

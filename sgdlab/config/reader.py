@@ -8,11 +8,11 @@ What settings have to do with each other is checked by `sgdlab.execution.validat
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
-from sgdlab.base.checks import POSITIVE, Anything, Check, Nested, Text
+from sgdlab.base.checks import POSITIVE, Anything, Check, Nested, Text, sweep_hint
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.config.schema import GROUPS, Config
@@ -109,7 +109,9 @@ def read_section(
     values = dict(known or {})
     for key in raw:
         if key not in fields:
-            raise UsageError(f"{prefix}{key}: no such setting; {did_you_mean(str(key), fields)}")
+            raise UsageError(
+                f"{prefix}{key}: no such setting; {_instead(prefix, str(key), raw[key], fields)}"
+            )
     for key, value in raw.items():
         field = fields[key]
         if not isinstance(field, type):
@@ -122,6 +124,13 @@ def read_section(
         if each.name not in values and each.default is dataclasses.MISSING:
             raise UsageError(f"{prefix}{each.name} is not set; give it a value")
     return kind(**values)
+
+
+def _instead(prefix: str, key: str, value: Any, fields: Iterable[str]) -> str:
+    """Say what to write for an unknown setting: its name without the section, or the nearest one in it."""
+    if prefix and key in _fields(Config) and key not in (*GROUPS, "optimizer"):
+        return f"write {key}={format_value(value)}"
+    return did_you_mean(key, fields)
 
 
 @cache
@@ -169,4 +178,4 @@ def _checked(check: Check, key: str, value: Any) -> Any:
     try:
         return check(value)
     except ValueError as err:
-        raise UsageError(f"{key}={format_value(value)}: {err}") from None
+        raise UsageError(f"{key}={format_value(value)}: {err}{sweep_hint(check, value)}") from None

@@ -38,6 +38,20 @@ class TrainingSettings(OptimSettings, ProblemSettings):
     measure_draws: Annotated[int, Int(low=2)]
 
 
+def updates_per_epoch(config: TrainingSettings, size: int) -> int:
+    """Return the number of updates in an epoch.
+
+    Args:
+        config: the settings.
+        size: training examples.
+
+    Returns:
+        At least 1.
+    """
+    batch = size if config.batch_size == "full" else int(config.batch_size)
+    return size // batch if config.drop_last else -(-size // batch)
+
+
 def check_training(config: TrainingSettings, spec: Spec) -> None:
     """Check settings of the loop that depend on the problem or on each other.
 

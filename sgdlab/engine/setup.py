@@ -123,7 +123,9 @@ def trainer(config: TrainingSettings, problem: Problem, batches: Batches, update
         names, weights = zip(*problem.model.named_parameters(), strict=True)
         roles = [problem.roles[name] for name in names]
         optimizer = optim.build(config.optimizer, config.lr, weights, roles=roles)
-        updates = GeneralUpdates(problem, optimizer, factor, compiled=update == "compiled")
+        custom = config.optimizer.name == optim.CUSTOM
+        compiled = update == "compiled"
+        updates = GeneralUpdates(problem, optimizer, factor, compiled=compiled, custom=custom)
     return Trainer(
         problem=problem,
         updates=updates,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.base.errors import UserError
+from sgdlab.engine.custom_step import CustomStep
 from sgdlab.engine.fast.eligibility import MAX_PART
 from sgdlab.engine.sampling import Index, split
 from sgdlab.optim.adapter import HessianOptimizer
@@ -58,6 +59,7 @@ class GeneralUpdates:
         optimizer: over the model's parameters.
         schedule: factor on the learning rate as a function of the schedule's unit; None: constant 1.
         compiled: compute loss and gradient by torch.compile, on a GPU with CUDA graphs.
+        custom: whether the optimizer is of a user's class, which may want its gradients in other ways.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class GeneralUpdates:
         schedule: Callable[[int], float] | None,
         *,
         compiled: bool = False,
+        custom: bool = False,
     ) -> None:
         self.objective: Callable[[], Tensor] | None = None
         self.evaluations = 0
@@ -75,6 +78,9 @@ class GeneralUpdates:
         self._scheduler = schedule and torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         self._loss = _compiled(problem) if compiled else problem.loss_of
         self._with_graph = isinstance(optimizer, HessianOptimizer)
+        self._step: Callable[[Callable[[], Tensor]], object] = optimizer.step  # type: ignore[assignment]
+        if custom:
+            self._step = CustomStep(optimizer)
 
     @property
     def lr(self) -> float:
@@ -84,7 +90,7 @@ class GeneralUpdates:
         """Update the weights. Reports the loss of the closure's first call, whatever the optimizer returns
         and however often it calls. Each call computes a gradient, so each counts as an evaluation."""
         losses: list[Tensor] = []
-        self._optimizer.step(self._closure(index, losses))  # type: ignore[arg-type]
+        self._step(self._closure(index, losses))
         self.evaluations = len(losses)
         if not losses:
             name = type(self._optimizer).__name__

@@ -2,7 +2,6 @@
 
 validate        settings -> Config, every check made
 prepare         what this machine adds: the device, the defaults and source of an external optimizer
-without_effect  settings that were given but change nothing; print_without_effect prints them
 """
 
 import ctypes
@@ -10,20 +9,17 @@ import functools
 import importlib.util
 import runpy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sgdlab import optim, problem
 from sgdlab.base.errors import UsageError
-from sgdlab.base.formatting import format_value
-from sgdlab.config import options
 from sgdlab.config.reader import read
 from sgdlab.config.schema import Config
 from sgdlab.engine.settings import check_training
 from sgdlab.figures import read_spec
-from sgdlab.problem.settings import Network
 
 
 def validate(settings: Mapping[str, Any]) -> Config:
@@ -66,45 +62,6 @@ def prepare(config: Config) -> Config:
     if optimizer.name in optim.EXTERNAL:
         optimizer = optim.resolve_external(optimizer)  # imports its class
     return replace(config, device=_resolved(config.device), optimizer=optimizer)
-
-
-def without_effect(config: Config) -> dict[str, str]:
-    """Find settings that were given but change nothing in this run.
-
-    Args:
-        config: from `validate`.
-
-    Returns:
-        Dotted key -> a line that says why.
-    """
-    reasons: dict[str, tuple[float, str]] = {}
-    hypers, model = config.optimizer.hypers, config.model
-    if config.optimizer.name == "sgd" and hypers["dampening"] and not hypers["momentum"]:
-        reasons["optimizer.dampening"] = hypers["dampening"], "dampens momentum, and optimizer.momentum=0"
-    if isinstance(model, Network) and model.init.name != "truncated_normal":
-        for name, default in _truncated_normal_defaults(model.name).items():
-            value = getattr(model.init, name)
-            if value != default:
-                why = f"is a setting of init truncated_normal, and model.init.name={model.init.name}"
-                reasons[f"model.init.{name}"] = value, why
-    return {
-        key: f"{key}={format_value(value)}: {why}; it changes nothing here"
-        for key, (value, why) in reasons.items()
-    }
-
-
-def print_without_effect(configs: Sequence[Config]) -> None:
-    """Print on standard error which settings change nothing in any of the runs."""
-    lines = [without_effect(config) for config in configs]
-    for key, line in lines[0].items():
-        if all(key in other for other in lines):
-            print(f"sgdlab: {line}", file=sys.stderr)
-
-
-@functools.cache
-def _truncated_normal_defaults(model: str) -> dict[str, float]:
-    values = {setting.key: setting.value for setting in options.settings("model", model)}
-    return {name: float(values[f"model.init.{name}"]) for name in ("std", "bias")}
 
 
 def _resolved(device_name: str) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 
 from sgdlab.base.errors import did_you_mean
 from sgdlab.optim.build import build, check_optimizer, implementation, refuse_incompatible, resolve_impl
-from sgdlab.optim.external import EXTERNAL
+from sgdlab.optim.external import CUSTOM, EXTERNAL
 from sgdlab.optim.external import resolve as resolve_external
 from sgdlab.optim.schedule import factor
 from sgdlab.optim.table import OPTIMIZERS, Entry
 
 __all__ = [
+    "CUSTOM",
     "EXTERNAL",
     "OPTIMIZERS",
     "Entry",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.base.checks import Check
+from sgdlab.base.checks import Check, sweep_hint
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.optim import external, origin
@@ -45,13 +45,13 @@ def _checked(optimizer: Optimizer, legal: Mapping[str, Check]) -> dict[str, Any]
     hypers = {}
     for key, value in optimizer.hypers.items():
         if key not in legal:
-            raise UsageError(
-                f"optimizer.{key}: {optimizer.name} has no such hyperparameter; {did_you_mean(key, legal)}"
-            )
+            instead = f"write lr={format_value(value)}" if key == "lr" else did_you_mean(key, legal)
+            raise UsageError(f"optimizer.{key}: {optimizer.name} has no such hyperparameter; {instead}")
         try:
             hypers[key] = legal[key](value)
         except ValueError as err:
-            raise UsageError(f"optimizer.{key}={format_value(value)}: {err}") from None
+            why = f"{err}{sweep_hint(legal[key], value)}"
+            raise UsageError(f"optimizer.{key}={format_value(value)}: {why}") from None
     missing = [key for key in legal if key not in hypers]
     if missing:
         raise UsageError(f"optimizer.{missing[0]} is not set; give it a value")

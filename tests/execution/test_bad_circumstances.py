@@ -10,7 +10,9 @@ import filelock
 import pytest
 import torch
 
+from sgdlab.base.errors import MissingDataError
 from sgdlab.cli.main import main
+from sgdlab.problem.data import datasets, image_data
 
 # A run of a tenth of a second: 22 weights, 8 updates.
 TINY = (
@@ -175,3 +177,25 @@ def test_the_real_command(words: tuple[str, ...], code: int, message: str):
     assert status == code
     assert said.startswith("sgdlab: error: ") and message in said and said.count("\n") == 1
     assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    "way", ["hydra/launcher=local", "hydra/launcher=serial", "hydra.launcher.batch=always", "--quiet"]
+)
+def test_a_sweep_says_once_that_data_is_missing(way, tmp_path, monkeypatch, capsys):
+    tries = []
+
+    def refuse(name: str, *arguments: object) -> None:
+        tries.append(name)
+        raise MissingDataError(f"{name} is away\nPut its files somewhere")
+
+    monkeypatch.setattr(image_data, "load_images", refuse)
+    monkeypatch.setattr(datasets, "load_images", refuse, raising=False)
+    words = ["train", "-m", "dataset=mnist", "model=linear", "lr=0.1,0.2,0.3", "epochs=1", "device=cpu", way]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert said.out.count("Put its files somewhere") == 1 and tries == ["mnist"]
+    assert said.out.count("mnist is away") == 2  # the second in the summary
+    assert said.err.endswith("3 of 3 runs failed; give the same command again to run them\n")
+    jobs = json.loads(next(Path("runs/sweeps").glob("*/sweep.json")).read_text())["jobs"]
+    assert [job["status"] for job in jobs] == ["failed"] * 3

@@ -133,13 +133,13 @@ def test_a_process_gets_another_job_after_a_short_one_of_ours(tmp_path, monkeypa
 
 
 def test_an_error_of_a_job_is_its_reason(tmp_path, capsys):
-    names = ("Fails", "IgnoresTheClosure", "Plain")
+    names = ("Fails", "MovesWithoutGradients", "Plain")
     target = "optimizer.target=" + ",".join(f"helpers.odd_optimizers:{name}" for name in names)
     with pytest.raises(UserError, match="2 of 3 runs failed"):
         sweep(tmp_path, *CUSTOM, target, "quiet=true")
     assert [job["reason"] for job in record(tmp_path)["jobs"]] == [
         "RuntimeError('the custom optimizer broke down')",
-        "IgnoresTheClosure.step(closure) did not call closure(), which computes the gradients",
+        "MovesWithoutGradients.step(closure) did not call closure(), which computes the gradients",
         "",
     ]
     out = capsys.readouterr().out

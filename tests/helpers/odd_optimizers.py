@@ -85,12 +85,67 @@ class Dies(Plain):
 
 class TakesNoClosure(Plain):
     def step(self):
-        return None
+        super().step(lambda: None)
 
 
 class IgnoresTheClosure(Plain):
     def step(self, closure=None):
-        return None
+        super().step(lambda: None)
+
+
+class IgnoresARequiredClosure(IgnoresTheClosure):
+    def step(self, closure):
+        super().step()
+
+
+class TakesAnything(Plain):
+    def step(self, *arguments, **more):
+        super().step(*arguments or [lambda: None])
+
+
+class ByConvention(Plain):
+    """As torch's own: a closure is optional."""
+
+    def step(self, closure=None):
+        super().step(closure or (lambda: None))
+
+
+class Sharp(Plain):
+    """Sharpness-aware minimization, as it is widely used: gradients first, and a closure for those uphill.
+
+    Draws a random number before it finds out that it has no closure.
+    """
+
+    def __init__(self, params, lr, rho=0.0):
+        super().__init__(params, lr, kick=0.01)
+        self.rho = rho
+
+    def step(self, closure=None):
+        torch.rand(1)
+        assert closure is not None, "requires closure"
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        norm = torch.stack([weight.grad.norm() for weight in weights]).norm()
+        before = [weight.detach().clone() for weight in weights]
+        for weight in weights:
+            weight.data.add_(weight.grad, alpha=self.rho / norm.item())
+        with torch.enable_grad():
+            closure()
+        for weight, old in zip(weights, before, strict=True):
+            weight.data.copy_(old)
+        super().step(lambda: None)
+
+
+class SharpAlways(Sharp):
+    """The same, with a closure that is no option."""
+
+    def step(self, closure):
+        super().step(closure)
+
+
+class MovesWithoutGradients(Plain):
+    def step(self, closure):
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].add_(1.0)
 
 
 class KeepsItsLr(torch.optim.Optimizer):

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 from helpers import odd_optimizers
-from helpers.training import TINY, composed, configure, train
+from helpers.training import TINY, composed, configure, curves, finish, interrupt, train
 
 from sgdlab import optim
 from sgdlab.base.errors import UsageError, UserError
@@ -178,10 +178,32 @@ def test_arguments_that_the_class_does_not_take(tmp_path):
 
 
 def test_classes_that_the_engine_cannot_call(tmp_path):
-    assert "its step must take a closure" in custom_refusal(tmp_path, "helpers.odd_optimizers:TakesNoClosure")
     assert "hides lr" in custom_refusal(tmp_path, "helpers.odd_optimizers:KeepsItsLr")
-    with pytest.raises(UserError, match=r"IgnoresTheClosure\.step\(closure\) did not call closure"):
-        train(tmp_path, *custom("helpers.odd_optimizers:IgnoresTheClosure"))
+    with pytest.raises(UserError, match=r"MovesWithoutGradients\.step\(closure\) did not call closure"):
+        train(tmp_path, *custom("helpers.odd_optimizers:MovesWithoutGradients"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TakesNoClosure", "IgnoresTheClosure", "IgnoresARequiredClosure", "TakesAnything", "ByConvention"],
+)
+def test_any_torch_optimizer_gets_its_gradients(tmp_path, name):
+    plain, odd = (
+        train(tmp_path, *custom(f"helpers.odd_optimizers:{each}", "lr=0.5")) for each in ("Plain", name)
+    )
+    assert (odd.folder / "train.csv").read_bytes() == (plain.folder / "train.csv").read_bytes()
+    assert (odd.folder / "eval.csv").read_text() == (plain.folder / "eval.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["Sharp", "SharpAlways"])
+def test_gradients_and_a_closure_where_both_are_wanted(tmp_path, name):
+    words = custom(f"helpers.odd_optimizers:{name}", "+optimizer.rho=0.05", "scheduler=cosine")
+    whole = train(tmp_path / "whole", *words)
+    config = configure(tmp_path / "parts", *words)
+    folder = interrupt(config, at=7)
+    assert curves(finish(config).folder) == curves(whole.folder) and folder.is_dir()
+    losses = whole.train().loss
+    assert losses.iloc[-5:].mean() < losses.iloc[:5].mean()
 
 
 def test_the_recorded_loss_does_not_depend_on_what_step_returns(tmp_path):

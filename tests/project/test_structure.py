@@ -44,7 +44,17 @@ ORDER = (
 )
 LOOSE = ("__init__", "__main__", "api")  # the only modules beside them
 # Inside execution: each may import from those before it.
-EXECUTION = ("outcome", "validate", "display", "run", "batch", "processes", "sweep", "hydra")
+EXECUTION = (
+    "outcome",
+    "validate",
+    "without_effect",
+    "display",
+    "run",
+    "batch",
+    "processes",
+    "sweep",
+    "hydra",
+)
 
 WITHOUT_TORCH = ("base", "config", "records", "analysis", "figures", "report", "cli")
 # Finer than the order: these know nothing of each other, whatever their place.

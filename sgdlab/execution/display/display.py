@@ -159,6 +159,7 @@ class Display:
         self._work_done = 0.0  # by the jobs that have ended
         self._running: list[JobProgress] = []
         self._counts: Counter[str] = Counter()
+        self._reasons: set[str] = set()  # of jobs that did not end well; "" of the others
         self._began: float | None = None  # when the first updates began, by time.monotonic()
         self._printed = time.monotonic()
         self._table: Live | None = None
@@ -199,7 +200,11 @@ class Display:
         self._waiting_cost -= job.cost
         if not outcome.cached:
             self._work_done += job.work(1.0 if outcome.status == "done" else job.fraction_done())
-        text = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
+        reason = outcome.reason
+        if reason and reason in self._reasons:  # said in full for an earlier job
+            reason = reason.splitlines()[0]
+        self._reasons.add(outcome.reason)
+        text = f"{outcome.status}: {reason}" if reason else outcome.status
         if outcome.cached:
             text = "already done; force=true runs it again"
         if self._is_plain and self._several:

@@ -49,9 +49,7 @@ def summary(sweep: "Sweep") -> None:
         seconds = format_duration(job.outcome.seconds or None)  # 0: answered from disk
         table.add_row(Text(job.label_text), status, *map(numbers.get, names), seconds)
     console.print(table)
-    ends = [(job.label_text, job.outcome) for job in jobs]
-    reasons = [f"{title}: {end.status}: {end.reason}" for title, end in ends if end.reason]
-    _print(console, *reasons, *[best] * bool(best), command_line("plot", sweep.folder))
+    _print(console, *_reasons(jobs), *[best] * bool(best), command_line("plot", sweep.folder))
 
 
 def report(run: Run, *, cached: bool, quiet: bool) -> None:
@@ -73,6 +71,19 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     if not quiet:
         lines += [str(run.folder), *([] if measured else [command_line("plot", run.folder)])]
     _print(Console(), *lines)
+
+
+def _reasons(jobs: Sequence["Job"]) -> list[str]:
+    """Say why runs did not end well, each reason once, by its first line: the display has shown the rest."""
+    titles: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        if job.outcome.reason:
+            titles.setdefault((job.outcome.status, job.outcome.reason), []).append(job.label_text)
+    lines = []
+    for (status, reason), of in titles.items():
+        who = of[0] if len(of) == 1 else counted(len(of), "run")
+        lines.append(f"{who}: {status}: {reason.splitlines()[0]}")
+    return lines
 
 
 def _extremes(jobs: Sequence["Job"]) -> list["Job"]:

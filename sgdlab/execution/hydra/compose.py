@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sgdlab.base.errors import UsageError
-from sgdlab.config.options import conf_dir
+from sgdlab.config.options import conf_dir, key_of
 from sgdlab.execution.hydra.cases import NO_CASES
 from sgdlab.execution.hydra.overrides import parse
 from sgdlab.execution.hydra.ranges import without_logrange
@@ -46,14 +46,18 @@ def compose_run(overrides: Sequence[str]) -> dict[str, Any]:
         UsageError, HYDRA_ERRORS: as `resolve`; see `sgdlab.execution.hydra.hydra_errors`.
     """
     with hydra.initialize_config_dir(str(conf_dir()), **version_base()):
-        return resolve(hydra.compose("config", overrides=[*map(without_logrange, overrides)]))
+        return resolve(hydra.compose("config", overrides=[*map(without_logrange, overrides)]), overrides)
 
 
-def resolve(composed: DictConfig) -> dict[str, Any]:
+def resolve(composed: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """Turn the configuration of one run into plain nested mappings, without interpolations.
 
     Args:
         composed: from Hydra, without the section `hydra`.
+        overrides: of the run; see `_count_epochs`.
+
+    Returns:
+        The settings.
 
     Raises:
         UsageError: a case is chosen; in the jobs of a sweep, `cases.expand` has replaced it.
@@ -64,7 +68,18 @@ def resolve(composed: DictConfig) -> dict[str, Any]:
     case = settings.pop("case", None)
     if case is not None:
         raise UsageError(f"case={case}: {NO_CASES}")
-    return settings  # type: ignore[no-any-return]
+    return _count_epochs(settings, overrides)
+
+
+def _count_epochs(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Let epochs that are asked for win over the steps of a problem or an experiment, in place.
+
+    Settings cannot tell: `steps` wins over `epochs`, which always has a value.
+    """
+    given = {key_of(text) for text in overrides}
+    if "epochs" in given and "steps" not in given:
+        settings["steps"] = None
+    return settings
 
 
 class _NotPlainError(Exception):
@@ -130,14 +145,14 @@ class Composer:
                 self._bases[choices] = self._base(choices)
             base = self._bases[choices]
             if base is not None:
-                return base.changed(values)
+                return _count_epochs(base.changed(values), overrides)
         except (HydraException, OmegaConfBaseException, _NotPlainError):
             pass
         return self.compose_anew(overrides)
 
     def compose_anew(self, overrides: Sequence[str]) -> dict[str, Any]:
         """Compose the same by Hydra alone."""
-        return resolve(self._load(overrides))
+        return resolve(self._load(overrides), overrides)
 
     def _split(self, overrides: Sequence[str]) -> tuple[list[Override], tuple[str, ...]]:
         """Separate plain values of settings from everything else."""

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from sgdlab.base.errors import UserError
 from sgdlab.base.mappings import changed
 
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ def hydra_main(arguments: Sequence[str], job: "Callable[[DictConfig], float | No
 
     Raises:
         SystemExit: after `--cfg` and other flags that only print.
-        Exception: Hydra's and OmegaConf's errors.
+        UserError: Hydra or a plugin failed.
+        HYDRA_ERRORS: Hydra refuses the command; see `sgdlab.execution.hydra.hydra_errors`.
     """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
     from sgdlab.config.options import conf_dir
     from sgdlab.execution.hydra.compose import version_base
+    from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS
+    from sgdlab.execution.hydra.plugins import reworded
 
     main = hydra.main(config_path=str(conf_dir()), config_name="config", **version_base())(job)
     argv = sys.argv
@@ -40,6 +44,10 @@ def hydra_main(arguments: Sequence[str], job: "Callable[[DictConfig], float | No
         try:
             sys.argv = ["sgdlab train", *arguments]
             main()
+        except (UserError, *HYDRA_ERRORS):
+            raise
+        except Exception as err:
+            raise reworded(err) from None
         finally:
             sys.argv = argv
             GlobalHydra.instance().clear()

@@ -11,11 +11,12 @@ Hydra calls the first two; the launchers differ in settings only.
 """
 
 import importlib
+import io
 import os
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +33,17 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sgdlab.analysis.selection import score
-from sgdlab.base.errors import UsageError
+from sgdlab.base.errors import UsageError, UserError
 from sgdlab.config.options import conf_dir, option_text
 from sgdlab.config.reader import read_section
-from sgdlab.execution import validate
+from sgdlab.execution import validate, without_effect
 from sgdlab.execution.hydra import overrides
 from sgdlab.execution.hydra.cases import expand, read_cases
 from sgdlab.execution.hydra.compose import Composer, version_base
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
+from sgdlab.execution.hydra.loading import checked_loading
+from sgdlab.execution.hydra.plugins import discover
+from sgdlab.execution.outcome import Outcome
 from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
@@ -132,13 +136,13 @@ class SweepLauncher(Launcher):
                 expanded, label = expand(job, cases)
                 configs.append(validate.validate(composer.compose(expanded)))
                 labels.append(label)
-        validate.print_without_effect(configs)
         from sgdlab.execution.sweep.sweep import Job
 
         jobs = []
         for job, config, label in zip(job_overrides, configs, labels, strict=True):
             with _named(job):  # `prepare` may import torch, so it comes after all checks
                 jobs.append(Job(overrides=_own(job), config=validate.prepare(config), label=label))
+        without_effect.report([job.config for job in jobs])
         return jobs
 
 
@@ -168,12 +172,13 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the jobs of the overrides in `arguments`; Hydra calls this."""
+        """Launch the jobs of these overrides; Hydra calls this. Raises UserError if any failed."""
         assert self.launcher is not None
         returned: list[Sequence[JobReturn]] = []
         for jobs in self.jobs(arguments):
             first = sum(len(batch) for batch in returned)
             returned.append(self.launcher.launch(jobs, initial_job_idx=first))
+        _raise_failure([job for batch in returned for job in batch])
         return returned
 
     def jobs(self, command_overrides: Sequence[str]) -> list[list[list[str]]]:
@@ -190,7 +195,8 @@ class GridSweeper(Sweeper):
 
 @contextmanager
 def hydra_ready(command_overrides: Iterable[str]) -> Iterator[None]:
-    """Check overrides, and inside, let Hydra compose them: it knows our plugins, and its errors are reworded.
+    """Check overrides, and inside, let Hydra compose them: it knows our plugins, what it composes is checked
+    (`loading`), and its errors are reworded.
 
     Args:
         command_overrides: the overrides.
@@ -199,12 +205,14 @@ def hydra_ready(command_overrides: Iterable[str]) -> Iterator[None]:
         Nothing.
 
     Raises:
-        UsageError: an override is refused, by `overrides.check` or by Hydra.
+        UsageError: an override or a file is refused, by sgdlab or by Hydra.
     """
+    command_overrides = list(command_overrides)
     overrides.check_overrides(command_overrides)
     register()
     try:
-        yield
+        with checked_loading(), overrides.quoting(command_overrides):
+            yield
     except HYDRA_ERRORS as err:
         raise reword(err) from None
 
@@ -241,10 +249,26 @@ def _own(job: Sequence[str]) -> list[str]:
 def _named(job: Sequence[str]) -> Iterator[None]:
     """Inside, an error says which job of the sweep it is about."""
     try:
-        yield
+        with overrides.quoting(job):
+            yield
     except (UsageError, *HYDRA_ERRORS) as err:
-        reworded = err if isinstance(err, UsageError) else reword(err)
-        raise UsageError(f"{reworded}\n(in the job {' '.join(_own(job))}; no job was run)") from None
+        said = str(err if isinstance(err, UsageError) else reword(err))
+        end = " " if "\n" in said else "\n"  # two lines at most
+        raise UsageError(f"{said}{end}(in the job {' '.join(_own(job))}; no job was run)") from None
+
+
+def _raise_failure(jobs: Sequence[JobReturn]) -> None:
+    """Raise the error of the first job that failed in a process of another launcher, and how many did."""
+    failed = [job for job in jobs if job.status == JobStatus.FAILED]
+    if not failed:
+        return
+    try:
+        with redirect_stderr(io.StringIO()):  # Hydra would print all overrides
+            _ = failed[0].return_value
+    except Exception as err:
+        reason = Outcome.from_error(err).reason.splitlines()[0]
+        own = " ".join(_own(failed[0].overrides or []))
+        raise UserError(f"{len(failed)} of {len(jobs)} runs failed; the first: {own}\n{reason}") from None
 
 
 def _returned(job: "Job") -> JobReturn:
@@ -274,11 +298,12 @@ def register() -> None:
     except ImportError:
         parent = sys.modules[package] = types.ModuleType(package)
         parent.__path__ = []
+    plugins = discover()
     module = sys.modules[PLUGINS] = types.ModuleType(PLUGINS)
     setattr(parent, name, module)
     for plugin in (SweepLauncher, GridSweeper):
         setattr(module, plugin.__name__, plugin)
-        Plugins.instance().register(plugin)
+        plugins.register(plugin)
     store = ConfigStore.instance()
     for name, node in LAUNCHERS.items():
         store.store(group="hydra/launcher", name=name, node=node)

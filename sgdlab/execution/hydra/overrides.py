@@ -7,7 +7,8 @@ defer, abbreviate, as_typed   overrides rewritten for Hydra, and the way back
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from hydra.core.config_loader import ConfigLoader
@@ -269,3 +270,31 @@ def _for_hydra(override: Override, swept: set[str], shorten: bool) -> str:
 def as_typed(text: str) -> str:
     """Return the override of which `for_hydra` made `text`."""
     return _TYPED.get(text, text)
+
+
+@contextmanager
+def quoting(overrides: Iterable[str]) -> Iterator[None]:
+    """Inside, an error about a number repeats what was typed: batch_size=7e4, not 70000.
+
+    Args:
+        overrides: as typed.
+
+    Yields:
+        Nothing.
+    """
+    try:
+        yield
+    except UsageError as err:
+        key, _, rest = str(err).partition("=")
+        shown, colon, why = rest.partition(": ")
+        typed = [text.partition("=")[2].strip() for text in overrides if options.key_of(text) == key]
+        if not typed or not colon or _number(typed[-1]) != _number(shown):
+            raise
+        raise UsageError(f"{key}={typed[-1]}: {why}") from None
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

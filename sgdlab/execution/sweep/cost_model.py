@@ -7,6 +7,7 @@ matters is that kinds of runs are right beside each other: a measurement, a surf
 from sgdlab import problem
 from sgdlab.config.schema import Config
 from sgdlab.engine.fast.eligibility import fast_path_applies
+from sgdlab.engine.settings import updates_per_epoch
 
 # Seconds on a core of an x86-64 processor with AVX-512, from the runs of `reproduce notes --quick` (LOG.md).
 START = 0.05  # a run's folder, its data, its share of the start of a process
@@ -27,7 +28,7 @@ def estimated_cost(config: Config) -> float:
     if config.measure is not None:
         noise = NOISE + DRAW * config.measure_draws * batch
         return START + (noise if config.measure == "gradient_noise" else AUTODIFF)
-    per_epoch = size // batch if config.drop_last else -(-size // batch)
+    per_epoch = updates_per_epoch(config, size)
     total = config.steps or config.epochs * per_epoch
     fast = fast_path_applies(config, batch)
     overhead, flops = (FAST_UPDATE, FAST_FLOPS) if fast else (GENERAL_UPDATE, GENERAL_FLOPS)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sgdlab.base.errors import UserError
+from sgdlab.base.errors import MissingDataError, UserError
 from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
@@ -45,7 +45,7 @@ def run_batches(jobs: Sequence[Job], settings: SweepSettings) -> None:
 def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress) -> Outcome:
     """Train jobs as one batch, record their ends and return the batch's. Raises KeyboardInterrupt only.
 
-    An error that a single run or their number may have caused (data, memory, a matrix without decomposition)
+    An error that a single run or their number may have caused (memory, a matrix without decomposition)
     leaves the jobs waiting, so that each is run alone.
     """
     with SignalLog(second_interrupts=True) as signals:
@@ -61,17 +61,23 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress)
         except KeyboardInterrupt as err:
             _end(jobs, [Outcome.from_error(err)] * len(jobs))
             raise
+        except MissingDataError as err:
+            return _fail(jobs, err)
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
             progress.say(f"failed, so its runs are trained one by one: {Outcome.from_error(err).reason}")
             return WAITING
         except Exception as err:
-            failed = Outcome.from_error(err)
-            _end(jobs, [failed] * len(jobs))
-            return failed
+            return _fail(jobs, err)
         _end(jobs, outcomes)
         if signals.first is not None:  # too late for these runs, but the sweep must stop
             raise Interrupted(signals.first)
         return Outcome(status="done", seconds=sum(outcome.seconds for outcome in outcomes))
+
+
+def _fail(jobs: Sequence[Job], err: Exception) -> Outcome:
+    failed = Outcome.from_error(err)
+    _end(jobs, [failed] * len(jobs))
+    return failed
 
 
 def _end(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:

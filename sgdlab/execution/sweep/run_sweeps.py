@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from sgdlab.base.errors import UserError
+from sgdlab.base.errors import MissingDataError, UserError
 from sgdlab.base.formatting import counted
 from sgdlab.engine.fast.eligibility import fast_path_applies
 from sgdlab.execution.display.display import Display
@@ -63,17 +63,34 @@ def _resolve_keep(jobs: Sequence[Job], messages: Display) -> None:
 
 def _run_here(jobs: Sequence[Job]) -> None:
     """Run jobs in this process, one after another."""
+    from sgdlab.execution.processes.shared_data import key
+
     if not jobs:
         return
+    missing: dict[str, str] = {}  # data set -> why it cannot be had: tried once
     with Display(quiet=jobs[0].config.quiet, costs=[job.cost for job in jobs]) as display:
         for job in jobs:
-            progress = display.begin(job.label_text, job.cost)
-            _run_job(job, progress)
+            progress, data_set = display.begin(job.label_text, job.cost), key(job.config)
+            if data_set in missing:
+                job.end(Outcome(status="failed", reason=missing[data_set]))
+            elif isinstance(_run_job(job, progress), MissingDataError):
+                missing[data_set] = job.outcome.reason
             display.end(progress, job.outcome)
 
 
-def _run_job(job: Job, progress: Progress) -> None:
-    """Run a job and record how it ended. Raises KeyboardInterrupt only."""
+def _run_job(job: Job, progress: Progress) -> Exception | None:
+    """Run a job in this process and record how it ended.
+
+    Args:
+        job: waits.
+        progress: follows it.
+
+    Returns:
+        The error of a job that failed.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM.
+    """
     from sgdlab.execution.run import runner
 
     began = time.perf_counter()
@@ -84,7 +101,10 @@ def _run_job(job: Job, progress: Progress) -> None:
         raise
     except Exception as err:  # any error of a job is its own: the others run
         outcome = Outcome.from_error(err, seconds=time.perf_counter() - began)
+        job.end(outcome)
+        return err
     job.end(outcome)
+    return None
 
 
 def _run_in_parallel(jobs: Sequence[Job], messages: Display) -> None:

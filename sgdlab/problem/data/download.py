@@ -20,7 +20,7 @@ from urllib.parse import urlparse
 
 from filelock import FileLock, Timeout
 
-from sgdlab.base.errors import UserError
+from sgdlab.base.errors import MissingDataError, UserError
 from sgdlab.base.files import atomic_write
 from sgdlab.problem.data.files import BadFile, Found, KnownFile, find, read_verified
 from sgdlab.problem.data.image_sets import ImageSet
@@ -77,7 +77,7 @@ def download(
     if len(found) < len(missing):
         state = "is not" if len(missing) == len(dataset.files) else "is not complete"
         install = f", or: apt-get install {dataset.package}" if dataset.package else ""
-        raise UserError(
+        raise MissingDataError(
             f"{name} {state} on this computer and could not be downloaded: {'; '.join(failures)}\n"
             f"Put its files into {folder}{install}; without a network: dataset=fashion_mnist_small"
         )
