@@ -142,11 +142,10 @@ def _flag_values(flag: str) -> Iterable[str]:
 
 def _run_names() -> list[str]:
     """Return runs and sweeps by the names that `sgdlab plot` takes, with the recorded baselines."""
-    from sgdlab.records import selection_name
+    from sgdlab.records import record_paths, selection_name
 
     runs_dir = default_runs_dir()
-    records = [path for name in ("run.json", "sweep.json") for path in runs_dir.rglob(name)]
-    return [selection_name(path.parent, runs_dir) for path in records]
+    return [selection_name(path.parent, runs_dir) for path in record_paths(runs_dir)]
 
 
 def _by_level(names: Iterable[str], word: str, separator: str = "/") -> list[str]:

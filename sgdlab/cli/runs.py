@@ -1,6 +1,7 @@
 """`sgdlab runs`: a table of runs, or CSV: status, the settings that differ, results."""
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted, format_duration, format_number, format_percent, format_value
 from sgdlab.cli.arguments import add_runs_dir, command_parser
+from sgdlab.cli.broken import warn_of_broken
 from sgdlab.execution.outcome import STYLES
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def main(argv: list[str]) -> int:
 
     from sgdlab.records import matching, ordered, parse_filter
 
-    parsed = {word: None if Path(word).exists() else parse_filter(word) for word in words}
+    parsed = {word: None if os.path.exists(word) else parse_filter(word) for word in words}
     filters = [each for each in parsed.values() if each]
     targets = [word for word, each in parsed.items() if not each]
     candidates = _find(targets, arguments.runs_dir, baselines=arguments.all)
@@ -81,11 +83,15 @@ def main(argv: list[str]) -> int:
 
 
 def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> list["Run"]:
-    from sgdlab.records import BASELINES, find_runs, select
+    from sgdlab.records import BASELINES, list_runs, select
 
     if targets:
-        return list(select(targets, runs_dir).runs)
-    runs = find_runs(runs_dir)
+        selection = select(targets, runs_dir)
+        warn_of_broken(selection.broken)
+        return list(selection.runs)
+    listing = list_runs(runs_dir)
+    warn_of_broken(listing.broken)
+    runs = list(listing.runs)
     if not baselines:
         runs = [run for run in runs if run.folder.relative_to(runs_dir).parts[0] != BASELINES]
     return sorted(runs, key=lambda run: str(run.info.get("started") or ""))

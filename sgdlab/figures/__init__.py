@@ -17,6 +17,7 @@ global state, so they work in any thread or notebook, with or without a display.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from sgdlab.figures.spec import (
     check_options,
     read_spec,
 )
-from sgdlab.records import Run
+from sgdlab.records import BrokenRecord, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +65,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
         spec: the figure, from `read_spec`.
 
     Returns:
-        A matplotlib figure, and which runs are in it.
+        A matplotlib figure, and which runs are in it. Runs whose files were altered are left out.
 
     Raises:
         UserError: there is nothing to draw, or the runs lack something that the spec names.
@@ -87,7 +88,27 @@ def draw(runs: Sequence[Run], spec: FigureSpec) -> "Drawing":
         "trajectories": draw_trajectories,
     }
     with matplotlib.style.context(["default", RC]):
-        return drawers[spec.kind](runs, spec)
+        try:
+            return drawers[spec.kind](runs, spec)
+        except BrokenRecord as err:
+            sound, broken = _sound(runs, err)
+            if not sound:
+                raise
+            return replace(drawers[spec.kind](sound, spec), broken=tuple(broken))
+
+
+def _sound(runs: Sequence[Run], first: BrokenRecord) -> tuple[list[Run], list[BrokenRecord]]:
+    """Return the runs whose files can be used, and what is wrong with the files of the others."""
+    sound, broken = [], [first]
+    for run in runs:
+        try:
+            run.check_files(hashes=True)
+        except BrokenRecord as err:
+            broken.append(err)
+        else:
+            if run.folder != first.path.parent:
+                sound.append(run)
+    return sound, broken
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sgdlab.base.errors import UsageError
 from sgdlab.figures.series import Values
 from sgdlab.figures.style import PANELS_A_ROW
-from sgdlab.records import Run
+from sgdlab.records import BrokenRecord, Run
 
 CHARACTER = 0.085  # inches: an upper estimate of the mean width of a title's letter
 
@@ -40,6 +40,7 @@ class Drawing:
         lacking: what those lack.
         animated: the artists that an animation shows one after the other.
         clock: the format in which an animation writes its moments, which count updates or follow the x axis.
+        broken: files that cannot be used; their runs are left out.
     """
 
     figure: Figure
@@ -48,6 +49,7 @@ class Drawing:
     lacking: str = ""
     animated: tuple[AnimatedArtist, ...] = ()
     clock: str = "step {:,.0f}"
+    broken: tuple[BrokenRecord, ...] = ()
 
 
 def make_drawing(

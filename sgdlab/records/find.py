@@ -1,15 +1,24 @@
 """Finding runs by folder, sweep, experiment or the first digits of a hash, and finding the newest."""
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from sgdlab.base.errors import UserError, nearest
-from sgdlab.records.reader import Run, read_run, read_sweep
+from sgdlab.records.broken import BrokenRecord, MissingRecord
+from sgdlab.records.reader import Run
+from sgdlab.records.store import (
+    SWEEP_FILE,
+    is_hidden,
+    list_runs,
+    list_times,
+    read_run,
+    read_sweep,
+    record_paths,
+)
 
 BASELINES = "baselines"  # below runs_dir: recorded runs that ship with the repository
 SWEEPS = "sweeps"
@@ -20,28 +29,15 @@ class Selection:
     """The runs that targets name, in the order of their sweep.
 
     name: serves as a file name. figure: the experiment's own settings of its figure. missing: jobs of a
-    sweep that have no run, each with its reason.
+    sweep that have no run, each with its reason. broken: records that cannot
+    be used, and so are left out, and other files that were altered.
     """
 
     name: str
     runs: tuple[Run, ...]
     figure: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
-
-
-def find_runs(root: Path) -> list[Run]:
-    """Read all runs below a folder, by path, bs64 before bs256, except those with an unreadable run.json."""
-    runs = []
-    for path in sorted(root.rglob("run.json"), key=_by_number):
-        with suppress(UserError):
-            runs.append(read_run(path.parent))
-    return runs
-
-
-def _by_number(path: Path) -> list[tuple[str, float]]:
-    """Return a path's sort key, in which numbers count by their size."""
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?)", str(path))
-    return [(text, float(number)) for text, number in zip_longest(parts[::2], parts[1::2], fillvalue="0")]
+    broken: tuple[BrokenRecord, ...] = ()
 
 
 def select(targets: Sequence[str], runs_dir: Path) -> Selection:
@@ -76,46 +72,55 @@ def select(targets: Sequence[str], runs_dir: Path) -> Selection:
         name="+".join(selection.name.replace("/", "-") for selection in selections)[:80],
         runs=tuple(runs.values()),
         missing=tuple(reason for selection in selections for reason in selection.missing),
+        broken=tuple(error for selection in selections for error in selection.broken),
     )
 
 
 def _newest(runs_dir: Path) -> Selection:
-    records = [path for path in _records(runs_dir) if BASELINES not in path.relative_to(runs_dir).parts]
+    records = [
+        (time, path)
+        for time, path in list_times(runs_dir)
+        if BASELINES not in path.relative_to(runs_dir).parts
+    ]
     if not records:
         raise UserError(
             f"no runs yet in {runs_dir}; make one with: sgdlab train\n"
             f"(or name a folder of runs: sgdlab plot FOLDER)"
         )
-    # A sweep writes its record after each of its runs, so at a tie the sweep is newer.
-    newest = max(records, key=lambda path: (path.stat().st_mtime_ns, path.name == "sweep.json"))
+    # By the times that records state: copying a folder changes those of its files. They are whole seconds, and
+    # a sweep ends after each of its runs, so at a tie the sweep is newer, else the file that is.
+    _, newest = max(
+        records, key=lambda pair: (pair[0], pair[1].name == SWEEP_FILE, pair[1].stat().st_mtime_ns)
+    )
     return _folder(newest.parent, runs_dir)
 
 
-def _records(runs_dir: Path) -> Iterator[Path]:
-    if runs_dir.is_dir():
-        yield from runs_dir.rglob("run.json")
-        yield from runs_dir.rglob("sweep.json")
-
-
 def _target(target: str, runs_dir: Path) -> Selection:
+    path = Path(target)
+    hidden = is_hidden(path) and not path.is_absolute()  # below runs_dir; an absolute path may hold hidden folders
     for root in (runs_dir, runs_dir / BASELINES):
         for folder in (root / SWEEPS / target, root / target):
-            if _has_records(folder):
+            if not hidden and _has_records(folder):
                 return _folder(folder, root)
         if re.fullmatch("[0-9a-f]{4,8}", target) and (run := _by_hash(target, root)) is not None:
             return _folder(run.folder, root)
-    if _has_records(Path(target)):
-        return _folder(Path(target), runs_dir)
-    if Path(target).is_dir():
+    if _has_records(path) and not _is_hidden_below(path, runs_dir):
+        return _folder(path, runs_dir)
+    if os.path.isdir(path):
         raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
-    paths = [Path(selection_name(path.parent, runs_dir)) for path in _records(runs_dir)]
-    names = [str(name) for path in paths for name in (path, *path.parents) if name.name]
+    paths = [Path(selection_name(each.parent, runs_dir)) for each in record_paths(runs_dir)]
+    names = list(dict.fromkeys(str(name) for each in paths for name in (each, *each.parents) if name.name))
     raise UserError(f"{target}: no such run, sweep, experiment or folder; {_hint(target, names, runs_dir)}")
+
+
+def _is_hidden_below(path: Path, runs_dir: Path) -> bool:
+    full, root = path.resolve(), runs_dir.resolve()
+    return full.is_relative_to(root) and is_hidden(full.relative_to(root))
 
 
 def _by_hash(target: str, root: Path) -> Run | None:
     """Return the run whose hash starts so, a baseline only if no other does. Raises UserError for several."""
-    runs = [run for run in find_runs(root) if run.id.startswith(target)]
+    runs = [run for run in list_runs(root).runs if run.id.startswith(target)]
     own = [run for run in runs if BASELINES not in run.folder.relative_to(root).parts]
     if len(own) > 1:
         folders = ", ".join(str(run.folder) for run in own)
@@ -147,7 +152,7 @@ def selection_name(folder: Path, runs_dir: Path) -> str:
 
 
 def _has_records(folder: Path) -> bool:
-    return folder.is_dir() and any(True for _ in _records(folder))
+    return any(True for _ in record_paths(folder))
 
 
 def _folder(folder: Path, runs_dir: Path) -> Selection:
@@ -156,23 +161,34 @@ def _folder(folder: Path, runs_dir: Path) -> Selection:
         return _sweep(folder, name)
     if (folder / "run.json").is_file():
         return Selection(name=name, runs=(read_run(folder),))
-    return Selection(name=name, runs=tuple(find_runs(folder)))
+    listing = list_runs(folder)
+    return Selection(name=name, runs=listing.runs, broken=listing.broken)
 
 
 def _sweep(folder: Path, name: str) -> Selection:
     sweep = read_sweep(folder)
     root = _runs_dir_of(folder)
     runs: dict[tuple[Path, str | None], Run] = {}  # two cases of a sweep may be the same run
-    missing = []
+    missing: list[str] = []
+    broken: dict[Path, BrokenRecord] = {}
     for job in sweep["jobs"]:
-        path = root / job["run"] if job.get("run") else None
-        if path is not None and (path / "run.json").is_file():
-            case = job.get("label")
-            runs[path, case] = replace(read_run(path), case=case)
-        else:
+        case = job.get("label")
+        try:
+            if not job.get("run"):
+                raise MissingRecord(folder, "names no run of this job")
+            path = root / job["run"]
+            run = runs[path, case] = replace(read_run(path), case=case)
+            run.check_files(hashes=False)
+        except MissingRecord:
             missing.append(f"{' '.join(job['overrides'])}: {job.get('reason') or job.get('status')}")
+        except BrokenRecord as err:
+            broken[err.path] = err
     return Selection(
-        name=name, runs=tuple(runs.values()), figure=sweep.get("figure") or {}, missing=tuple(missing)
+        name=name,
+        runs=tuple(runs.values()),
+        figure=sweep.get("figure") or {},
+        missing=tuple(missing),
+        broken=tuple(broken.values()),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from sgdlab.base.errors import UserError
+from sgdlab.base.files import DiskError
 from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
@@ -43,7 +44,7 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -
     """Train jobs as one batch and record how they ended. Raises KeyboardInterrupt only.
 
     An error that a single run or their number may have caused (data, memory, a matrix without decomposition)
-    leaves the jobs waiting, so that each is run alone.
+    leaves the jobs waiting, so that each is run alone. A full disk would be full for each of them, too.
     """
     with SignalLog(second_interrupts=True) as signals:
         try:
@@ -58,6 +59,9 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, display: Display) -
         except KeyboardInterrupt as err:
             _end(jobs, [Outcome.from_error(err)] * len(jobs))
             raise
+        except DiskError as err:
+            outcomes = [Outcome.from_error(err)] * len(jobs)
+            display.say(f"the batch failed: {err}")
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
             reason = Outcome.from_error(err).reason
             display.say(f"the batch failed, so its runs are trained one by one: {reason}")
