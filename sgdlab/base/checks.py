@@ -96,7 +96,10 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A relative path of a folder, `a` or `a/b`, without `..`. reserved: illegal first parts."""
+    """A relative path of a folder, `a` or `a/b`, without `..`.
+
+    No part begins with a dot, as hidden folders are never read. reserved: illegal first parts.
+    """
 
     reserved: tuple[str, ...] = ()
 
@@ -106,6 +109,8 @@ class Folder:
         parts = value.split("/")
         if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
             raise ValueError("must be the name of a folder, like a or a/b, without . and ..")
+        if any(part.startswith(".") for part in parts):
+            raise ValueError("must not begin with a dot, as hidden folders are not read")
         if any(len(part.encode()) > MAX_NAME for part in parts):
             raise ValueError(f"must be at most {MAX_NAME} bytes long")
         if parts[0] in self.reserved:

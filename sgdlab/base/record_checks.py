@@ -1,8 +1,8 @@
 """Checks of what is read back from a file: records and checkpoints. They build on `sgdlab.base.checks`.
 
-A check of a record returns the value as it is, and raises ValueError with the field's name, its value and what
-is legal: `metrics.loss=x must be a number`. Fields that no check names may hold anything, as a later version
-may write more of them.
+A check of a record returns the value as it is. It raises ValueError with the field's name, its value and what
+is legal: `metrics.loss=x must be a number`. Fields that no check names may hold anything, as a later version may
+write more of them.
 """
 
 from collections.abc import Mapping
@@ -68,6 +68,16 @@ class Rows:
         for place, member in enumerate(value):
             _check_field(self.inner, f"[{place}]", member)
         return value
+
+
+@dataclass(frozen=True)
+class OrNull:
+    """null, or a value that the inner check allows."""
+
+    inner: Check
+
+    def __call__(self, value: Any) -> Any:
+        return None if value is None else self.inner(value)
 
 
 @dataclass(frozen=True)

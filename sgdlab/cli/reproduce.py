@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sgdlab.analysis.experiments import BY_NAME, EXPERIMENTS, Experiment
 from sgdlab.base.errors import UserError
 from sgdlab.cli.arguments import add_data_dir, add_runs_dir, command_parser
+from sgdlab.cli.broken import warn_of_broken
 
 if TYPE_CHECKING:
     from sgdlab.records import Selection
@@ -103,6 +104,8 @@ def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path)
     overrides = _overrides(experiment, options.quick)
     folder = runs_dir / "sweeps" / sweep_id(f"notes/{experiment.name}", overrides)
     try:
-        return select([str(folder)], runs_dir)
+        selection = select([str(folder)], runs_dir)
     except UserError:
         return None
+    warn_of_broken(selection.broken)
+    return selection

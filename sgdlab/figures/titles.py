@@ -1,5 +1,6 @@
 """Titles: of a figure, of its panels, of the y axis."""
 
+import re
 import string
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ _NAMED: dict[str, str | None] = {
 }
 # Settings whose values are named without the setting.
 VALUES_ALONE = ("dataset", "model", "loss", "optimizer")
+MOST_DIGITS = 100  # width and precision of a format in a panel's title
 
 
 def common_title(runs: Sequence[Run]) -> str:
@@ -109,6 +111,10 @@ def _formatted(key: str, value: Any, format_spec: str) -> str:
     text = str(value) if isinstance(value, float) else format_value(value)
     if format_spec in ("upper", "lower", "title"):
         return str(getattr(text, format_spec)())
+    if any(len(digits) > 9 or int(digits) > MOST_DIGITS for digits in re.findall(r"\d+", format_spec)):
+        raise UsageError(
+            f"panel_title: the format {format_spec[:40]} asks for more than {MOST_DIGITS} characters"
+        )
     try:
         return format(value, format_spec) if format_spec else text
     except (ValueError, TypeError):

@@ -12,8 +12,8 @@ A run's folder, `<runs_dir>/<name>/<slug>-<hash8>/`, holds
     measure.csv      of a run that measures instead of training: quantity, x, value
     checkpoint.pt    the newest complete one; a diverged run keeps none
 
-A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figure and jobs. Hidden folders are
-never read.
+A sweep's folder, `<runs_dir>/sweeps/<id>/`, holds sweep.json: its command, figure and jobs.
+Hidden folders are never read.
 
 `store` is the one reader of run.json and sweep.json: it checks each record against `schema`, names those that
 cannot be used and goes on with the others.

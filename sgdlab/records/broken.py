@@ -12,7 +12,8 @@ MOST_REASON = 200  # characters
 class BrokenRecord(UserError):
     """A file of a run or sweep that cannot be used; the message says what to do.
 
-    path: the file, or a folder that cannot be listed. reason: what is wrong, as a predicate (`is empty`). line: both, on one line.
+    path: the file, or a folder that cannot be listed. reason: what is wrong, as a predicate (`is empty`).
+    line: both, on one line.
     """
 
     def __init__(self, path: Path, reason: str) -> None:

@@ -87,8 +87,8 @@ def _newest(runs_dir: Path) -> Selection:
             f"no runs yet in {runs_dir}; make one with: sgdlab train\n"
             f"(or name a folder of runs: sgdlab plot FOLDER)"
         )
-    # By the times that records state: copying a folder changes those of its files. They are whole seconds, and
-    # a sweep ends after each of its runs, so at a tie the sweep is newer, else the file that is.
+    # By the times that records state: copying a folder changes those of its files. They are whole seconds,
+    # and a sweep ends after each of its runs, so at a tie the sweep is newer, else the file that is.
     _, newest = max(
         records, key=lambda pair: (pair[0], pair[1].name == SWEEP_FILE, pair[1].stat().st_mtime_ns)
     )
@@ -97,25 +97,19 @@ def _newest(runs_dir: Path) -> Selection:
 
 def _target(target: str, runs_dir: Path) -> Selection:
     path = Path(target)
-    hidden = is_hidden(path) and not path.is_absolute()  # below runs_dir; an absolute path may hold hidden folders
     for root in (runs_dir, runs_dir / BASELINES):
         for folder in (root / SWEEPS / target, root / target):
-            if not hidden and _has_records(folder):
+            if _has_records(folder, runs_dir):
                 return _folder(folder, root)
         if re.fullmatch("[0-9a-f]{4,8}", target) and (run := _by_hash(target, root)) is not None:
             return _folder(run.folder, root)
-    if _has_records(path) and not _is_hidden_below(path, runs_dir):
+    if _has_records(path, runs_dir):
         return _folder(path, runs_dir)
     if os.path.isdir(path):
         raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
     paths = [Path(selection_name(each.parent, runs_dir)) for each in record_paths(runs_dir)]
     names = list(dict.fromkeys(str(name) for each in paths for name in (each, *each.parents) if name.name))
     raise UserError(f"{target}: no such run, sweep, experiment or folder; {_hint(target, names, runs_dir)}")
-
-
-def _is_hidden_below(path: Path, runs_dir: Path) -> bool:
-    full, root = path.resolve(), runs_dir.resolve()
-    return full.is_relative_to(root) and is_hidden(full.relative_to(root))
 
 
 def _by_hash(target: str, root: Path) -> Run | None:
@@ -151,8 +145,12 @@ def selection_name(folder: Path, runs_dir: Path) -> str:
     return folder.name
 
 
-def _has_records(folder: Path) -> bool:
-    return any(True for _ in record_paths(folder))
+def _has_records(folder: Path, runs_dir: Path) -> bool:
+    """Return whether there are records below a folder, which is not hidden below runs_dir."""
+    if not any(True for _ in record_paths(folder)):
+        return False
+    full, root = folder.resolve(), runs_dir.resolve()
+    return not (full.is_relative_to(root) and is_hidden(full.relative_to(root)))
 
 
 def _folder(folder: Path, runs_dir: Path) -> Selection:

@@ -74,4 +74,6 @@ def read_bytes(path: Path) -> bytes:
 
 def _compare(path: Path, size: int, expected: int) -> None:
     if size != expected:
-        raise BrokenRecord(path, f"was altered since the run wrote it: {size:,} bytes in place of {expected:,}")
+        raise BrokenRecord(
+            path, f"was altered since the run wrote it: {size:,} bytes in place of {expected:,}"
+        )

@@ -133,13 +133,11 @@ class Run:
             kinds |= {weight: _number for weight in map(str, texts) if re.fullmatch(r"w\d+", weight)}
             table = pd.DataFrame({key: [kind(cell) for cell in texts[key]] for key, kind in kinds.items()})
         except (ValueError, KeyError, OverflowError, pd.errors.ParserError) as err:
-            raise BrokenRecord(
-                self.folder / name, f"is not a table that sgdlab wrote: {err}"
-            ) from None
+            raise BrokenRecord(self.folder / name, f"is not a table that sgdlab wrote: {err}") from None
         return table
 
     def _content(self, name: str) -> bytes | None:
-        """Return the bytes of a CSV file, compared with the record's hash; None where there is no such file."""
+        """Return the bytes of a CSV file, compared with the hash in the record; None without the file."""
         path, expected = self.folder / name, self.info.get("files", {}).get(name)
         if expected is None and not path.exists():
             return None
@@ -216,7 +214,11 @@ def _same(one: Any, other: Any) -> bool:
     """Return whether two values are the same as written: 1 is 1.0, but not true."""
     if one is other:
         return True
-    if type(one) is type(other) and one == other and (type(one) in (int, str) or (type(one) is float and one)):
+    if (
+        type(one) is type(other)
+        and one == other
+        and (type(one) in (int, str) or (type(one) is float and one))
+    ):
         return True  # without writing them, as for most settings of most runs; 0.0 is not -0.0
     return format_value(one) == format_value(other)
 

@@ -1,11 +1,11 @@
 """What records hold: a check of each field of run.json and sweep.json that sgdlab reads.
 
-Values are checked for their type and range only, so that no reader has to. A field that is not listed may hold
+Values are checked for their type and range, so that no reader has to. A field that is not listed may hold
 anything: whoever adds one that is read lists it here.
 """
 
 from sgdlab.base.checks import COUNT, Choice, Int, LiteralOr, Number, Optional, Text
-from sgdlab.base.record_checks import AnyText, Fields, MapOf, Rows, Time
+from sgdlab.base.record_checks import AnyText, Fields, MapOf, OrNull, Rows, Time
 
 FORMAT = 1  # of run.json and sweep.json; raise it when a reader of the old format would misread the new one
 
@@ -51,8 +51,8 @@ RUN = Fields(
         "objective": Fields(
             {
                 "least": _NUMBER,
-                "minima": Optional(Rows(Rows(Number()))),
-                "hessian": Optional(Rows(Rows(Number()))),
+                "minima": OrNull(Rows(Rows(Number()))),
+                "hessian": OrNull(Rows(Rows(Number()))),
             }
         ),
         "metrics": MapOf(_NUMBER),

@@ -1,4 +1,4 @@
-"""Folders that appear whole, by a rename from a hidden folder beside them, and what killed processes leave there."""
+"""Folders that appear whole, by a rename from a hidden one beside them, and what killed processes leave."""
 
 import errno
 import os
@@ -17,8 +17,8 @@ _STAGE, _LOCK = ".batch-", ".lock"  # beginning of the name of a stage, end of t
 def staging(parent: Path) -> Iterator["Stage"]:
     """Open a stage below `parent`, and remove it with everything unfinished at the end.
 
-    The stage is a hidden folder, which no reader of records looks into. Its lock says whether its process lives;
-    the number of a process would not, as the system gives it to another one later.
+    The stage is a hidden folder, which no reader of records looks into. Its lock says whether its process
+    lives; the number of a process would not, as the system gives it to another one later.
     """
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f"{_STAGE}{os.getpid()}-{secrets.token_hex(4)}"
@@ -61,13 +61,18 @@ def _held(stage: Path, *, required: bool = False) -> Iterator[None]:
         with naming(path):
             lock.acquire(timeout=0)  # a Timeout is an OSError
     except OSError as err:
-        if required or err.errno != errno.ENOLCK:
+        if err.errno != errno.ENOLCK:
+            raise
+        path.unlink(missing_ok=True)
+        if required:
             raise
     try:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()  # while the lock is held, or another process might take it in between
+            path.unlink(
+                missing_ok=True
+            )  # while the lock is held, or another process might take it in between
         lock.release()
 
 

@@ -5,9 +5,9 @@
     list_times            when each run and sweep below a folder was made
     record_paths          where records are, without reading them
 
-Nothing else in sgdlab looks for records on the disk, so an index can answer these calls later. Hidden folders are
-never read: their names begin with a dot, and a batch builds its folders in one. Symbolic links to folders are
-not followed.
+Nothing else in sgdlab looks for records on the disk, so an index can answer these calls later. Hidden folders
+are never read: their names begin with a dot, and a batch builds its folders in one. Symbolic links to folders
+are not followed.
 """
 
 import json
@@ -16,18 +16,20 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from sgdlab.base.checks import Check
+from sgdlab.base.formatting import format_value
 from sgdlab.records.broken import BrokenRecord, MissingRecord
 from sgdlab.records.reader import Run
 from sgdlab.records.schema import FORMAT, RUN, SWEEP
 
 RUN_FILE, SWEEP_FILE = "run.json", "sweep.json"
 MAX_BYTES = {RUN_FILE: 2**24, SWEEP_FILE: 2**30}  # a sweep's record grows by 300 bytes a job
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ def find_runs(root: Path) -> list[Run]:
 def list_times(root: Path) -> list[tuple[datetime, Path]]:
     """Return when each run and sweep below a folder ended, or else began, with its record's path.
 
-    Records that cannot be read or have no time are left out.
+    Records that cannot be read are left out; one without a time is older than all others.
     """
     found = []
     for path in record_paths(root):
@@ -81,8 +83,7 @@ def list_times(root: Path) -> list[tuple[datetime, Path]]:
         except BrokenRecord:
             continue
         time = info.get("finished") or info.get("started")
-        if time:
-            found.append((datetime.fromisoformat(time), path))
+        found.append((datetime.fromisoformat(time) if time else _EPOCH, path))
     return found
 
 
@@ -174,6 +175,6 @@ def _check_format(record: Any) -> None:
         raise ValueError("it is not a mapping")
     found = record.get("format")
     if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise ValueError(f"format={found} must be an integer >= 1")
+        raise ValueError(f"format={format_value(found)} must be an integer >= 1")
     if found > FORMAT:
         raise ValueError(f"it was made by a newer sgdlab (format {found}; this one knows {FORMAT})")

@@ -40,10 +40,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 class RunWriter:
     """Appends rows to a run's CSV files and updates its run.json.
 
-    A checkpoint stores the length and the hash of each file (`fingerprints`). A resumed run first cuts the files
-    back to them (`truncate`), because it computes the rows after the checkpoint again, with the same bytes. The
-    hashes grow with the rows, so they cost next to nothing, and they are of what was written, whatever others do
-    to the files meanwhile. `info` is the content of run.json, which `update` changes.
+    A checkpoint stores the length and the hash of each file (`fingerprints`). A resumed run first cuts the
+    files back to them (`truncate`), because it computes the rows after the checkpoint again, with the same
+    bytes. The hashes grow with the rows, so they cost next to nothing, and they are of what was written,
+    whatever others do to the files meanwhile. `info` is the content of run.json, which `update` changes.
 
     Args:
         folder: of the run.

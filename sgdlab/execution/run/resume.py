@@ -1,6 +1,6 @@
-"""Resuming a run: its checkpoint is checked before anything of it is used, and its CSV files before any is cut.
+"""Resuming a run: the checkpoint and the CSV files are checked before anything is used or cut.
 
-A checkpoint that does not fit is refused and named, never repaired: a wrong curve would look like a right one.
+A checkpoint that does not fit is refused by name, never repaired: a wrong curve would look like a right one.
 """
 
 from pathlib import Path

@@ -24,8 +24,8 @@ def find_finished(folder: Path) -> Run | None:
     The CSV files are compared with the sizes and hashes in the record, which takes a tenth of a millisecond.
 
     Raises:
-        BrokenRecord: the record cannot be read, or the files are not what the run wrote. Nothing is overwritten
-            unasked: the record may be all that is left of a long run.
+        BrokenRecord: the record cannot be read, or the files are not what the run wrote. Nothing is
+            overwritten unasked: the record may be all that is left of a long run.
     """
     try:
         run = read_run(folder)
