@@ -1,8 +1,8 @@
 """Checks of what is read back from a file: records and checkpoints. They build on `sgdlab.base.checks`.
 
 A check of a record returns the value as it is. It raises ValueError with the field's name, its value and what
-is legal: `metrics.loss=x must be a number`. Fields that no check names may hold anything, as a later version may
-write more of them.
+is legal: `metrics.loss=x must be a number`. Fields that no check names may hold anything, as a later version
+may write more of them.
 """
 
 from collections.abc import Mapping

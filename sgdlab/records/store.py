@@ -10,6 +10,7 @@ are never read: their names begin with a dot, and a batch builds its folders in 
 are not followed.
 """
 
+import errno
 import json
 import os
 import re
@@ -136,7 +137,8 @@ def _read(path: Path, check: Check) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as err:
         raise MissingRecord(path, f"cannot be read: {err.strerror}") from None
     except OSError as err:
-        raise BrokenRecord(path, f"cannot be read: {err.strerror or err}") from None
+        kind = MissingRecord if err.errno == errno.ENAMETOOLONG else BrokenRecord
+        raise kind(path, f"cannot be read: {err.strerror or err}") from None
     except RecursionError:
         raise BrokenRecord(path, "is not a record of sgdlab: it is nested too deeply") from None
     except ValueError as err:
