@@ -36,9 +36,13 @@ class Fields:
         for name in self.required:
             if name not in value:
                 raise ValueError(f"lacks {name}")
-        for name, check in self.checks.items():
-            if name in value:
-                _check_field(check, name, value[name])
+        name = ""
+        try:
+            for name, check in self.checks.items():
+                if name in value:
+                    check(value[name])
+        except ValueError as err:
+            raise _of_field(name, value[name], err) from None
         return value
 
 
@@ -51,8 +55,12 @@ class MapOf:
     def __call__(self, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, dict):
             raise ValueError("must be a mapping")
-        for name, member in value.items():
-            _check_field(self.inner, str(name), member)
+        at = ("", None)
+        try:
+            for at in value.items():
+                self.inner(at[1])
+        except ValueError as err:
+            raise _of_field(str(at[0]), at[1], err) from None
         return value
 
 
@@ -65,8 +73,12 @@ class Rows:
     def __call__(self, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValueError("must be a list")
-        for place, member in enumerate(value):
-            _check_field(self.inner, f"[{place}]", member)
+        at = (0, None)
+        try:
+            for at in enumerate(value):
+                self.inner(at[1])
+        except ValueError as err:
+            raise _of_field(f"[{at[0]}]", at[1], err) from None
         return value
 
 
@@ -103,15 +115,11 @@ class Time:
         raise ValueError("must be a time such as 2026-01-31T12:00:00+00:00")
 
 
-def _check_field(check: Check, name: str, value: Any) -> None:
-    """Check the field of a record. Raises _FieldError, which begins with its name."""
-    try:
-        check(value)
-    except _FieldError as err:
-        dot = "" if str(err).startswith("[") else "."
-        raise _FieldError(f"{name}{dot}{err}") from None
-    except ValueError as err:
-        raise _FieldError(f"{name}={_shown(value)} {err}") from None
+def _of_field(name: str, value: Any, err: ValueError) -> _FieldError:
+    """Return an error in the value of a field, with the field's name in front."""
+    if isinstance(err, _FieldError):  # of a field inside
+        return _FieldError(f"{name}{'' if str(err).startswith('[') else '.'}{err}")
+    return _FieldError(f"{name}={_shown(value)} {err}")
 
 
 def _shown(value: Any) -> str:

@@ -16,10 +16,10 @@ class BrokenRecord(UserError):
     line: both, on one line.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path, self.reason = path, " ".join(reason.split())[:MOST_REASON]
+    def __init__(self, path: str | Path, reason: str) -> None:
+        self.path, self.reason = Path(path), " ".join(reason.split())[:MOST_REASON]
         self.line = f"{path} {self.reason}"
-        super().__init__(f"{self.line}\n{_SWEEP_ADVICE if path.name == 'sweep.json' else _RUN_ADVICE}")
+        super().__init__(f"{self.line}\n{_SWEEP_ADVICE if self.path.name == 'sweep.json' else _RUN_ADVICE}")
 
 
 class MissingRecord(BrokenRecord):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdlab.base.errors import UserError, nearest
+from sgdlab.base.imports import gc_paused
 from sgdlab.records.broken import BrokenRecord, MissingRecord
 from sgdlab.records.reader import Run
 from sgdlab.records.store import (
@@ -154,6 +155,11 @@ def _has_records(folder: Path, runs_dir: Path) -> bool:
 
 
 def _folder(folder: Path, runs_dir: Path) -> Selection:
+    with gc_paused():
+        return _read_folder(folder, runs_dir)
+
+
+def _read_folder(folder: Path, runs_dir: Path) -> Selection:
     name = selection_name(folder, runs_dir)
     if (folder / "sweep.json").is_file():
         return _sweep(folder, name)

@@ -17,7 +17,7 @@ def fingerprint(content: bytes) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def check_size(path: Path, expected: Mapping[str, Any]) -> None:
+def check_size(path: str | Path, expected: Mapping[str, Any]) -> None:
     """Compare the size of a file with its fingerprint, which costs microseconds.
 
     Args:
@@ -34,7 +34,7 @@ def check_size(path: Path, expected: Mapping[str, Any]) -> None:
     _compare(path, size, expected["bytes"])
 
 
-def check_content(path: Path, content: bytes, expected: Mapping[str, Any]) -> None:
+def check_content(path: str | Path, content: bytes, expected: Mapping[str, Any]) -> None:
     """Compare the content of a file with its fingerprint.
 
     Args:
@@ -50,7 +50,7 @@ def check_content(path: Path, content: bytes, expected: Mapping[str, Any]) -> No
         raise BrokenRecord(path, "was altered since the run wrote it: its SHA-256 is another")
 
 
-def check_file(path: Path, expected: Mapping[str, Any]) -> None:
+def check_file(path: str | Path, expected: Mapping[str, Any]) -> None:
     """Read a file and compare it with its fingerprint.
 
     Args:
@@ -64,15 +64,16 @@ def check_file(path: Path, expected: Mapping[str, Any]) -> None:
     check_content(path, read_bytes(path), expected)
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
     """Read a file of a run. Raises BrokenRecord where that fails."""
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
     except OSError as err:
         raise BrokenRecord(path, f"cannot be read: {err.strerror or err}") from None
 
 
-def _compare(path: Path, size: int, expected: int) -> None:
+def _compare(path: str | Path, size: int, expected: int) -> None:
     if size != expected:
         raise BrokenRecord(
             path, f"was altered since the run wrote it: {size:,} bytes in place of {expected:,}"

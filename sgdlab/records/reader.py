@@ -10,21 +10,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.formatting import format_value
 from sgdlab.config.run_hash import HASH_EXCLUDED
 from sgdlab.records.broken import BrokenRecord
-from sgdlab.records.columns import FILES, MEASURE
+from sgdlab.records.columns import FILES, MEASURE, Column
 from sgdlab.records.fingerprints import check_content, check_file, check_size, read_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 # Groups whose name stands for their field `name`: `optimizer=adam`, not `optimizer.name=adam`.
 _NAMES = frozenset(f"{group}.name" for group in ("dataset", "model", "loss", "optimizer", "scheduler"))
+_PLAIN = frozenset((int, float, str))
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,9 @@ class Run:
             BrokenRecord: a file is missing, or was altered since the run wrote it.
         """
         check = check_file if hashes else check_size
+        folder = str(self.folder)  # a Path costs more than the file
         for name, expected in self.info.get("files", {}).items():
-            check(self.folder / name, expected)
+            check(f"{folder}/{name}", expected)
 
     def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd
@@ -125,16 +127,9 @@ class Run:
         if content is None:
             return pd.DataFrame({column.name: [] for column in columns}, dtype="float64")
         try:
-            text = content.decode()
-            text = text[: text.rfind("\n") + 1]  # a kill may have cut the last line short
-            # As text first: pandas may read a number wrong in its last bit, Python reads it exactly.
-            texts = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)
-            kinds = {column.name: int if column.integer else _number for column in columns}
-            kinds |= {weight: _number for weight in map(str, texts) if re.fullmatch(r"w\d+", weight)}
-            table = pd.DataFrame({key: [kind(cell) for cell in texts[key]] for key, kind in kinds.items()})
-        except (ValueError, KeyError, OverflowError, pd.errors.ParserError) as err:
+            return pd.DataFrame(_parse(content, columns), copy=False)  # half as long as with a copy
+        except (ValueError, OverflowError) as err:
             raise BrokenRecord(self.folder / name, f"is not a table that sgdlab wrote: {err}") from None
-        return table
 
     def _content(self, name: str) -> bytes | None:
         """Return the bytes of a CSV file, compared with the hash in the record; None without the file."""
@@ -159,6 +154,32 @@ class Run:
         except PermissionError:
             return True
         return True
+
+
+def _parse(content: bytes, columns: Sequence[Column]) -> "dict[str, NDArray[Any]]":
+    """Return the columns of a CSV file, those of weights included. Python reads each number exactly.
+
+    Raises ValueError or OverflowError where it is no table with these columns.
+    """
+    import numpy as np
+
+    text = content.decode()
+    text = text[: text.rfind("\n") + 1]  # a kill may have cut the last line short
+    head, *rows = [line.split(",") for line in text.split("\n")[:-1]] or [[]]
+    if any(len(row) != len(head) for row in rows):
+        raise ValueError("a row is longer or shorter than the head")
+    cells = dict(zip(head, zip(*rows, strict=True) if rows else ((),) * len(head), strict=True))
+    kinds = {column.name: column.integer for column in columns}
+    kinds |= {weight: False for weight in head if re.fullmatch(r"w\d+", weight)}
+    missing = kinds.keys() - cells.keys()
+    if missing:
+        raise ValueError(f"it lacks the column {min(missing)}")
+    return {
+        key: np.array([int(cell) for cell in cells[key]], np.int64)
+        if integer
+        else np.array([float(cell) if cell else math.nan for cell in cells[key]], np.float64)
+        for key, integer in kinds.items()
+    }
 
 
 def _number(text: str) -> float:
@@ -199,28 +220,23 @@ def differing(runs: Sequence[Run]) -> list[str]:
     differences within a case count.
     """
     in_cases = all(run.case is not None for run in runs)
-    firsts: dict[tuple[str, str | None], Any] = {}
-    keys: dict[str, bool] = {}  # in order: whether runs differ in it
+    firsts: dict[str | None, dict[str, Any]] = {}
+    keys: dict[str, None] = {}  # all settings, in order
+    found: set[str] = set()
     for run in runs:
-        case = run.case if in_cases else None
-        for key, value in run.settings.items():
-            differs = keys.setdefault(key, False)
-            if not differs and not _same(firsts.setdefault((key, case), value), value):
-                keys[key] = True
-    return [key for key, differs in keys.items() if differs]
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Return whether two values are the same as written: 1 is 1.0, but not true."""
-    if one is other:
-        return True
-    if (
-        type(one) is type(other)
-        and one == other
-        and (type(one) in (int, str) or (type(one) is float and one))
-    ):
-        return True  # without writing them, as for most settings of most runs; 0.0 is not -0.0
-    return format_value(one) == format_value(other)
+        first = firsts.setdefault(run.case if in_cases else None, {})
+        settings = run.settings
+        if not settings.keys() <= keys.keys():
+            keys |= dict.fromkeys(settings)
+        for key, value in settings.items():
+            one = first.setdefault(key, value)
+            if one is value or key in found:
+                continue
+            if one == value and one and type(one) is type(value) and type(one) in _PLAIN:
+                continue  # without writing them, as for most settings of most runs; 0.0 is not -0.0
+            if format_value(one) != format_value(value):  # as written: 1 is 1.0, but not true
+                found.add(key)
+    return [key for key in keys if key in found]
 
 
 def label(run: Run, keys: Sequence[str]) -> str:

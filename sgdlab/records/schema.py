@@ -42,7 +42,7 @@ RUN = Fields(
         "host": Optional(AnyText()),
         "device": Text(),
         "device_name": Optional(AnyText()),
-        "versions": MapOf(Text()),
+        "versions": Fields({}),
         "git": Optional(AnyText()),
         "threads": COUNT,
         "parameters": Int(),

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -24,6 +24,7 @@ from typing import Any
 
 from sgdlab.base.checks import Check
 from sgdlab.base.formatting import format_value
+from sgdlab.base.imports import gc_paused
 from sgdlab.records.broken import BrokenRecord, MissingRecord
 from sgdlab.records.reader import Run
 from sgdlab.records.schema import FORMAT, RUN, SWEEP
@@ -31,6 +32,7 @@ from sgdlab.records.schema import FORMAT, RUN, SWEEP
 RUN_FILE, SWEEP_FILE = "run.json", "sweep.json"
 MAX_BYTES = {RUN_FILE: 2**24, SWEEP_FILE: 2**30}  # a sweep's record grows by 300 bytes a job
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +48,26 @@ class Listing:
 
 def read_run(folder: Path) -> Run:
     """Read the run in a folder. Raises BrokenRecord, or MissingRecord where it has no run.json."""
-    return Run(folder, _read(folder / RUN_FILE, RUN))
+    return Run(folder, _read(f"{folder}/{RUN_FILE}", RUN))
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
     """Read a sweep's sweep.json. Raises BrokenRecord, or MissingRecord where there is none."""
-    return _read(folder / SWEEP_FILE, SWEEP)
+    return _read(f"{folder}/{SWEEP_FILE}", SWEEP)
 
 
 def list_runs(root: Path) -> Listing:
     """Read all runs below a folder, by path, bs64 before bs256."""
     runs: list[Run] = []
     broken: list[BrokenRecord] = []
-    for path in sorted(record_paths(root, RUN_FILE, denied=broken.append), key=_by_number):
-        try:
-            runs.append(read_run(path.parent))
-            runs[-1].check_files(hashes=False)
-        except BrokenRecord as err:
-            broken.append(err)
+    folders = [folder for folder, _ in _find(root, (RUN_FILE,), broken.append)]
+    with gc_paused():
+        for folder in sorted(folders, key=_by_number):
+            try:
+                runs.append(read_run(Path(folder)))
+                runs[-1].check_files(hashes=False)
+            except BrokenRecord as err:
+                broken.append(err)
     return Listing(runs=tuple(runs), broken=tuple(broken))
 
 
@@ -88,34 +92,35 @@ def list_times(root: Path) -> list[tuple[datetime, Path]]:
     return found
 
 
-def record_paths(
-    root: Path, *names: str, denied: Callable[[BrokenRecord], None] = lambda error: None
-) -> Iterator[Path]:
-    """Find records below a folder, itself included.
+def record_paths(root: Path) -> Iterator[Path]:
+    """Yield the paths of run.json and sweep.json below a folder, itself included, in no order."""
+    for folder, name in _find(root, (RUN_FILE, SWEEP_FILE), lambda error: None):
+        yield Path(folder, name)
 
-    Args:
-        root: the folder, which may be missing and whose own name may begin with a dot.
-        names: of the files; none: those of runs and sweeps.
-        denied: is told of folders that cannot be read.
 
-    Yields:
-        The paths of the files, in no order.
+def _find(
+    root: Path, names: Sequence[str], denied: Callable[[BrokenRecord], None]
+) -> Iterator[tuple[str, str]]:
+    """Find files of these names below a folder, which may be missing and whose own name may begin with a dot.
+
+    Yields folder and name as texts, as making a Path takes as long as finding it. `denied` is told of folders
+    that cannot be listed.
     """
-    wanted = names or (RUN_FILE, SWEEP_FILE)
     folders = [str(root)]
     while folders:
         folder = folders.pop()
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name in wanted:
-                        yield Path(entry.path)
-                    elif not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    name = entry.name
+                    if name in names:
+                        yield folder, name
+                    elif not name.startswith(".") and entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
         except (FileNotFoundError, NotADirectoryError):  # removed meanwhile, or no folder of runs yet
             continue
         except OSError as err:
-            denied(BrokenRecord(Path(folder), f"cannot be listed: {err.strerror or err}"))
+            denied(BrokenRecord(folder, f"cannot be listed: {err.strerror or err}"))
 
 
 def is_hidden(path: Path) -> bool:
@@ -123,13 +128,13 @@ def is_hidden(path: Path) -> bool:
     return any(part.startswith(".") and part not in (".", "..") for part in path.parts)
 
 
-def _by_number(path: Path) -> list[tuple[str, float]]:
+def _by_number(path: str) -> list[tuple[str, float]]:
     """Return a path's sort key, in which numbers count by their size."""
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?)", str(path))
+    parts = _NUMBER.split(path)
     return [(text, float(number)) for text, number in zip_longest(parts[::2], parts[1::2], fillvalue="0")]
 
 
-def _read(path: Path, check: Check) -> dict[str, Any]:
+def _read(path: str, check: Check) -> dict[str, Any]:
     try:
         record: dict[str, Any] = _parse(_content(path))
         _check_format(record)
@@ -146,11 +151,11 @@ def _read(path: Path, check: Check) -> dict[str, Any]:
     return record
 
 
-def _content(path: Path) -> bytes:
+def _content(path: str) -> bytes:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):  # a named pipe, for example, would wait for a writer
         raise ValueError("it is a folder" if stat.S_ISDIR(status.st_mode) else "it is not a regular file")
-    if status.st_size > MAX_BYTES[path.name]:
+    if status.st_size > MAX_BYTES[os.path.basename(path)]:
         raise ValueError(f"it has {status.st_size:,} bytes, more than any record")
     if status.st_size == 0:
         raise ValueError("it is empty")
