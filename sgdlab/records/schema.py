@@ -55,7 +55,7 @@ RUN = Fields(
                 "hessian": OrNull(Rows(Rows(Number()))),
             }
         ),
-        "metrics": MapOf(_NUMBER),
+        "metrics": OrNull(MapOf(_NUMBER)),
         "files": MapOf(_FILE),
     },
     required=("hash", "status", "config"),
