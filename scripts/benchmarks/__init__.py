@@ -8,4 +8,5 @@ peers.py, matmul.py, plain.py      the peers: Lightning, JAX, the notes' script,
 workers.py    the processes in which the peers live
 batched.py    many runs as one model and one by one                    scaling.py growth of the cost
 records.py, runs14.py, startup.py, memory.py, sweeps.py    what their names say
+many.py       commands in a folder of 10,000 runs
 """

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import batched, memory, records, runs14, scaling, startup, step, sweeps, table
+from benchmarks import batched, many, memory, records, runs14, scaling, startup, step, sweeps, table
 from benchmarks.clock import VARIABLE
 from benchmarks.table import Benchmark
 
@@ -95,6 +95,14 @@ BENCHMARKS: dict[str, Benchmark] = {
         text="32 logistic regressions of 1,000 examples, 20 features, batches of 64, 160 updates",
         rows=batched.engines(batched.LOGISTIC, 32, 32, goal=2),
         goal="2 times",
+    ),
+    "many": Benchmark(
+        text=f"commands in a folder of {many.RUNS:,} runs: the list, a plot, one more run",
+        rows=many.rows,
+        goal=f"list and plot under {many.GOAL:g} s; one more run {many.MORE:g} s more than the first",
+        cores=0,
+        max_repeats=3,
+        minutes=3,
     ),
     "folders": Benchmark(
         text="1,681 runs of a quadratic, 100 updates, each with its folder", rows=batched.folders

@@ -100,8 +100,9 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A relative path of a folder, `a` or `a/b`, of which no part is hidden or like an option.
+    """A relative path of a folder, `a` or `a/b`.
 
+    No part begins with a dot, as hidden folders are never read, nor with a hyphen, like an option.
     reserved: illegal first parts, in any case, since some file systems do not tell the cases apart.
     """
 

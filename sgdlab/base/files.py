@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ def atomic_write(path: Path, content: bytes | bytearray, *, durable: bool = Fals
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with naming(path), temporary.open("wb") as file:
             file.write(content)
             if durable:
                 file.flush()
@@ -40,17 +41,64 @@ def remove_temporaries(folder: Path) -> None:
         path.unlink()
 
 
+def remove(path: Path) -> None:
+    """Remove a file, or a folder that stands in its place; nothing happens where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Inside, a full or unwritable disk is a UserError that names the folder."""
+def naming(path: Path) -> Iterator[None]:
+    """Inside, an OSError that names no file gets this name: a failed write() does not know its file."""
     try:
         yield
     except OSError as err:
-        if err.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
+        if err.filename is None and err.errno is not None:
+            raise OSError(err.errno, err.strerror, str(path)) from None
+        raise
+
+
+class DiskError(UserError):
+    """A disk that is full or cannot be used; what fails on it for one run fails for others too."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What the system says of a folder that cannot be used, or of a file in it.
+_UNUSABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+    *(errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
+    *(errno.ENOTSUP, errno.EINVAL, errno.ETIMEDOUT, errno.EBUSY),
+)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Inside, an error of the disk is a DiskError that names the folder.
+
+    Errors that name no file are left as they are: they are of the terminal or of a pipe.
+    """
+    try:
+        yield
+    except OSError as err:
+        if err.filename is None:
+            raise
+        if err.errno in _FULL:
+            raise DiskError(
                 f"no space left on the disk of {folder}\nFree some and give the same command again: "
                 f"the run resumes from its last checkpoint"
             ) from None
-        if err.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-            raise UserError(f"cannot write to {folder}: {err.strerror}; choose another runs_dir=") from None
+        if err.errno == errno.EFBIG:
+            raise DiskError(
+                f"{err.filename} would be larger than this system allows\n"
+                f"Raise the limit (ulimit -f), or write fewer rows with log_every="
+            ) from None
+        if err.errno == errno.ENOLCK:
+            raise DiskError(
+                f"the disk of {folder} does not lock files, so two processes could write one run\n"
+                f"Choose another runs_dir=, on a disk of this computer for example"
+            ) from None
+        if err.errno in _UNUSABLE:
+            raise DiskError(f"cannot write to {folder}: {err.strerror}; choose another runs_dir=") from None
         raise

@@ -9,6 +9,8 @@ from typing import Any
 
 def format_value(value: Any) -> str:
     """Write a value as one types it on the command line: `true`, `null`, `[0.9,0.99]`, `0.001`."""
+    if type(value) in (str, int):
+        return str(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):

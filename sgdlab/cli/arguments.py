@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,29 @@ def command_parser(
     Returns:
         The parser, without arguments but --help.
     """
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f"sgdlab {name}",
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=False,
         **options,
     )
+    parser.add_argument("-h", "--help", action=_PrintHelp, help="show this help message and exit")
+    return parser
+
+
+class _PrintHelp(argparse.Action):
+    """The action of --help. argparse's own drops what cannot be written, without an error."""
+
+    def __init__(self, option_strings: Sequence[str], **options: Any) -> None:
+        super().__init__(option_strings, **options | {"dest": argparse.SUPPRESS, "nargs": 0})
+        self.default = argparse.SUPPRESS
+
+    def __call__(self, parser: argparse.ArgumentParser, *arguments: object) -> None:
+        print(parser.format_help(), end="")
+        parser.exit()
 
 
 def default_runs_dir() -> Path:

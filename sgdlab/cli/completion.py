@@ -150,11 +150,10 @@ def _run_names() -> list[str]:
 
     An experiment of which there are changed sweeps only is offered too: its name means the newest of them.
     """
-    from sgdlab.records import CHANGED, selection_name
+    from sgdlab.records import CHANGED, record_paths, selection_name
 
     runs_dir = default_runs_dir()
-    records = [path for name in ("run.json", "sweep.json") for path in runs_dir.rglob(name)]
-    names = [selection_name(path.parent, runs_dir) for path in records]
+    names = [selection_name(path.parent, runs_dir) for path in record_paths(runs_dir)]
     return [*names, *(name.partition(CHANGED)[0] for name in names)]
 
 

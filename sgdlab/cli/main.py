@@ -1,12 +1,17 @@
 """The command `sgdlab`: imports the module of the command that is named, and no other."""
 
+import errno
 import importlib
 import os
 import sys
+from contextlib import suppress
 
 from sgdlab import __version__
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.cli.commands import COMMANDS
+
+# Errors of a write() to the output: a full disk, one that fails, and a stream that is closed.
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 _USAGE = """\
 usage: sgdlab COMMAND [...]
@@ -27,21 +32,64 @@ def usage() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 (failed), 2 (refused), 130 (Ctrl-C)."""
-    argv = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+    except SystemExit as end:  # of argparse, after --help for example
+        if _flushed():
+            raise
+        raise SystemExit(end.code or 1) from None
+    return code if _flushed() else code or 1
+
+
+def _run(argv: list[str]) -> int:
     try:
         return _dispatch(argv)
     except UserError as err:
         print(f"sgdlab: error: {err}", file=sys.stderr)
         return err.exit_code
     except BrokenPipeError:
-        # The reader of the output has closed its end (`sgdlab runs | head`). Python flushes stdout at exit,
-        # and the null device keeps that from failing too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of the output has closed its end (`sgdlab runs | head`), which is no error.
+        _drop_output()
+        return 1
+    except OSError as err:
+        _report(err)
         return 1
     except KeyboardInterrupt as err:
         print("sgdlab: interrupted", file=sys.stderr)
         code: int = getattr(err, "exit_code", 130)  # SIGTERM arrives as a KeyboardInterrupt with its own code
         return code
+
+
+def _flushed() -> bool:
+    """Write out what is printed, and return whether that was possible. At exit, a traceback would come."""
+    try:
+        if sys.stdout is not None:  # None: closed by the shell
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return False
+    except OSError as err:
+        _report(err)
+        return False
+    return True
+
+
+def _report(err: OSError) -> None:
+    """Report an error of the system: of the output where it names no file."""
+    text = err.strerror or str(err)
+    if err.filename is not None:
+        text = f"{err.filename}: {text}"
+    elif err.errno in _OUTPUT_ERRORS:
+        _drop_output()
+        text = f"the output cannot be written: {text}"
+    with suppress(OSError):  # stderr may be as full
+        print(f"sgdlab: error: {text}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Send what is left in the buffer of stdout to the null device, so that the flush at exit cannot fail."""
+    with suppress(OSError, ValueError):  # a stream of a test has no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(argv: list[str]) -> int:

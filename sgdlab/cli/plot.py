@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sgdlab.base.errors import UsageError
 from sgdlab.base.formatting import counted, format_value
 from sgdlab.cli.arguments import add_runs_dir, command_parser, print_notes
+from sgdlab.cli.broken import warn_of_broken
 
 if TYPE_CHECKING:
     from sgdlab.figures.layout import Drawing
@@ -187,12 +188,15 @@ def main(argv: list[str]) -> int:
         raise UsageError(f"{_option(key)}={format_value(value)}: {only}")
 
     selection = select(targets, runs_dir)
+    warn_of_broken(selection.broken)
     spec = read_spec(keys, base=read_spec(selection.figure), name=_option)
     name = re.sub(r"[^\w.+=,-]+", "-", selection.name).strip(".-")  # notes-sgd_momentum
     path = path or runs_dir / "figures" / f"{name or 'runs'}.png"
     if animated:
         check_moving(spec, path)
     drawing = draw(selection.runs, spec, _notes(selection), missing=len(selection.missing))
+    known = {error.path for error in selection.broken}
+    warn_of_broken(error for error in drawing.broken if error.path not in known)
     if animated:
         animate(drawing, path, **speed)
     else:

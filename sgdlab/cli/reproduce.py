@@ -10,6 +10,7 @@ from sgdlab.analysis.experiments import BY_NAME, DECKS, EXPERIMENTS, Experiment
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import command_line, counted
 from sgdlab.cli.arguments import add_data_dir, add_runs_dir, command_parser
+from sgdlab.cli.broken import warn_of_broken
 
 if TYPE_CHECKING:
     from sgdlab.analysis.claims import Scope
@@ -165,6 +166,8 @@ def _select(experiment: Experiment, options: argparse.Namespace, runs_dir: Path)
         return None
     folder = runs_dir / SWEEPS / sweep_id(overrides, experiment=f"notes/{experiment.name}")
     try:
-        return select([str(folder)], runs_dir)
+        selection = select([str(folder)], runs_dir)
     except UserError:
         return None
+    warn_of_broken(selection.broken)
+    return selection

@@ -1,6 +1,7 @@
 """`sgdlab runs`: the newest sweeps and runs, the runs of a sweep, or those that pass filters; or CSV."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted, format_value
 from sgdlab.cli.arguments import add_runs_dir, command_parser, print_notes
+from sgdlab.cli.broken import warn_of_broken
 
 if TYPE_CHECKING:
     from sgdlab.records import Run
@@ -77,7 +79,7 @@ def _list_runs(words: Sequence[str], csv: str | None, arguments: argparse.Namesp
     from sgdlab.records import matching, ordered, parse_filter
 
     parsed: dict[str, Filter | None] = {
-        word: None if Path(word).exists() else parse_filter(word) for word in words
+        word: None if os.path.exists(word) else parse_filter(word) for word in words
     }
     filters = [each for each in parsed.values() if each]
     targets = [word for word, each in parsed.items() if not each]
@@ -100,13 +102,16 @@ def _say_none(runs_dir: Path) -> None:
 
 
 def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> list["Run"]:
-    from sgdlab.records import find_runs, is_baseline, select
+    from sgdlab.records import is_baseline, list_runs, select
 
     if targets:
         selection = select(targets, runs_dir)
         print_notes(selection)
+        warn_of_broken(selection.broken)
         return list(selection.runs)
-    runs = find_runs(runs_dir)
+    listing = list_runs(runs_dir)
+    warn_of_broken(listing.broken)
+    runs = list(listing.runs)
     if not baselines:
         runs = [run for run in runs if not is_baseline(run.folder, runs_dir)]
     return sorted(runs, key=lambda run: str(run.info.get("started") or ""))

@@ -1,8 +1,9 @@
 """Checkpoints: one file, complete or absent, that torch.load reads with weights_only=True."""
 
+import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sgdlab.base.errors import UserError
 from sgdlab.base.files import atomic_write
 
 FORMAT = 4  # raised when this version can no longer resume a run that the version before began
+CHECKSUM = "sha256"  # key of a state: the hash of the rest
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
@@ -30,8 +32,9 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
 def serialize(state: Mapping[str, Any]) -> bytes:
     """Return the bytes of a checkpoint, as `save` stores them."""
     # Through a buffer, as torch's own writer reports a full disk by an error that is no OSError.
+    content = {"format": FORMAT, **state}
     buffer = io.BytesIO()
-    torch.save({"format": FORMAT, **state}, buffer)
+    torch.save({**content, CHECKSUM: _checksum(content)}, buffer)
     return buffer.getvalue()
 
 
@@ -53,7 +56,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         The state that `save` stored, and its `format`.
 
     Raises:
-        UserError: the file is damaged, or another version of sgdlab wrote it.
+        UserError: the file is damaged or was altered, or another version of sgdlab wrote it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -65,7 +68,38 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         raise damaged(path, f"wrong checksum of {wrong}")
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise damaged(path, "not a checkpoint of this version of sgdlab")
+    if state.pop(CHECKSUM, None) != _checksum(state):
+        raise damaged(path, "its content was altered")
     return state
+
+
+def _checksum(state: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a state's keys, numbers, texts and tensors, in their order.
+
+    The archive's own checksums find damaged bytes, but not a state that was loaded, changed and saved again.
+    """
+    digest = hashlib.sha256()
+    _hash_value(state, digest.update)
+    return digest.hexdigest()
+
+
+def _hash_value(value: Any, update: Callable[[Any], None]) -> None:
+    if isinstance(value, torch.Tensor):
+        update(f"{value.dtype}{tuple(value.shape)}".encode())
+        if value.layout == torch.strided:
+            plain = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
+            update(plain.reshape(-1).view(torch.uint8).numpy())
+    elif isinstance(value, Mapping):
+        update(f"mapping of {len(value)}".encode())
+        for key, member in value.items():
+            _hash_value(key, update)
+            _hash_value(member, update)
+    elif isinstance(value, list | tuple):
+        update(f"list of {len(value)}".encode())
+        for member in value:
+            _hash_value(member, update)
+    else:
+        update(f"{type(value).__name__} {value!r};".encode())
 
 
 def damaged(path: Path, why: str) -> UserError:

@@ -18,8 +18,8 @@ Reading a spec is cheap; `draw` and `save` import matplotlib when they are calle
 global state, so they work in any thread or notebook, with or without a display.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ from sgdlab.figures.spec import (
     read_spec,
 )
 from sgdlab.figures.titles import fill_title
-from sgdlab.records import Run
+from sgdlab.records import BrokenRecord, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ def draw(runs: Sequence[Run], spec: FigureSpec, notes: Sequence[str] = (), missi
         missing: the number of runs that the figure should have besides, but that were not recorded.
 
     Returns:
-        A matplotlib figure, and which runs are in it.
+        A matplotlib figure, and which runs are in it. Runs whose files were altered are left out.
 
     Raises:
         UserError: there is nothing to draw, or the runs lack something that the spec names.
@@ -95,9 +95,30 @@ def draw(runs: Sequence[Run], spec: FigureSpec, notes: Sequence[str] = (), missi
         "trajectories": draw_trajectories,
     }
     if spec.title:
-        spec = dataclasses.replace(spec, title=fill_title(spec.title, runs))
+        spec = replace(spec, title=fill_title(spec.title, runs))
     with matplotlib.style.context(["default", RC]):
-        return drawers[spec.kind](runs, spec, Notes(shown=tuple(notes), missing=missing))
+        arguments = spec, Notes(shown=tuple(notes), missing=missing)
+        try:
+            return drawers[spec.kind](runs, *arguments)
+        except BrokenRecord as err:
+            sound, broken = _sound(runs, err)
+            if not sound:
+                raise
+            return replace(drawers[spec.kind](sound, *arguments), broken=tuple(broken))
+
+
+def _sound(runs: Sequence[Run], first: BrokenRecord) -> tuple[list[Run], list[BrokenRecord]]:
+    """Return the runs whose files can be used, and what is wrong with the files of the others."""
+    sound, broken = [], [first]
+    for run in runs:
+        try:
+            run.check_files(hashes=True)
+        except BrokenRecord as err:
+            broken.append(err)
+        else:
+            if run.folder != first.path.parent:
+                sound.append(run)
+    return sound, broken
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -14,7 +14,7 @@ from sgdlab.base.formatting import counted
 from sgdlab.figures.series import Values
 from sgdlab.figures.style import PANELS_A_ROW
 from sgdlab.figures.ticks import label_axes
-from sgdlab.records import Run
+from sgdlab.records import BrokenRecord, Run
 
 CHARACTER = 0.085  # inches: an upper estimate of the mean width of a title's letter
 
@@ -96,6 +96,7 @@ class Drawing:
         notes: what it says besides.
         animated: the artists that an animation shows one after the other.
         clock: the format in which an animation writes its moments, which count updates or follow the x axis.
+        broken: files that cannot be used; their runs are left out.
     """
 
     figure: Figure
@@ -105,6 +106,7 @@ class Drawing:
     notes: Notes = Notes()
     animated: tuple[AnimatedArtist, ...] = ()
     clock: str = "step {:,.0f}"
+    broken: tuple[BrokenRecord, ...] = ()
 
 
 def make_drawing(

@@ -39,6 +39,7 @@ VALUES_ALONE = ("dataset", "model", "loss", "optimizer")
 # A setting in braces, after a space or punctuation: the braces of mathematics, as in $w_{t}$, are left alone.
 _SETTING = re.compile(r"(?<![\w\\^}])\{([A-Za-z_][\w.]*)(?::([^{}]*))?\}")
 COUNT = "count "  # {lr:count learning rate} becomes "5 learning rates"
+MOST_DIGITS = 100  # width and precision of a format in a panel's title
 
 
 def common_title(runs: Sequence[Run]) -> str:
@@ -139,6 +140,10 @@ def _formatted(key: str, value: Any, format_spec: str) -> str:
     text = str(value) if isinstance(value, float) else format_value(value)
     if format_spec in ("upper", "lower", "title"):
         return str(getattr(text, format_spec)())
+    if any(len(digits) > 9 or int(digits) > MOST_DIGITS for digits in re.findall(r"\d+", format_spec)):
+        raise UsageError(
+            f"panel_title: the format {format_spec[:40]} asks for more than {MOST_DIGITS} characters"
+        )
     try:
         return format(value, format_spec) if format_spec else text
     except (ValueError, TypeError):

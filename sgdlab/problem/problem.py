@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sgdlab.problem.memory import refuse_too_large
 from sgdlab.problem.settings import ProblemSettings
 from sgdlab.problem.spec import Spec, check_problem
 
@@ -123,12 +124,13 @@ def build(
 
     Raises:
         UsageError: the settings do not go together.
-        UserError: the data cannot be had.
+        UserError: the data cannot be had, or the problem does not fit into the memory.
     """
     from sgdlab.problem import losses, models
     from sgdlab.problem.data import datasets
 
     spec = check_problem(config)
+    refuse_too_large(config, spec, dtype.itemsize)
     data_dir = Path(config.data_dir).expanduser() if config.data_dir else None
     data = datasets.load(config.dataset, spec, data_dir=data_dir, device=device, dtype=dtype, log=log)
     model = models.build(config.model, spec, seed=config.seed, dtype=dtype).to(device)

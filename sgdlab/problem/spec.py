@@ -64,6 +64,7 @@ class Spec:
 
 # Losses whose targets are classes; the others also take real-valued targets.
 _NEEDS_CLASSES = ("cross_entropy", "nll", "kl_div", "logistic")
+MOST_TERMS = 10_000_000  # of dataset=sequence, which are a list
 
 
 def check_problem(config: settings.ProblemSettings) -> Spec:
@@ -151,6 +152,11 @@ def linear_coefficients(data: settings.SequenceData) -> list[float]:
         raise UsageError(
             f"dataset.counts={format_value(counts)}: must have {len(data.values)} members, as "
             f"dataset.values has, or be null"
+        )
+    if sum(counts) > MOST_TERMS:
+        raise UsageError(
+            f"dataset.counts={format_value(counts)}: they add up to {sum(counts):,} examples, and at most "
+            f"{MOST_TERMS:,} are legal"
         )
     return [value for value, count in zip(data.values, counts, strict=True) for _ in range(count)]
 

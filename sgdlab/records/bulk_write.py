@@ -1,15 +1,11 @@
 """Writing many run folders after their runs have ended, as a batch does. Each must cost little.
 
-`rows_text` formats a whole table, `staging` lets a finished folder appear by a rename.
+`rows_text` formats a whole table; `sgdlab.records.staging` lets a finished folder appear by a rename.
 """
 
 import functools
 import itertools
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import orjson
@@ -65,48 +61,3 @@ def _lines(count: int, digits: int) -> str:
 @functools.lru_cache(maxsize=64)  # most runs of a batch have the same steps
 def _template(starts: tuple[str, ...], columns: int) -> str:
     return "".join([start + ",%s" * columns + "\n" for start in starts])
-
-
-@contextmanager
-def staging(parent: Path) -> Iterator["Stage"]:
-    """Open a stage below `parent`, and remove it with everything unfinished at the end."""
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = parent / f".batch-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield Stage(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-class Stage:
-    """Writes folders under temporary names and renames each when it is complete."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
-
-    def put(self, target: Path, files: Mapping[str, bytes]) -> None:
-        """Write the folder `target`, and replace an existing one.
-
-        Args:
-            target: on the file system of the stage.
-            files: content by name.
-
-        Raises:
-            OSError: the disk is full, or another process created the folder meanwhile.
-        """
-        staged = f"{self._folder}/{target.name}"
-        os.mkdir(staged)
-        for name, content in files.items():
-            # Not open(), which takes longer than the writing.
-            file = os.open(f"{staged}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            try:
-                rest = memoryview(content)
-                while rest:  # os.write may write a part only
-                    rest = rest[os.write(file, rest) :]
-            finally:
-                os.close(file)
-        if target.exists():
-            target.rename(f"{staged}.old")
-        os.rename(staged, target)

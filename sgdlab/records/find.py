@@ -1,19 +1,30 @@
 """Finding runs by folder, sweep, experiment or the first digits of a hash, and finding the newest."""
 
+import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from glob import escape
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from sgdlab.base.errors import UserError, nearest
 from sgdlab.base.formatting import command_line
-from sgdlab.records.reader import Run, read_run, read_sweep
+from sgdlab.base.imports import gc_paused
+from sgdlab.records.broken import BrokenRecord, MissingRecord
+from sgdlab.records.reader import Run
+from sgdlab.records.store import (
+    SWEEP_FILE,
+    find_runs,
+    is_hidden,
+    list_runs,
+    list_times,
+    read_run,
+    read_sweep,
+    record_paths,
+)
 
 BASELINES = "baselines"  # below runs_dir: recorded runs that ship with the repository
 BASELINES_TITLE = "the recorded baselines that come with sgdlab"
@@ -28,7 +39,8 @@ class Selection:
     name: serves as a file name. figure: the experiment's own settings of its figure. missing: jobs of a
     sweep that have no run, each with its reason. baselines: whether they are the recorded baselines. notes:
     what the targets turned out to be, where that is not plain; a line each. experiment, command: as a sweep
-    recorded them.
+    recorded them. broken: records that cannot be used, and so are left out, and other files that were
+    altered.
     """
 
     name: str
@@ -39,21 +51,7 @@ class Selection:
     notes: tuple[str, ...] = ()
     experiment: str = ""
     command: str = ""
-
-
-def find_runs(root: Path) -> list[Run]:
-    """Read all runs below a folder, by path, bs64 before bs256, except those with an unreadable run.json."""
-    runs = []
-    for path in sorted(root.rglob("run.json"), key=_by_number):
-        with suppress(UserError):
-            runs.append(read_run(path.parent))
-    return runs
-
-
-def _by_number(path: Path) -> list[tuple[str, float]]:
-    """Return a path's sort key, in which numbers count by their size."""
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?)", str(path))
-    return [(text, float(number)) for text, number in zip_longest(parts[::2], parts[1::2], fillvalue="0")]
+    broken: tuple[BrokenRecord, ...] = ()
 
 
 def select(targets: Sequence[str], runs_dir: Path) -> Selection:
@@ -90,27 +88,23 @@ def select(targets: Sequence[str], runs_dir: Path) -> Selection:
         missing=tuple(reason for selection in selections for reason in selection.missing),
         baselines=any(selection.baselines for selection in selections),
         notes=tuple(note for selection in selections for note in selection.notes),
+        broken=tuple(error for selection in selections for error in selection.broken),
     )
 
 
 def _newest(runs_dir: Path) -> Selection:
-    records = [path for path in _records(runs_dir) if not is_baseline(path, runs_dir)]
+    records = [(time, path) for time, path in list_times(runs_dir) if not is_baseline(path, runs_dir)]
     if not records:
         raise UserError(
             f"no runs yet in {runs_dir}; make one with: sgdlab train\n"
             f"(or name a folder of runs: sgdlab plot FOLDER)"
         )
-    # A sweep writes its record after each of its runs, so at a tie the sweep is newer.
-    newest = max(records, key=lambda path: (path.stat().st_mtime_ns, path.name == "sweep.json"))
+    # By the times that records state: copying a folder changes those of its files. They are whole seconds,
+    # and a sweep ends after each of its runs, so at a tie the sweep is newer, else the file that is.
+    _, newest = max(
+        records, key=lambda pair: (pair[0], pair[1].name == SWEEP_FILE, pair[1].stat().st_mtime_ns)
+    )
     return _folder(newest.parent, runs_dir)
-
-
-def _records(runs_dir: Path) -> Iterator[Path]:
-    """Yield the records of runs and sweeps below a folder; hidden folders hold what is not finished."""
-    for name in ("run.json", "sweep.json") if runs_dir.is_dir() else ():
-        for path in runs_dir.rglob(name):
-            if not any(part.startswith(".") for part in path.relative_to(runs_dir).parts):
-                yield path
 
 
 def _target(target: str, runs_dir: Path) -> Selection:
@@ -121,12 +115,12 @@ def _target(target: str, runs_dir: Path) -> Selection:
             found = _named(target, root, runs_dir)
             if found is not None:
                 return _told(found, f"{target}: no run of that name in {runs_dir}; ")
-    if _has_records(path):
+    if _has_records(path, runs_dir):
         return _told(_folder(path, runs_dir), f"{target}: ")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
-    paths = [Path(selection_name(record.parent, runs_dir)) for record in _records(runs_dir)]
-    names = [str(name) for each in paths for name in (each, *each.parents) if name.name]
+    paths = [Path(selection_name(each.parent, runs_dir)) for each in record_paths(runs_dir)]
+    names = list(dict.fromkeys(str(name) for each in paths for name in (each, *each.parents) if name.name))
     raise UserError(f"{target}: no such run, sweep, experiment or folder; {_hint(target, names, runs_dir)}")
 
 
@@ -145,9 +139,10 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
         if found.name == name and len(sweeps) == 1:
             return found
         which = "only sweep" if len(sweeps) == 1 else f"newest of {len(sweeps)} sweeps"
-        rest = f"; all runs: {command_line('runs', root / name)}" if _has_records(root / name) else ""
+        several = _has_records(root / name, runs_dir)
+        rest = f"; all runs: {command_line('runs', root / name)}" if several else ""
         return replace(found, notes=(f"{name}: {found.name} is the {which} of that name{rest}",))
-    if _has_records(root / name):
+    if _has_records(root / name, runs_dir):
         return _folder(root / name, runs_dir)
     run = _by_hash(name, root) if re.fullmatch("[0-9a-f]{4,8}", name) else None
     if run is not None:
@@ -162,7 +157,11 @@ def _sweeps_named(name: str, root: Path) -> list[Path]:
     own = root / SWEEPS / name
     changed = own.parent.glob(f"{escape(own.name)}{CHANGED}*/sweep.json")
     paths = [*changed, *([own / "sweep.json"] if (own / "sweep.json").is_file() else [])]
-    return [path.parent for path in paths or own.rglob("sweep.json")]
+    return [path.parent for path in paths] or _sweeps_below(own)
+
+
+def _sweeps_below(folder: Path) -> list[Path]:
+    return [path.parent for path in record_paths(folder) if path.name == SWEEP_FILE]
 
 
 def _begun(folder: Path) -> tuple[str, int]:
@@ -176,7 +175,7 @@ def _begun(folder: Path) -> tuple[str, int]:
 
 def _by_hash(target: str, root: Path) -> Run | None:
     """Return the run whose hash starts so, a baseline only if no other does. Raises UserError for several."""
-    runs = [run for run in find_runs(root) if run.id.startswith(target)]
+    runs = [run for run in list_runs(root).runs if run.id.startswith(target)]
     own = [run for run in runs if not is_baseline(run.folder, root)]
     if len(own) > 1:
         folders = ", ".join(shlex.quote(str(run.folder)) for run in own)
@@ -220,21 +219,29 @@ def is_baseline(path: Path, runs_dir: Path) -> bool:
     return path.absolute().is_relative_to((runs_dir / BASELINES).absolute())
 
 
-def _has_records(folder: Path) -> bool:
-    return folder.is_dir() and any(True for _ in _records(folder))
+def _has_records(folder: Path, runs_dir: Path) -> bool:
+    """Return whether there are records below a folder, which is not hidden below runs_dir."""
+    if not any(True for _ in record_paths(folder)):
+        return False
+    full, root = folder.resolve(), runs_dir.resolve()
+    return not (full.is_relative_to(root) and is_hidden(full.relative_to(root)))
 
 
 def _folder(folder: Path, runs_dir: Path) -> Selection:
+    with gc_paused():
+        return _read_folder(folder, runs_dir)
+
+
+def _read_folder(folder: Path, runs_dir: Path) -> Selection:
     name, baselines = selection_name(folder, runs_dir), is_baseline(folder, runs_dir)
     if (folder / "sweep.json").is_file():
         return replace(_sweep(folder, name), baselines=baselines)
     if (folder / "run.json").is_file():
         return Selection(name=name, runs=(read_run(folder),), baselines=baselines)
-    runs = find_runs(folder)
-    if not runs:  # a folder of sweeps, whose runs are elsewhere
-        sweeps = [path.parent for path in _records(folder)]
-        return _folder(max(sweeps, key=_begun), runs_dir)
-    return Selection(name=name, runs=tuple(runs), baselines=baselines)
+    listing = list_runs(folder)
+    if not listing.runs and not listing.broken:  # a folder of sweeps, whose runs are elsewhere
+        return _read_folder(max(_sweeps_below(folder), key=_begun), runs_dir)
+    return Selection(name=name, runs=listing.runs, baselines=baselines, broken=listing.broken)
 
 
 def _sweep(folder: Path, name: str) -> Selection:
@@ -242,16 +249,22 @@ def _sweep(folder: Path, name: str) -> Selection:
     root = _runs_dir_of(folder, str(sweep["id"]))
     by_name = cache(lambda: _folders_by_name(root))  # only asked for where a run is missing
     runs: dict[tuple[Path, str | None], Run] = {}  # two cases of a sweep may be the same run
-    missing = []
+    missing: list[str] = []
+    broken: dict[Path, BrokenRecord] = {}
     for job in sweep["jobs"]:
-        path = root / job["run"] if job.get("run") else None
-        if path is not None and not (path / "run.json").is_file():
-            path = by_name().get(path.name)  # the folder above it was renamed
-        if path is not None:
-            case = job.get("label")
-            runs[path, case] = replace(read_run(path), case=case)
-        else:
+        case = job.get("label")
+        try:
+            if not job.get("run"):
+                raise MissingRecord(folder, "names no run of this job")
+            path = root / job["run"]
+            if not (path / "run.json").exists():  # the folder above it may have been renamed
+                path = by_name().get(path.name, path)
+            run = runs[path, case] = replace(read_run(path), case=case)
+            run.check_files(hashes=False)
+        except MissingRecord:
             missing.append(f"{' '.join(job['overrides'])}: {job.get('reason') or job.get('status')}")
+        except BrokenRecord as err:
+            broken[err.path] = err
     return Selection(
         name=name,
         runs=tuple(runs.values()),
@@ -259,12 +272,13 @@ def _sweep(folder: Path, name: str) -> Selection:
         missing=tuple(missing),
         experiment=str(sweep.get("experiment") or ""),
         command=str(sweep.get("command") or ""),
+        broken=tuple(broken.values()),
     )
 
 
 def _folders_by_name(root: Path) -> dict[str, Path]:
     """Return the folders of runs below a folder, without the baselines, by their last part."""
-    records = (path for path in _records(root) if path.name == "run.json")
+    records = (path for path in record_paths(root) if path.name == "run.json")
     return {path.parent.name: path.parent for path in records if not is_baseline(path, root)}
 
 

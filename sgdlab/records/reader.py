@@ -1,6 +1,8 @@
-"""Reading runs and sweeps: their tables into pandas, and the settings in which runs differ."""
+"""A recorded run: its fields, its tables in pandas, and the settings in which runs differ.
 
-import json
+`sgdlab.records.store` reads records from the disk.
+"""
+
 import math
 import os
 import platform
@@ -8,21 +10,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.config.run_hash import HASH_EXCLUDED
-from sgdlab.records.columns import FILES, MEASURE
-from sgdlab.records.writer import FORMAT
+from sgdlab.records.broken import BrokenRecord
+from sgdlab.records.columns import FILES, MEASURE, Column
+from sgdlab.records.fingerprints import check_content, check_file, check_size, read_bytes
+from sgdlab.records.schema import FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 # Groups whose name stands for their field `name`: `optimizer=adam`, not `optimizer.name=adam`.
-_GROUPS = ("dataset", "model", "loss", "optimizer", "scheduler")
+_NAMES = frozenset(f"{group}.name" for group in ("dataset", "model", "loss", "optimizer", "scheduler"))
+_PLAIN = frozenset((int, float, str))
 _ORIGIN = "optimizer.class."  # the source and the versions of an optimizer from elsewhere
 
 
@@ -89,49 +93,98 @@ class Run:
 
     def measurements(self) -> list[tuple[str, float, float]]:
         """Read the rows of measure.csv without pandas: quantity, x (NaN: none), value."""
-        path = self.folder / "measure.csv"
-        if not path.exists():
+        content = self._content("measure.csv")
+        if content is None:
             return []
         try:
-            head, *rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+            head, *rows = [line.split(",") for line in content.decode().splitlines()]
             if tuple(head) != MEASURE:
                 raise ValueError(f"its columns are {head}")
             return [(name, _number(x), float(value)) for name, x, value in rows]
         except ValueError as err:
-            raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
+            raise BrokenRecord(
+                self.folder / "measure.csv", f"is not a table that sgdlab wrote: {err}"
+            ) from None
+
+    def check_files(self, *, hashes: bool) -> None:
+        """Compare the CSV files of a finished run with the sizes and hashes in its record.
+
+        A record without them, of a run that has not finished, passes.
+
+        Args:
+            hashes: whether to read the files; their sizes alone cost microseconds.
+
+        Raises:
+            BrokenRecord: a file is missing, or was altered since the run wrote it.
+        """
+        check = check_file if hashes else check_size
+        folder = str(self.folder)  # a Path costs more than the file
+        for name, expected in self.info.get("files", {}).items():
+            check(f"{folder}/{name}", expected)
 
     def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd
 
         columns = FILES[name]
-        path = self.folder / name
-        if not path.exists():
+        content = self._content(name)
+        if content is None:
             return pd.DataFrame({column.name: [] for column in columns}, dtype="float64")
-        text = path.read_text(encoding="utf-8")
-        text = text[: text.rfind("\n") + 1]  # a kill may have cut the last line short
         try:
-            # As text first: pandas may read a number wrong in its last bit, Python reads it exactly.
-            texts = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)
-            kinds = {column.name: int if column.integer else _number for column in columns}
-            kinds |= {weight: _number for weight in map(str, texts) if re.fullmatch(r"w\d+", weight)}
-            table = pd.DataFrame({key: [kind(cell) for cell in texts[key]] for key, kind in kinds.items()})
-        except (ValueError, KeyError, pd.errors.ParserError) as err:
+            return pd.DataFrame(_parse(content, columns), copy=False)  # half as long as with a copy
+        except (ValueError, OverflowError) as err:
             if self.info.get("format") != FORMAT:
-                message = f"{path} is of another version of sgdlab; train this run again with force=true"
-                raise UserError(message) from None
-            raise UserError(f"{path} is not a table that sgdlab wrote: {err}") from None
-        return table
+                raise BrokenRecord(self.folder / name, "is of another version of sgdlab") from None
+            raise BrokenRecord(self.folder / name, f"is not a table that sgdlab wrote: {err}") from None
+
+    def _content(self, name: str) -> bytes | None:
+        """Return the bytes of a CSV file, compared with the hash in the record; None without the file."""
+        path, expected = self.folder / name, self.info.get("files", {}).get(name)
+        if expected is None and not path.exists():
+            return None
+        content = read_bytes(path)
+        if expected is not None:
+            check_content(path, content, expected)
+        return content
 
     def _alive(self) -> bool:
         if self.info.get("host") != platform.node():
             return True  # the process is on another machine, so this is unknown
+        pid = self.info.get("pid")
+        if pid is None:
+            return False
         try:
-            os.kill(int(self.info["pid"]), 0)
+            os.kill(pid, 0)
         except ProcessLookupError:
             return False
         except PermissionError:
             return True
         return True
+
+
+def _parse(content: bytes, columns: Sequence[Column]) -> "dict[str, NDArray[Any]]":
+    """Return the columns of a CSV file, those of weights included. Python reads each number exactly.
+
+    Raises ValueError or OverflowError where it is no table with these columns.
+    """
+    import numpy as np
+
+    text = content.decode()
+    text = text[: text.rfind("\n") + 1]  # a kill may have cut the last line short
+    head, *rows = [line.split(",") for line in text.split("\n")[:-1]] or [[]]
+    if any(len(row) != len(head) for row in rows):
+        raise ValueError("a row is longer or shorter than the head")
+    cells = dict(zip(head, zip(*rows, strict=True) if rows else ((),) * len(head), strict=True))
+    kinds = {column.name: column.integer for column in columns}
+    kinds |= {weight: False for weight in head if re.fullmatch(r"w\d+", weight)}
+    missing = kinds.keys() - cells.keys()
+    if missing:
+        raise ValueError(f"it lacks the column {min(missing)}")
+    return {
+        key: np.array([int(cell) for cell in cells[key]], np.int64)
+        if integer
+        else np.array([float(cell) if cell else math.nan for cell in cells[key]], np.float64)
+        for key, integer in kinds.items()
+    }
 
 
 def _number(text: str) -> float:
@@ -149,12 +202,19 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         The settings by key.
     """
     flat: dict[str, Any] = {}
+    _flatten_into(flat, config, prefix)
+    return flat
+
+
+def _flatten_into(flat: dict[str, Any], config: Mapping[str, Any], prefix: str) -> None:
     for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
+        full = prefix + key
+        if value and isinstance(value, dict):
+            _flatten_into(flat, value, f"{full}.")
+        elif full in _NAMES:
+            flat[full.removesuffix(".name")] = value
         else:
-            flat[prefix + key] = value
-    return {k.removesuffix(".name") if k.removesuffix(".name") in _GROUPS else k: v for k, v in flat.items()}
+            flat[full] = value
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
@@ -166,14 +226,23 @@ def differing(runs: Sequence[Run]) -> list[str]:
     """
     in_cases = all(run.case is not None for run in runs)
     hidden = _origin_follows(runs)
-    keys: dict[str, dict[str | None, set[str]]] = {}
+    firsts: dict[str | None, dict[str, Any]] = {}
+    keys: dict[str, None] = {}  # all settings, in order
+    found: set[str] = set()
     for run in runs:
-        for key, value in run.settings.items():
-            if hidden and key.startswith(_ORIGIN):
+        first = firsts.setdefault(run.case if in_cases else None, {})
+        settings = run.settings
+        if not settings.keys() <= keys.keys():
+            keys |= dict.fromkeys(settings)
+        for key, value in settings.items():
+            one = first.setdefault(key, value)
+            if one is value or key in found:
                 continue
-            values = keys.setdefault(key, {}).setdefault(run.case if in_cases else None, set())
-            values.add(format_value(value))  # as written: 1 is 1.0, but not true
-    return [key for key, cases in keys.items() if any(len(values) > 1 for values in cases.values())]
+            if one == value and one and type(one) is type(value) and type(one) in _PLAIN:
+                continue  # without writing them, as for most settings of most runs; 0.0 is not -0.0
+            if format_value(one) != format_value(value):  # as written: 1 is 1.0, but not true
+                found.add(key)
+    return [key for key in keys if key in found and not (hidden and key.startswith(_ORIGIN))]
 
 
 def _origin_follows(runs: Sequence[Run]) -> bool:
@@ -205,23 +274,3 @@ def label(run: Run, keys: Sequence[str]) -> str:
             unique = sum(other.rpartition(".")[2] == short for other in keys) == 1
             parts.append(f"{short if unique else key}={format_value(run.settings[key])}")
     return ", ".join(parts)
-
-
-def read_run(folder: Path) -> Run:
-    """Read the run in a folder. Raises UserError when run.json is missing or not readable."""
-    return Run(folder, _read_json(folder / "run.json", ("hash", "status", "config")))
-
-
-def read_sweep(folder: Path) -> dict[str, Any]:
-    """Read a sweep's sweep.json. Raises UserError when it is missing or not readable."""
-    return _read_json(folder / "sweep.json", ("id", "jobs"))
-
-
-def _read_json(path: Path, required: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise UserError(f"{path} cannot be read: {err}") from None
-    if not isinstance(content, dict) or any(key not in content for key in required):
-        raise UserError(f"{path} is not a record of sgdlab: it lacks {', '.join(required)}")
-    return content

@@ -54,8 +54,17 @@ def refusal(folder):
 def test_it_is_loaded_without_running_code(folder):
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     assert state["step"] == 27
-    assert {"model", "optimizer", "scheduler", "random", "offsets", "metrics", "seconds"} <= state.keys()
-    assert set(state["offsets"]) == {"train.csv", "eval.csv", "time.csv"}
+    assert {
+        "model",
+        "optimizer",
+        "scheduler",
+        "random",
+        "files",
+        "metrics",
+        "seconds",
+        "sha256",
+    } <= state.keys()
+    assert set(state["files"]) == {"train.csv", "eval.csv", "time.csv"}
 
 
 @pytest.mark.parametrize(
@@ -99,28 +108,68 @@ def same(a, b):
     return a == b
 
 
-def change(folder, **fields):
+def change(folder, *, sealed=True, **fields):
+    """Save the checkpoint again with other fields (...: without); sealed: with their checksum."""
     path = folder / "checkpoint.pt"
-    state = torch.load(path, weights_only=True)
-    for key, value in fields.items():
-        state[key] = value
-    torch.save({key: value for key, value in state.items() if value is not ...}, path)
+    state = torch.load(path, weights_only=True) | fields
+    state = {key: value for key, value in state.items() if value is not ...}
+    if sealed:
+        state.pop("sha256")
+        state["sha256"] = checkpoint._checksum(state)
+    torch.save(state, path)
 
 
 @pytest.mark.parametrize(
     "key",
     [
         *("format", "step", "samples", "evaluations", "last", "model"),
-        *("optimizer", "scheduler", "random", "offsets", "implementation"),
+        *("optimizer", "scheduler", "random", "files", "implementation"),
     ],
 )
 @pytest.mark.parametrize("value", [..., None, "text", {}, [1, 2]], ids=str)
 def test_a_key_that_is_missing_or_holds_something_else(folder, key, value):
     change(folder, **{key: value})
-    if (key, value) == ("last", None):  # legal: that of a run before its first update
-        assert again(folder).status == "done"
-    else:
-        refusal(folder)
+    refusal(folder)
+
+
+FORGED = {
+    "step": [10**12, -5, 41, 26.5, True],
+    "last": [[1, 2], ["a"] * 5, None],
+    "metrics": [[1, 2], {"loss": "low"}, {"loss": float("nan")}],
+    "seconds": [-1.0, float("inf"), "x"],
+    "run": ["00000000"],
+    "files": [{}, {"train.csv": {"bytes": -1, "sha256": "0"}}, {"train.csv": {"bytes": 30, "sha256": "0"}}],
+}
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, each) for key, values in FORGED.items() for each in values], ids=str
+)
+def test_a_forged_one_never_ends_as_done(folder, key, value, sealed):
+    change(folder, sealed=sealed, **{key: value})
+    text = refusal(folder)
+    assert sealed or "its content was altered" in text
+
+
+def test_one_whose_numbers_were_altered(folder):
+    model = torch.load(folder / "checkpoint.pt", weights_only=True)["model"]
+    change(folder, sealed=False, model={key: weight + 1e-7 for key, weight in model.items()})
+    assert "its content was altered" in refusal(folder)
+
+
+def test_one_of_another_run_of_the_same_shape(folder, tmp_path):
+    other = interrupt(configure(tmp_path / "other", *WORDS, "lr=0.123"), 27)
+    shutil.copy(other / "checkpoint.pt", folder)
+    assert "it belongs to another run" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "eval.csv", "time.csv"])
+def test_one_beside_rows_that_were_altered(folder, name):
+    path = folder / name
+    head, row, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([head, row.replace("0", "1"), *rows]))
+    assert f"{name} beside it was altered" in refusal(folder)
 
 
 @pytest.mark.parametrize("key", ["fast", "implementation"])

@@ -163,7 +163,7 @@ def test_a_measured_run_is_a_run(tmp_path, capsys):
     assert main([*words]) == 0
     assert "already done" in capsys.readouterr().out
     (run.folder / "measure.csv").write_text("spoilt\n")
-    with pytest.raises(UserError, match=r"measure\.csv is not a table that sgdlab wrote"):
+    with pytest.raises(UserError, match=r"measure\.csv was altered since the run wrote it"):
         run.measure()
     assert main([*words, "force=true"]) == 0
     assert (run.folder / "measure.csv").read_bytes() == before

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import filelock
@@ -112,11 +113,34 @@ def test_a_data_folder_that_cannot_be_made(capsys: pytest.CaptureFixture[str]):
     assert (os.listdir(), Path("file").read_text()) == (["file"], "mine")
 
 
-def test_more_than_fits_into_memory(capsys: pytest.CaptureFixture[str]):
-    code, said = failed([*TINY, f"model.hidden=[{10**11}]"], capsys)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model.hidden=[1000000000]", "dataset=fashion_mnist_small"],
+        ["model.hidden=[100000000000]"],
+        ["model.hidden=[1000000,1000000]"],
+        ["dataset.samples=1000000000000"],
+        ["dataset.test_samples=1000000000000"],
+        ["dataset.features=10000000"],
+        ["problem=noisy_quadratic", "dataset.samples=1000000000000", "optimizer=sgd"],
+    ],
+    ids=str,
+)
+def test_more_than_fits_into_memory(capsys: pytest.CaptureFixture[str], words: list[str]):
+    given = TINY if words[0].startswith("dataset.") else [word for word in TINY if "dataset" not in word]
+    given = ["train", "--quiet", "device=cpu"] if words[0].startswith("problem") else given
+    began = time.monotonic()
+    code, said = failed([*given, *words], capsys)
     assert code == 1
-    assert said.startswith("not enough memory for this run: it asked for ")
+    assert said.startswith("not enough memory for this run: it asked for at least ")
     assert os.listdir() == []
+    assert time.monotonic() - began < 20
+
+
+def test_a_sequence_of_too_many_terms(capsys: pytest.CaptureFixture[str]):
+    words = ["problem=reddi_cyclic", "dataset.counts=[1,1,1000000000000]"]
+    code, said = failed(["train", "--quiet", *words], capsys)
+    assert code == 2 and "at most 10,000,000 are legal" in said
 
 
 def test_a_failing_job_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]):

@@ -18,7 +18,7 @@ from sgdlab.config.reader import read_optimizer
 from sgdlab.engine import checkpoint
 from sgdlab.engine.batched import trainer
 from sgdlab.execution.batch import batch_writer, planning
-from sgdlab.records import bulk_write, find_runs, read_run
+from sgdlab.records import find_runs, read_run, staging
 
 RULE = (*TINY, "precision=float64", "optimizer.impl=rule")
 CUSTOM = ("optimizer=custom", "optimizer.target=helpers.odd_optimizers:Plain")
@@ -125,7 +125,12 @@ def assert_same_folder(one, other, *, trajectory):
     assert set(other.metrics) == set(one.metrics)
     for key, value in one.metrics.items():
         assert other.metrics[key] == (None if value is None else pytest.approx(value, rel=1e-9, abs=1e-12))
-    free = {"started", "finished", "seconds", "engine", "metrics", "config"}
+    assert (
+        other.info["files"].keys()
+        == one.info["files"].keys()
+        == {name for name in names if name.endswith(".csv")}
+    )
+    free = {"started", "finished", "seconds", "engine", "metrics", "config", "files"}
     infos = [{key: value for key, value in run.info.items() if key not in free} for run in (one, other)]
     assert infos[1].pop("batch")["runs"] == 3
     implementation = [info.pop("implementation") for info in infos]
@@ -272,13 +277,14 @@ def test_several_processes_write_what_one_does(tmp_path, monkeypatch):
 
 def test_an_error_of_a_writer_is_that_of_the_batch(tmp_path, monkeypatch, capsys):
     def full(self, target, files):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
-    monkeypatch.setattr(bulk_write.Stage, "put", full)
+    monkeypatch.setattr(staging.Stage, "put", full)
     words = ("problem=rosenbrock", "steps=5", "optimizer=sgd", f"seed=range({2 * batch_writer.CHUNK})")
-    assert sweep(tmp_path, *words, "hydra.launcher.jobs=2") == 0
-    said = "batch of 100 runs: failed, so its runs are trained one by one: no space left on the disk"
-    assert said in capsys.readouterr().out
+    with pytest.raises(UserError, match="100 of 100 runs failed"):
+        sweep(tmp_path, *words, "hydra.launcher.jobs=2")
+    said = capsys.readouterr().out
+    assert "batch of 100 runs: failed: no space left on the disk" in said and "one by one" not in said
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".batch")]
 
 

@@ -1,6 +1,7 @@
 """A full or unwritable disk: a clear error, nothing corrupt, and the run goes on once there is space."""
 
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 from helpers.training import SMALL, TINY, configure, curves, finish, interrupt, train
 
 from sgdlab.base.errors import UserError
+from sgdlab.cli.main import main as command
 from sgdlab.cli.train import main
 from sgdlab.execution.run import run_cache
 from sgdlab.records import read_run
@@ -132,3 +134,100 @@ def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match=r"cannot write to .*: Permission denied; choose another runs_dir="):
         finish(configure(tmp_path / "runs", *TINY))
+
+
+@pytest.mark.parametrize(
+    "how", [(), ("-m", "seed=0,1"), ("-m", "seed=0,1", "hydra.launcher.batch=always")], ids=str
+)
+def test_a_disk_that_does_not_lock_files(tmp_path, capfd, how):
+    """As some network disks."""
+    line = [
+        sys.executable,
+        "-c",
+        NO_LOCKS,
+        "train",
+        *TINY,
+        "device=cpu",
+        f"runs_dir={tmp_path / 'runs'}",
+        *how,
+    ]
+    ended = subprocess.run(
+        [*line, "--quiet", *(["hydra/launcher=serial"] if len(how) == 2 else [])],
+        capture_output=True,
+        text=True,
+    )
+    said = ended.stdout + ended.stderr
+    assert "Traceback" not in said
+    if "hydra.launcher.batch=always" in how:  # its folders appear whole, so it needs no locks
+        assert ended.returncode == 0
+        assert [path for path in tmp_path.rglob(".batch-*")] == []
+        return
+    assert ended.returncode == 1
+    assert "does not lock files, so two processes could write one run" in said
+    assert "Choose another runs_dir=" in said
+    if not how:
+        assert len(ended.stderr.splitlines()) == 2
+        assert not (tmp_path / "runs").exists()
+
+
+NO_LOCKS = """
+import errno, fcntl, sys
+def flock(file, operation):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = flock
+from sgdlab.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_file_that_grows_beyond_the_limit(tmp_path):
+    """EFBIG: ulimit -f, or the limit of a file system."""
+    runs = tmp_path / "runs"
+    line = [sys.executable, "-m", "sgdlab", "train", *WORDS, "device=cpu", f"runs_dir={runs}", "--quiet"]
+    limited = f"ulimit -f 8; exec {shlex.join(line)}"  # kilobytes
+    ended = subprocess.run(["bash", "-c", limited], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "would be larger than this system allows\nRaise the limit (ulimit -f)" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 2
+    assert not list(runs.rglob(".*.tmp"))
+    expected = curves(train(tmp_path / "whole", *WORDS).folder)
+    assert subprocess.run(line, capture_output=True).returncode == 0
+    (folder,) = (path.parent for path in runs.glob("*/*/run.json"))
+    assert curves(folder) == expected
+
+
+def test_a_name_that_is_too_long_for_the_system(tmp_path, capsys):
+    name = "/".join(["x" * 180] * 30)  # each part is legal
+    assert command(["train", *TINY, "device=cpu", f"runs_dir={tmp_path / 'runs'}", f"name={name}"]) == 1
+    said = capsys.readouterr().err
+    assert "cannot write to" in said and "File name too long" in said and said.count("\n") <= 2
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("how", [(), ("hydra.launcher.batch=always",), ("hydra/launcher=serial",)], ids=str)
+def test_a_finished_sweep_on_a_disk_that_can_only_be_read(disk, capsys, how):
+    words = ["-m", *TINY, "seed=0,1", f"runs_dir={disk / 'runs'}", "device=cpu", "quiet=true", *how]
+    assert main(words) == 0
+    before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "already done" in capsys.readouterr().out
+    with pytest.raises(
+        UserError, match=r"^cannot write to .*: Read-only file system; choose another runs_dir="
+    ):
+        main([*words, "seed=0,1,2"] if not how else [*words, "force=true"])
+    assert {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()} == before
+
+
+def test_a_batch_on_a_full_disk_does_not_try_each_run_alone(disk, capsys):
+    words = ["-m", *TINY, "seed=range(30)", f"runs_dir={disk / 'runs'}", "device=cpu", "quiet=true"]
+    words += ["hydra.launcher.batch=always"]
+    filler = fill(disk, 64 * 1024)
+    with pytest.raises(UserError, match=r"30 of 30 runs failed|no space left"):
+        main(words)
+    said = capsys.readouterr().out
+    assert "the batch failed: no space left on the disk" in said and "one by one" not in said
+    filler.unlink()
+    assert not list(disk.rglob(".batch-*"))
+    assert main(words) == 0

@@ -6,7 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from multiprocessing import forkserver
 
 import pytest
 from helpers.training import SMALL, TINY, configure, curves, train
@@ -78,6 +80,8 @@ def test_the_folders_are_those_of_one_after_another(tmp_path, capsys):
         assert one.id == other.id and curves(one.folder) == curves(other.folder)
         free = {"started", "finished", "seconds", "pid", "config"}
         infos = [{key: value for key, value in run.info.items() if key not in free} for run in (one, other)]
+        for info in infos:  # seconds are their own
+            info["files"] = {key: value for key, value in info["files"].items() if key != "time.csv"}
         assert infos[0] == infos[1]
         names = [{path.name for path in run.folder.iterdir()} for run in (one, other)]
         assert names[0] == names[1]
@@ -309,6 +313,35 @@ def test_without_room_for_another_process_a_job_waits_for_one_to_end(tmp_path, m
     monkeypatch.setattr(fork_server, "start", lambda process: os.close(-1))
     with pytest.raises(UserError, match="2 of 2 runs failed"):
         sweep(tmp_path, *TINY, "lr=0.3,0.4", "quiet=true")
+    jobs = [job for path in tmp_path.glob("sweeps/*/sweep.json") for job in read_sweep(path.parent)["jobs"]]
+    reasons = {job["reason"] for job in jobs}
+    assert "no process could be started: Bad file descriptor" in reasons
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_fork_server_that_is_killed_while_it_forks(tmp_path, monkeypatch, capsys, times):
+    """Once: a new one takes its place. Again and again: each job says why it failed."""
+    warm_up, killed = fork_server.warm_up, []
+
+    def killed_soon():
+        warm_up()
+        pid = forkserver._forkserver._forkserver_pid
+        if len(killed) < times:
+            killed.append(pid)
+            os.kill(pid, signal.SIGSTOP)  # so that it is asked before it dies
+            threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+
+    fork_server.warm_up()
+    monkeypatch.setattr(fork_server, "warm_up", killed_soon)
+    if times == 1:
+        assert sweep(tmp_path, *TINY, "lr=0.1,0.2", "quiet=true") == 0
+        assert statuses(tmp_path) == ["done", "done"]
+        return
+    with pytest.raises(UserError, match="2 of 2 runs failed"):
+        sweep(tmp_path, *TINY, "lr=0.1,0.2", "quiet=true")
+    why = "the server that forks them was killed, perhaps by the system when memory ran out"
+    assert {job["reason"] for job in record(tmp_path)["jobs"]} == {f"no process could be started: {why}"}
+    assert "EOFError" not in capsys.readouterr().out
 
 
 def test_two_sweeps_are_one_pool_and_a_run_of_both_is_made_once(tmp_path, capsys):

@@ -100,6 +100,8 @@ def test_panels_of_several_runs_name_the_diverged_one_in_each(tmp_path: Path) ->
         ({"panels": "lr", "panel_title": "{lr"}, "write it like"),
         ({"panels": "lr", "panel_title": "{}"}, "these runs have no"),
         ({"panels": "lr", "panel_title": "{lr:q}"}, "0.1, the value of lr, has no format q"),
+        ({"panels": "lr", "panel_title": "{lr:>100000000}"}, "asks for more than 100 characters"),
+        ({"panels": "lr", "panel_title": "{lr:.99999999999999999999f}"}, "asks for more than 100 characters"),
     ],
 )
 def test_panels_that_cannot_be_are_refused(tmp_path: Path, keys: dict[str, Any], message: str) -> None:

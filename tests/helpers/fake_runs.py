@@ -235,5 +235,6 @@ def fake_sweep(
         job["label"] = label
     for override, reason in (failed or {}).items():
         jobs.append({"overrides": [override], "run": None, "status": "failed", "reason": reason})
-    SweepWriter(folder, {"id": name, "figure": dict(figure or {}), **info}).write(jobs)
+    times = {"started": "2026-03-01T12:00:00+00:00", "finished": "2026-03-01T12:01:00+00:00"}
+    SweepWriter(folder, {"id": name, "figure": dict(figure or {}), **times, **info}).write(jobs)
     return folder

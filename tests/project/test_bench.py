@@ -297,6 +297,24 @@ def test_a_run_of_a_sweep_costs_what_many_take_more_than_few(part, tmp_path, mon
     assert [row.met for row in rows] == [None, True, None, False]
 
 
+def test_commands_among_many_runs_are_compared_with_an_empty_folder(part, tmp_path, monkeypatch):
+    many, table = part("many"), part("table")
+    made = []
+
+    def seconds(arguments):
+        made.append(arguments)
+        full = any(str(tmp_path / "full") in word for word in arguments)
+        return {"runs": 2.9, "plot": 3.1, "train": 2.5 if full else 2.0}[arguments[2]]
+
+    monkeypatch.setattr(many, "time_command", seconds)
+    rows = {row.variant: row for row in many.rows(table.Effort(repeats=2), tmp_path)}
+    assert (rows[many.LIST].met, rows[many.PLOT].met, rows[many.ONE_MORE].met) == (True, False, True)
+    assert rows[many.ONE_MORE].note == "0.50 s more" and rows[many.CURVES].met is None
+    assert "seed=range(2500)" in made[0]
+    ones = [words for words in made[1:] if words[2] == "train"]
+    assert len({(words[-1], words[-3]) for words in ones}) == len(ones), "a run that is done answers at once"
+
+
 def test_the_fourteen_runs_need_the_whole_data_set(part, tmp_path, monkeypatch):
     runs14, table = part("runs14"), part("table")
     monkeypatch.setattr(runs14, "prepare", lambda folder: "fashion_mnist_small")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sgdlab.records import RunWriter
-from sgdlab.records.bulk_write import rows_text, staging
+from sgdlab.records.bulk_write import rows_text
 
 COLUMNS = {
     "nothing": [math.nan] * 5,  # no accuracy
@@ -33,19 +33,3 @@ def test_rows(tmp_path, digits, count, column):
     starts = tuple(f"{step},1" for step in range(count))
     assert rows_text(starts, numbers[:, [1, 0, 2]], digits) == expected
     assert rows_text((), np.zeros((0, 3)), digits) == ""
-
-
-def test_a_folder_appears_whole_and_takes_the_place_of_another(tmp_path):
-    parent, target = tmp_path / "name", tmp_path / "name" / "run"
-    with staging(parent) as stage:
-        stage.put(target, {"a": b"1", "b": b""})
-        assert sorted(path.name for path in target.iterdir()) == ["a", "b"]
-        stage.put(target, {"c": b"2"})
-    assert [path.name for path in parent.iterdir()] == ["run"]
-    assert {path.name: path.read_bytes() for path in target.iterdir()} == {"c": b"2"}
-
-
-def test_nothing_is_left_of_one_that_could_not_be_written(tmp_path):
-    with pytest.raises(TypeError), staging(tmp_path / "name") as stage:
-        stage.put(tmp_path / "name" / "run", {"a": b"1", "b": 7})
-    assert list((tmp_path / "name").iterdir()) == []

@@ -53,14 +53,20 @@ def test_a_hash_means_an_own_run_before_a_baseline_and_never_one_of_two(tmp_path
 
 
 def test_the_newest_is_what_is_meant_by_nothing_and_a_baseline_is_not(tmp_path: Path) -> None:
-    old, new = (fake_run(tmp_path, {"seed": seed}) for seed in (0, 1))
-    baseline = fake_run(tmp_path, {"seed": 2}, name="baselines/notes")
-    for age, run in ((200, old), (100, new), (0, baseline)):
-        os.utime(run.folder / "run.json", (1e9 - age, 1e9 - age))
+    """By the times that records state: those of files change when a folder is copied."""
+    days = {"old": 1, "sweep": 2, "new": 2, "baseline": 3}
+    times = {key: f"2026-03-0{day}T12:00:00+00:00" for key, day in days.items()}
+    old = fake_run(tmp_path, {"seed": 0}, finished=times["old"])
+    new = fake_run(tmp_path, {"seed": 1}, finished=times["new"])
+    fake_run(tmp_path, {"seed": 2}, name="baselines/notes", finished=times["baseline"])
+    fake_run(tmp_path, {"seed": 3}, started=None, finished=None)
+    os.utime(new.folder / "run.json", (1, 1))
     assert [run.folder for run in select([], tmp_path).runs] == [new.folder]
-    sweep = fake_sweep(tmp_path, "s", [old, new])
-    os.utime(sweep / "sweep.json", (1e9 - 100, 1e9 - 100))
-    assert len(select([], tmp_path).runs) == 2
+    sweep = fake_sweep(tmp_path, "s", [old, new], finished=times["sweep"])
+    os.utime(sweep / "sweep.json", (0, 0))
+    assert len(select([], tmp_path).runs) == 2  # at a tie, the sweep
+    running = fake_run(tmp_path, {"seed": 4}, started="2026-03-02T12:00:01+00:00", finished=None)
+    assert [run.folder for run in select([], tmp_path).runs] == [running.folder]
     assert len(select(["notes"], tmp_path).runs) == 1
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sgdlab.base.errors import UsageError, UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.records import (
+    BrokenRecord,
     Run,
     RunWriter,
     differing,
@@ -27,6 +28,7 @@ from sgdlab.records import (
     resolve,
     write_text,
 )
+from sgdlab.records.fingerprints import fingerprint
 
 ROW = (1, 1, 64, 1, 0.1, 2.3)
 
@@ -88,17 +90,38 @@ def test_a_full_disk_leaves_the_rows_that_were_there(tmp_path: Path) -> None:
     assert len((tmp_path / "train.csv").read_text().splitlines()) == 1 + 1 + len(rows)
 
 
-def test_truncating_to_an_offset_takes_later_rows_back(tmp_path: Path) -> None:
+def test_truncating_takes_later_rows_back_and_their_hash(tmp_path: Path) -> None:
     made = writer(tmp_path)
     made.append("train.csv", [ROW])
     made.append("eval.csv", [(0, 0, 0, 0, 2.25, 0.4, 2.5, 0.5)])
-    offsets = made.offsets()
-    before = {name: (tmp_path / name).read_bytes() for name in offsets}
+    fingerprints = made.fingerprints()
+    assert set(fingerprints) == {"train.csv", "eval.csv", "time.csv"}
+    before = {name: (tmp_path / name).read_bytes() for name in fingerprints}
+    assert fingerprints == {name: fingerprint(content) for name, content in before.items()}
     made.append("train.csv", [ROW, ROW])
     made.append("time.csv", [(1, 0.5)])
-    made.truncate(offsets)
-    assert {name: (tmp_path / name).read_bytes() for name in offsets} == before
-    assert set(offsets) == {"train.csv", "eval.csv", "time.csv"}
+    made.check(fingerprints)
+    other = RunWriter(tmp_path, digits=9)  # of the process that resumes
+    other.truncate({name: each["bytes"] for name, each in fingerprints.items()})
+    assert {name: (tmp_path / name).read_bytes() for name in fingerprints} == before
+    assert other.fingerprints() == fingerprints
+    other.append("time.csv", [(1, 0.5)])
+    assert other.fingerprints()["time.csv"] == fingerprint((tmp_path / "time.csv").read_bytes())
+
+
+@pytest.mark.parametrize("damage", ["shorter", "altered", "gone", "a folder"])
+def test_files_that_are_not_those_of_a_fingerprint(tmp_path: Path, damage: str) -> None:
+    made = writer(tmp_path)
+    made.append("train.csv", [ROW])
+    fingerprints, path = made.fingerprints(), tmp_path / "train.csv"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "a folder":
+        path.mkdir()
+    elif damage != "gone":
+        path.write_bytes(content[:-1] if damage == "shorter" else content.replace(b"2.3", b"2.2"))
+    with pytest.raises(BrokenRecord, match=r"train\.csv (was altered|cannot be read)"):
+        made.check(fingerprints)
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,10 +29,12 @@ from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.recorder import EVALUATION_METRICS, TRAJECTORY_METRICS, UPDATE_METRICS
 from sgdlab.problem import Spec
 from sgdlab.records import FILES, config_yaml
-from sgdlab.records.bulk_write import Stage, rows_text, staging
+from sgdlab.records.bulk_write import rows_text
 from sgdlab.records.columns import weight_names
 from sgdlab.records.disk import CHECKPOINT, WEIGHTS
+from sgdlab.records.fingerprints import fingerprint
 from sgdlab.records.serialization import json_bytes
+from sgdlab.records.staging import Stage, staging
 
 # A child writes chunks of this many runs, or of this many numbers: for fewer, no fork pays.
 CHUNK, CHUNK_NUMBERS = 50, 100_000
@@ -103,6 +105,8 @@ class BatchWriter:
             if not curve.reason:
                 each.update(self._kept(run))
         for each, info in zip(files, infos, strict=True):
+            tables = {name: content for name, content in each.items() if name in FILES}
+            info["files"] = {name: fingerprint(content) for name, content in tables.items()}
             each["run.json"] = json_bytes(info)  # last: a folder without it is not a run
         for run, each in zip(runs, files, strict=True):
             stage.put(self.folders[run], each)

@@ -47,11 +47,29 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
+class ServerKilled(Exception):
+    """The fork server was killed, and so was the one that took its place."""
+
+    def __init__(self) -> None:
+        super().__init__("the server that forks them was killed, perhaps by the system when memory ran out")
+
+
 def start(process: BaseProcess) -> None:
-    """Start a process of the `context`. Raises OSError or EOFError when the system has no room for it."""
-    warm_up()  # the server may have been killed
-    with _without_main():
-        process.start()
+    """Start a process of the `context`.
+
+    Raises:
+        OSError: the system has no room for it.
+        ServerKilled: see there.
+    """
+    for attempt in range(2):
+        warm_up()  # the server may have been killed
+        try:
+            with _without_main():
+                process.start()
+            return
+        except (EOFError, ConnectionError):  # killed while it was asked: a new one may have more luck
+            if attempt:
+                raise ServerKilled from None
 
 
 def _without_main() -> AbstractContextManager[None]:

@@ -201,12 +201,13 @@ class _Pool:
                 continue
             try:
                 self._start_worker(task, slot)
-            except (OSError, EOFError) as err:  # out of memory, processes or open files
+            except (OSError, fork_server.ServerKilled) as err:  # out of memory, processes or open files
                 self._slots.release(slot)
                 if self._workers:  # there may be room when one of these has ended
                     return
                 self._callback.on_job_start(task.number)
-                failed = Outcome(status="failed", reason=f"no process could be started: {err!r}")
+                why = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+                failed = Outcome(status="failed", reason=f"no process could be started: {why}")
                 self._callback.on_job_end(task.number, failed, None)
             del waiting[place]
 

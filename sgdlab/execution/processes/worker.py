@@ -16,6 +16,7 @@ from sgdlab.execution.display.progress import RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes.pool import Task
 from sgdlab.execution.run import run_cache, runner
+from sgdlab.records import BrokenRecord
 
 UPDATE_SECONDS = 0.25  # at least, between reports of progress
 
@@ -95,9 +96,11 @@ def _run(task: Task, progress: RemoteProgress) -> Outcome:
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     except KeyboardInterrupt as err:
-        # A signal may arrive after the run has finished.
-        run = run_cache.find_finished(run_cache.folder_of(task.config))
-        outcome = Outcome.from_error(err) if run is None else Outcome.from_record(run)
+        outcome = Outcome.from_error(err)
+        with suppress(BrokenRecord):
+            # A signal may arrive after the run has finished.
+            run = run_cache.find_finished(run_cache.folder_of(task.config))
+            outcome = outcome if run is None else Outcome.from_record(run)
     except Exception as err:  # any error of a job is its own: the others run
         outcome = Outcome.from_error(err)
     return replace(outcome, seconds=time.perf_counter() - began)

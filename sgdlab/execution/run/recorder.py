@@ -98,10 +98,15 @@ class Recorder:
         Raises:
             Interrupted: a signal came. The run can be resumed from this checkpoint.
         """
-        # Rows first: the checkpoint states how long the files are. A kill in between leaves longer files,
-        # which are truncated when the run resumes; shorter files than it states could not be repaired.
+        # Rows first: the checkpoint states how long the files are, and their hashes. A kill in between leaves
+        # longer files, which are truncated when the run resumes; shorter ones could not be repaired.
         self.flush()
-        extra = {"offsets": self._writer.offsets(), "seconds": self.seconds(), "metrics": self.metrics}
+        extra = {
+            "run": self._writer.info.get("hash"),
+            "files": self._writer.fingerprints(),
+            "seconds": self.seconds(),
+            "metrics": self.metrics,
+        }
         checkpoint.save(self._writer.folder / "checkpoint.pt", {**state, **self._constant, **extra})
         self._saved = time.perf_counter()
         if self._signals.first is not None and not last:

@@ -12,21 +12,22 @@ import torch
 
 from sgdlab import optim, problem
 from sgdlab.base.errors import UserError
-from sgdlab.base.files import disk_errors, remove_temporaries
+from sgdlab.base.files import disk_errors, naming, remove, remove_temporaries
 from sgdlab.base.formatting import counted, utc_now
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.config.run_hash import as_mapping, run_hash, slug
 from sgdlab.config.schema import Config
-from sgdlab.engine import checkpoint, device, diagnostics, matmul, setup
-from sgdlab.engine.loop import Diverged, Trainer
+from sgdlab.engine import device, diagnostics, matmul, setup
+from sgdlab.engine.loop import Diverged
 from sgdlab.engine.settings import MAX_TRAJECTORY_WEIGHTS
 from sgdlab.execution.display.progress import Progress, RunLength
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run.provenance import facts
 from sgdlab.execution.run.recorder import Recorder
+from sgdlab.execution.run.resume import load_checkpoint, resume
 from sgdlab.execution.run.run_cache import FINISHED, folder_of, lookup
-from sgdlab.records import FORMAT, RunWriter, config_yaml, read_run, write_text
-from sgdlab.records.disk import CHECKPOINT
+from sgdlab.records import FILES, FORMAT, RunWriter, config_yaml, read_run, write_text
+from sgdlab.records.disk import CHECKPOINT, WEIGHTS
 
 
 def run(config: Config, progress: Progress, *, experiment: str | None = None) -> Outcome:
@@ -44,7 +45,7 @@ def run(config: Config, progress: Progress, *, experiment: str | None = None) ->
         How the run ended: `done` or `diverged`.
 
     Raises:
-        UserError: missing data, a full disk, a damaged checkpoint, or a folder in use.
+        UserError: missing data, a full disk, a damaged record or checkpoint, or a folder in use.
         Interrupted: after Ctrl-C or SIGTERM, once a checkpoint is saved.
     """
     began = time.perf_counter()
@@ -74,14 +75,18 @@ def _train(
     trajectory = weights if config.trajectory_every else None
     writer = RunWriter(folder, digits=device.DIGITS[config.precision], trajectory=trajectory)
     _clear(config, writer)
-    state = _load_checkpoint(config, folder)
+    state = load_checkpoint(config, folder, plan.total)
     # A resumed run is computed as it began, or its last bits would differ from an uninterrupted run's.
     implementation = (
         state["implementation"] if state else setup.choose_implementation(config, batches.batch_size)
     )
     with matmul.using(implementation["matmul"]):
         trainer = setup.trainer(config, built, batches, implementation["update"])
-        _create_or_resume(config, writer, trainer, state)
+        if state:
+            resume(writer, trainer, state)
+        else:
+            writer.create()
+            write_text(folder / "config.yaml", config_yaml.text(as_mapping(config)))
         info = run_info(config, built, experiment)
         if implementation["update"] == "fast":
             info["optimizer"] = {"impl": "fast"}
@@ -144,6 +149,8 @@ def _record_end(recorder: Recorder, writer: RunWriter) -> Iterator[None]:
         raise
     finally:
         fields = {"status": status, "reason": reason, "finished": utc_now(), "metrics": recorder.metrics}
+        if status in FINISHED:
+            fields["files"] = writer.fingerprints()
         try:
             writer.update(**fields, seconds=round(recorder.seconds(), 3))
         except OSError:
@@ -151,45 +158,16 @@ def _record_end(recorder: Recorder, writer: RunWriter) -> Iterator[None]:
                 raise
 
 
-def _load_checkpoint(config: Config, folder: Path) -> dict[str, Any]:
-    """Return the checkpoint from which the run resumes, with its `implementation`; {} without one."""
-    path = folder / "checkpoint.pt"
-    if not path.exists():
-        return {}
-    state = checkpoint.load(path, torch.device(config.device))
-    implementation = state.get("implementation")
-    if not isinstance(implementation, dict) or any(
-        implementation.get(key) not in names for key, names in setup.IMPLEMENTATIONS.items()
-    ):
-        raise checkpoint.damaged(path, f"implementation={implementation} is not known")
-    return state
-
-
-def _create_or_resume(config: Config, writer: RunWriter, trainer: Trainer, state: dict[str, Any]) -> None:
-    """Create the run's files or, with a checkpoint, take the engine and the files back to it."""
-    if not state:
-        writer.create()
-        write_text(writer.folder / "config.yaml", config_yaml.text(as_mapping(config)))
-        return
-    path = writer.folder / "checkpoint.pt"
-    try:
-        trainer.load(state)
-        too_short = [name for name, size in writer.offsets().items() if size < state["offsets"][name]]
-    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as err:
-        raise checkpoint.damaged(path, f"{type(err).__name__}: {err}") from None
-    if too_short:
-        raise checkpoint.damaged(path, f"it is ahead of {too_short[0]} beside it")
-    # Rows after the checkpoint are cut off here and written again by the resumed run, with the same bytes.
-    writer.truncate(state["offsets"])
-
-
 def _clear(config: Config, writer: RunWriter) -> None:
-    """Remove what a killed process left half-written and, with `force`, the earlier record."""
+    """Remove what a killed process left half-written and, with `force`, the earlier record.
+
+    With `force`, a folder that stands in the place of one of the files goes, too.
+    """
     remove_temporaries(writer.folder)
     if config.force:
         # run.json goes first: a kill from here on must not leave a record that says `done`.
-        for name in ("run.json", "checkpoint.pt", "weights.pt", "measure.csv"):
-            (writer.folder / name).unlink(missing_ok=True)
+        for name in ("run.json", CHECKPOINT, WEIGHTS, "measure.csv", "config.yaml", *FILES):
+            remove(writer.folder / name)
 
 
 def run_info(config: Config, built: problem.Problem, experiment: str | None) -> dict[str, Any]:
@@ -250,28 +228,39 @@ def in_progress(config: Config, folder: Path) -> bool:
     try:
         with filelock.FileLock(folder / ".lock", timeout=0):
             return (folder / "checkpoint.pt").exists() and not config.force
-    except filelock.Timeout:
+    except (filelock.Timeout, OSError):  # of an OSError, the serial engine says more
         return True
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of the folder. Creates it, and removes it again if nothing was recorded."""
-    folder.mkdir(parents=True, exist_ok=True)
+    # The operating system drops this lock when the process dies, however it dies; the file may remain.
+    lock = filelock.FileLock(folder / ".lock")
     try:
-        # The operating system drops this lock when the process dies, however it dies; the file may remain.
-        with filelock.FileLock(folder / ".lock", timeout=0):
-            try:
-                yield
-            finally:
-                if not (folder / "run.json").exists():
-                    _remove_empty(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with naming(folder / ".lock"):
+            lock.acquire(timeout=0)
     except filelock.Timeout:
         try:
             holder = f"process {read_run(folder).info['pid']}"
         except (UserError, KeyError):
             holder = "another process"
         raise UserError(f"{folder} is in use: {holder} is running this run; wait for it to end") from None
+    except OSError:
+        _remove_unrecorded(folder)
+        raise
+    try:
+        yield
+    finally:
+        _remove_unrecorded(folder)
+        lock.release()
+
+
+def _remove_unrecorded(folder: Path) -> None:
+    """Remove a run folder without a record, unless its run can be resumed."""
+    if not any((folder / name).exists() for name in ("run.json", "checkpoint.pt")):
+        _remove_empty(folder)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from sgdlab.base.errors import MissingDataError, UserError
+from sgdlab.base.files import DiskError
 from sgdlab.base.formatting import counted
 from sgdlab.base.signals import Interrupted, SignalLog
 from sgdlab.execution.batch import batch_run, planning
@@ -46,7 +47,7 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress)
     """Train jobs as one batch, record their ends and return the batch's. Raises KeyboardInterrupt only.
 
     An error that a single run or their number may have caused (memory, a matrix without decomposition)
-    leaves the jobs waiting, so that each is run alone.
+    leaves the jobs waiting, so that each is run alone. Missing data and a full disk would stop each of them.
     """
     with SignalLog(second_interrupts=True) as signals:
         try:
@@ -61,7 +62,7 @@ def _run_batch(jobs: Sequence[Job], settings: SweepSettings, progress: Progress)
         except KeyboardInterrupt as err:
             _end(jobs, [Outcome.from_error(err)] * len(jobs))
             raise
-        except MissingDataError as err:
+        except (MissingDataError, DiskError) as err:
             return _fail(jobs, err)
         except (UserError, MemoryError, torch.linalg.LinAlgError) as err:  # type: ignore[attr-defined]
             progress.say(f"failed, so its runs are trained one by one: {Outcome.from_error(err).reason}")

@@ -19,6 +19,7 @@ from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import Job, Sweep
+from sgdlab.records import BrokenRecord
 from sgdlab.records.disk import KEPT, resolve_keep, size_text
 
 
@@ -141,7 +142,13 @@ def _pending(jobs: Sequence[Job], messages: Display) -> list[Job]:
             first.duplicates.append(job)
     answered = 0
     for job in firsts.values():
-        run = None if job.config.force else run_cache.find_finished(job.folder)
+        try:
+            run = None if job.config.force else run_cache.find_finished(job.folder)
+        except BrokenRecord as err:  # of this job alone: the others run
+            reason = f"{err.line}; force=true makes the run again"
+            messages.say(f"{job.label_text}: failed: {reason}")
+            job.end(Outcome(status="failed", reason=reason))
+            continue
         if run is not None:
             job.end(Outcome.from_record(run, cached=True))
             answered += 1 + len(job.duplicates)

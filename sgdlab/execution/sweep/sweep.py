@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from sgdlab.base.checks import Bool, Choice, Int, Optional
-from sgdlab.base.files import disk_errors
+from sgdlab.base.files import DiskError, disk_errors
 from sgdlab.base.formatting import command_line, utc_now
 from sgdlab.config.options import key_of
 from sgdlab.config.run_hash import HASH_EXCLUDED
@@ -19,7 +19,8 @@ from sgdlab.config.schema import Config
 from sgdlab.execution.outcome import WAITING, Outcome
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.cost_model import estimated_cost
-from sgdlab.records import CHANGED, SWEEPS, SweepWriter
+from sgdlab.records import CHANGED, SWEEPS, BrokenRecord, SweepWriter
+from sgdlab.records.staging import remove_leftovers
 
 SAVE_SECONDS = 1.0  # at least, between writes of sweep.json, each of which writes all jobs
 _COUNT = Int(low=1, high=10_000)  # more than any machine has room for
@@ -134,15 +135,23 @@ class Sweep:
             "figure": first.figure,
             "started": utc_now(),
         }
-        self._writer = SweepWriter(self.folder, info)
+        self._writer: SweepWriter | None = SweepWriter(self.folder, info)
         self._lock = threading.Lock()  # between this thread and the timer's
         self._timer: threading.Timer | None = None
         self._saved = -SAVE_SECONDS
 
     def __enter__(self) -> "Sweep":
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._write()
+        try:
+            with disk_errors(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._write()
+        except DiskError:
+            if not self._finished():
+                raise
+            self._writer = None  # there is nothing to do, so a disk that cannot be written will do
+        else:
+            for parent in {job.folder.parent for job in self.jobs}:
+                remove_leftovers(parent)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -166,6 +175,13 @@ class Sweep:
         """Return the jobs that failed."""
         return [job for job in self.jobs if job.outcome.status == "failed"]
 
+    def _finished(self) -> bool:
+        """Return whether the runs of all jobs are on the disk and can answer."""
+        try:
+            return all(not job.config.force and run_cache.find_finished(job.folder) for job in self.jobs)
+        except BrokenRecord:
+            return False
+
     def _save_late(self) -> None:
         with self._lock:
             self._timer = None
@@ -175,7 +191,8 @@ class Sweep:
                 return
 
     def _write(self, **fields: Any) -> None:
-        self._writer.write([job.record() for job in self.jobs], **fields)
+        if self._writer is not None:
+            self._writer.write([job.record() for job in self.jobs], **fields)
         self._saved = time.monotonic()
 
 
