@@ -3,6 +3,7 @@
 `sgdlab.records.store` reads records from the disk.
 """
 
+import functools
 import math
 import os
 import platform
@@ -224,6 +225,26 @@ def differing(runs: Sequence[Run]) -> list[str]:
     group's name already tells who lacks it. If all runs have cases, which tell the cases apart, only
     differences within a case count.
     """
+    return list(_differing(_Identity(runs)))
+
+
+class _Identity:
+    """Runs as the key of a cache: the same objects, in the same order, are the same key."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = tuple(runs)  # kept, so that no other object gets the identity of one of them
+        self._ids = tuple(map(id, runs))
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self._ids == other._ids
+
+
+@functools.lru_cache(maxsize=4)  # a figure asks several times for the same runs
+def _differing(same: _Identity) -> tuple[str, ...]:
+    runs = same.runs
     in_cases = all(run.case is not None for run in runs)
     hidden = _origin_follows(runs)
     firsts: dict[str | None, dict[str, Any]] = {}
@@ -242,7 +263,7 @@ def differing(runs: Sequence[Run]) -> list[str]:
                 continue  # without writing them, as for most settings of most runs; 0.0 is not -0.0
             if format_value(one) != format_value(value):  # as written: 1 is 1.0, but not true
                 found.add(key)
-    return [key for key in keys if key in found and not (hidden and key.startswith(_ORIGIN))]
+    return tuple(key for key in keys if key in found and not (hidden and key.startswith(_ORIGIN)))
 
 
 def _origin_follows(runs: Sequence[Run]) -> bool:
