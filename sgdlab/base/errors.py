@@ -12,6 +12,7 @@ MAX_LISTED = 16  # names; a longer list is shown only when no name comes close
 # Similarity of two names: twice the letters that they share in order, as a part of all their letters.
 MIN_RATIO = 0.6
 MIN_ABBREVIATION = 0.5
+MIN_SLIP_RATIO = 0.85  # two letters swapped in seven
 MIN_WORD_RATIO = 0.5  # norm and noise: .44
 
 
@@ -58,11 +59,17 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def _similarity(name: str, other: str) -> float:
-    """Return 4 for the same letters, 2 to 3 for an abbreviation, 1 to 2 for a misspelling; 0: not similar."""
+    """Rank how likely `other` was meant: 0 if it is not similar.
+
+    4: the same letters. 3: of the same length and first letter, a slip in typing. 2 to 3: an abbreviation.
+    1 to 2: another misspelling.
+    """
     short, long = _plain(name), _plain(other)
     if short == long:
         return 4 - (name != other) / 10
     ratio = difflib.SequenceMatcher(None, short, long).ratio()
+    if ratio >= MIN_SLIP_RATIO and short[:1] == long[:1] and len(short) == len(long):
+        return 3 + ratio / 2
     if ratio > MIN_ABBREVIATION and _abbreviates(short, long):
         return 2 + ratio
     words, others = (re.split(r"[-_ ]+", text.lower()) for text in (name, other))

@@ -28,6 +28,7 @@ class CustomStep:
         self._step: Any = optimizer.step
         self._ways = self._possible_ways()
         self._known = len(self._ways) == 1
+        self.discarded = 0  # calls of the closure in this update that led to nothing
 
     def __call__(self, closure: Closure) -> None:
         """Update the weights once.
@@ -38,13 +39,14 @@ class CustomStep:
         Raises:
             Exception: whatever the optimizer or the closure raises.
         """
+        self.discarded = 0
         if self._known:
             self._ways[0](closure)
             return
-        counted = _Counted(closure)
         before = self._snapshot()
         errors: list[Exception] = []
         for way in self._ways:
+            counted = _Counted(closure)
             try:
                 way(counted)
             except Exception as err:
@@ -58,6 +60,7 @@ class CustomStep:
                 if self._moved(before):
                     return  # without any gradient; the caller says what is wrong
             self._restore(before)
+            self.discarded += counted.calls
         if errors:
             raise errors[0]
 

@@ -91,7 +91,8 @@ class GeneralUpdates:
         and however often it calls. Each call computes a gradient, so each counts as an evaluation."""
         losses: list[Tensor] = []
         self._step(self._closure(index, losses))
-        self.evaluations = len(losses)
+        discarded = self._step.discarded if isinstance(self._step, CustomStep) else 0
+        self.evaluations = len(losses) - discarded
         if not losses:
             name = type(self._optimizer).__name__
             raise UserError(f"{name}.step(closure) did not call closure(), which computes the gradients")

@@ -11,7 +11,7 @@ from helpers.fake_paths import fake_path
 from helpers.fake_runs import fake_run
 
 from sgdlab.analysis.claims import CLAIMS, READ_OFF, Claim, curves, judge, mean_loss
-from sgdlab.analysis.claims.noise import _floors_near, _no_floor, _noise_floors
+from sgdlab.analysis.claims.noise import _no_floor, _noise_floors
 from sgdlab.analysis.claims.training import TRAINING_CLAIMS
 from sgdlab.analysis.experiments import EXPERIMENTS
 from sgdlab.config.options import conf_dir
@@ -226,5 +226,4 @@ def test_a_noise_floor_of_which_a_seed_diverged_is_not_that_of_the_others(tmp_pa
     assert math.isfinite(_noise_floors(runs, sizes)[sizes[0]])
     lost = Run(runs[1].folder, {**runs[1].info, "status": "diverged"})
     assert _noise_floors([runs[0], lost], sizes)[sizes[0]] == math.inf
-    assert not _floors_near({sizes[0]: 0.5}, 1e9, [runs[0], lost]).holds
     assert not _no_floor(sizes[0], 1e9, [runs[0], lost]).holds

@@ -27,7 +27,12 @@ CASES = [
     (Number(), "", {1: 1.0, -0.5: -0.5}, {True: "a number", "1": "a number", None: "a number"}),
     (Number(low=0, high=1, high_open=True), "in [0, 1)", {0: 0.0}, {1: ">= 0 and < 1", -1: ">= 0 and < 1"}),
     (Number(low=0, low_open=True), "> 0", {1e-9: 1e-9}, {0: "> 0"}),
-    (Int(low=1), "integer >= 1", {1: 1, MAX_INT: MAX_INT}, {0: ">= 1", 1.0: ">= 1", MAX_INT + 1: "<= 1"}),
+    (
+        Int(low=1),
+        "integer >= 1",
+        {1: 1, 2.0: 2, MAX_INT: MAX_INT},
+        {0: ">= 1", 1.5: ">= 1", MAX_INT + 1: "<= 1"},
+    ),
     (Int(low=1, high=9), "integer >= 1 and <= 9", {9: 9}, {10: ">= 1 and <= 9", True: ">= 1 and <= 9"}),
     (Bool(), "true or false", {True: True, False: False}, {"true": "true or false", None: "true or false"}),
     (

@@ -172,7 +172,7 @@ CUSTOM = [
 ]
 
 COMMANDS = [
-    (["trian"], "trian: no such command; did you mean train? One of: completion, data, "),
+    (["trian"], "trian: no such command; did you mean train? One of: clean, completion, data, "),
     (["--help-me"], "--help-me: no such command; "),
     (["optimizers", "adan"], "adan: no such optimizer; did you mean adam?"),
     (["completion", "bsh"], "bsh: no completion for this shell; did you mean bash?"),

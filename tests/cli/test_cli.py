@@ -1,5 +1,6 @@
 """The command `sgdlab` itself: help that answers without heavy imports, exit codes, where errors go."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -114,13 +115,19 @@ def examples() -> list[list[str]]:
     """The command lines at the end of the manual, without what they are said to do."""
     page = manual([])
     lines = page[page.index("Examples\n") :].splitlines()[1:]
-    return [line.strip().partition("  ")[0].split() for line in lines]
+    return [shlex.split(line.strip().partition("  ")[0]) for line in lines]
+
+
+def one_value(override: str) -> str:
+    """One of the values that a sweep gives a setting."""
+    key, _, value = override.partition("=")
+    return f"{key}=1" if "(" in value else override.partition(",")[0]
 
 
 @pytest.mark.parametrize("words", examples(), ids=" ".join)
 def test_examples_of_the_manual_are_accepted(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert words[:2] == ["sgdlab", "train"]
     # Of a sweep, its first run: --cfg shows one.
-    overrides = [word.partition(",")[0] for word in words[2:] if word not in ("-m", "--help")]
+    overrides = [one_value(word) for word in words[2:] if word not in ("-m", "--help")]
     assert main(["train", "--cfg", "job", *overrides]) == 0
     assert "batch_size: " in capsys.readouterr().out

@@ -207,10 +207,10 @@ def test_seeds_of_a_case_are_one_series(tmp_path):
     swept(tmp_path)
     runs = select(["pair"], tmp_path).runs
     curves = [read_curve(run, Curves()) for run in runs]
-    found = group_seeds(curves, Labels(runs), band="minmax")
+    found = group_seeds(curves, Labels(runs), Curves(), "loss")
     assert [each.label for each in found] == ["gradient descent", "heavy ball"]
     assert all("mean of 2 seeds" in each.text(outcome=True) for each in found)
-    texts = [each.label for each in group_seeds(curves, Labels(runs), band="none")]
+    texts = [each.label for each in group_seeds(curves, Labels(runs), Curves(band="none"), "loss")]
     assert texts[-1] == "heavy ball, seed=1" and len(texts) == 4
 
 

@@ -227,7 +227,7 @@ def test_a_batch_on_a_full_disk_does_not_try_each_run_alone(disk, capsys):
     with pytest.raises(UserError, match=r"30 of 30 runs failed|no space left"):
         main(words)
     said = capsys.readouterr().out
-    assert "the batch failed: no space left on the disk" in said and "one by one" not in said
+    assert "batch of 30 runs: failed: no space left on the disk" in said and "one by one" not in said
     filler.unlink()
     assert not list(disk.rglob(".batch-*"))
     assert main(words) == 0

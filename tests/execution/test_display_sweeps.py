@@ -184,7 +184,7 @@ class TestEnd:
         run = finish(configure(tmp_path, *SMALL, "lr=1e30"))
         report(run, cached=False, quiet=True)
         out = capsys.readouterr().out
-        assert out.startswith("diverged (the training loss is nan at step 2), batch loss 2.3")
+        assert out.startswith("diverged (the batch loss is nan at step 2), batch loss 2.3")
 
     def test_many_jobs_are_ranked_by_what_the_heading_says(self, tmp_path, capsys):
         """Never by the test set."""
@@ -194,7 +194,7 @@ class TestEnd:
             jobs.append(Job(overrides=[f"seed={n}"], config=config, label_text=f"seed={n}", outcome=outcome))
         summary(SimpleNamespace(jobs=jobs, folder=tmp_path))
         head, _, *rows, _ = capsys.readouterr().out.splitlines()
-        assert head == "40 runs: 40 done; the best and the worst by training loss:"
+        assert head == "40 runs: 40 done; the best and the worst by final training loss:"
         assert [row.split()[0] for row in rows] == [f"seed={n}" for n in (0, 1, 2, 37, 38, 39)]
 
     def test_a_batch_loss_is_shown_only_where_nothing_better_is_known(self):

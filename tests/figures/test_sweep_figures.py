@@ -317,7 +317,7 @@ def test_a_cell_below_the_scale_of_colours_is_drawn_and_said(tmp_path: Path) -> 
             [(0.1, 0.0), (1.0, 0.0), (0.1, 0.9), (1.0, 0.9)], [0.0, 0.5, 20.0, -3.0], strict=True
         )
     ]
-    figure = figure_of(runs, **HEAT, value="loss", clim=[0.1, 100])
+    figure = figure_of(runs, **HEAT, value="train_loss", clim=[0.1, 100])
     (mesh,) = (each for each in figure.axes[0].collections if isinstance(each, QuadMesh))
     values = mesh.get_array()
     assert not np.ma.getmaskarray(values).any() and np.asarray(values).tolist() == [[0.1, 0.5], [20.0, 0.1]]
@@ -325,27 +325,19 @@ def test_a_cell_below_the_scale_of_colours_is_drawn_and_said(tmp_path: Path) -> 
 
 
 def test_a_cell_of_which_seeds_diverged_says_of_how_many_it_is(tmp_path: Path) -> None:
-    runs = [
-        ended(
-            tmp_path,
-            1.0 + seed,
-            "diverged" if lr + b > 1.8 and seed else "done",
-            lr=lr,
-            optimizer__momentum=b,
-            seed=seed,
-        )
-        for lr in (0.1, 1.0)
-        for b in (0.0, 0.9)
-        for seed in (0, 1, 2)
-    ]
-    drawing = draw(runs, Heatmap(x="lr", y="momentum", value="loss"))
+    def run(lr: float, b: float, seed: int) -> Run:
+        status = "diverged" if lr + b > 1.8 and seed else "done"
+        return ended(tmp_path, 1.0 + seed, status, lr=lr, optimizer__momentum=b, seed=seed)
+
+    runs = [run(lr, b, seed) for lr in (0.1, 1.0) for b in (0.0, 0.9) for seed in (0, 1, 2)]
+    drawing = draw(runs, Heatmap(x="lr", y="momentum", value="train_loss"))
     ax = drawing.figure.axes[0]
     (mesh,) = (each for each in ax.collections if isinstance(each, QuadMesh))
     assert np.asarray(mesh.get_array()).tolist() == [[2.0, 2.0], [2.0, 1.0]]
     assert [(text.get_text(), *text.get_position()) for text in ax.texts] == [("1 of 3", 1.0, 0.9)]
     assert words(drawing.figure) == ["1 of 3: mean of the seeds that did not diverge"]
     assert drawing.notes.details == ("lr=1 momentum=0.9: mean of 1 of 3 seeds, the others diverged",)
-    median = figure_of(runs, **HEAT, value="loss", average="median")
+    median = figure_of(runs, **HEAT, value="train_loss", average="median")
     assert words(median) == ["diverged"] and not median.axes[0].texts
 
 

@@ -42,5 +42,5 @@ def test_it_is_torchs_alone():
     assert "several times" in OPTIMIZERS["lbfgs"].not_batched_reason
     with pytest.raises(UsageError, match=r"optimizer\.impl=rule: lbfgs has no rule in sgdlab"):
         configure("runs", *TINY, "optimizer=lbfgs", "optimizer.impl=rule")
-    with pytest.raises(UsageError, match=r"optimizer\.line_search_fn=wolfe: One of: strong_wolfe, or null"):
+    with pytest.raises(UsageError, match=r"optimizer\.line_search_fn=wolfe: did you mean strong_wolfe\?"):
         configure("runs", *TINY, "optimizer=lbfgs", "optimizer.line_search_fn=wolfe")

@@ -200,11 +200,10 @@ class Display:
         self._waiting_cost -= job.cost
         if not outcome.cached:
             self._work_done += job.work(1.0 if outcome.status == "done" else job.fraction_done())
-        reason = outcome.reason
-        if reason and reason in self._reasons:  # said in full for an earlier job
-            reason = reason.splitlines()[0]
+        text = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
+        if outcome.reason and outcome.reason in self._reasons:
+            text = f"{outcome.status} for the same reason"
         self._reasons.add(outcome.reason)
-        text = f"{outcome.status}: {reason}" if reason else outcome.status
         if outcome.cached:
             text = "already done; force=true runs it again"
         if self._is_plain and self._several:
