@@ -111,8 +111,6 @@ def idle(config: Config, spec: Spec) -> dict[str, str]:
         reasons["optimizer.default_lr"] = f"lr={format_value(config.lr)} counts instead"
     if batch == "full" or spec.train_size % int(batch) == 0:
         reasons["drop_last"] = "no batch is smaller than the others"
-    if spec.train_size == 1:
-        reasons["sampling"] = "there is one example"
     if not scheduler.warmup:
         reasons["scheduler.warmup_start"] = "there is no warm-up, as scheduler.warmup=0"
         if scheduler.name == "constant":

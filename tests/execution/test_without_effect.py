@@ -23,7 +23,6 @@ IDLE = [
     (["drop_last=true", "batch_size=full"], "drop_last"),
     (["seed=1", "problem=rosenbrock"], "seed"),
     (["seed=1", "problem=noisy_quadratic", "sampling=sequential"], "seed"),
-    (["sampling=sequential", "problem=rosenbrock"], "sampling"),
     (["scheduler.warmup_start=0.5"], "scheduler.warmup_start"),
     (["scheduler.unit=steps"], "scheduler.unit"),
     (["measure_draws=20"], "measure_draws"),
