@@ -6,7 +6,7 @@ README.md in this folder says who starts what and what passes between the proces
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection
@@ -15,12 +15,12 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from sgdlab.base.signals import Interrupted, SignalLog
-from sgdlab.config.schema import Config
 from sgdlab.execution.display.progress import Progress
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.processes.shared_data import SharedData
 from sgdlab.execution.processes.slots import Slot, Slots
+from sgdlab.execution.processes.task import Task
 from sgdlab.execution.run.run_cache import FINISHED
 from sgdlab.optim import EXTERNAL
 
@@ -31,19 +31,6 @@ LINE = 500  # characters shown of a line that a job printed
 # A worker takes another job after one of fewer seconds: starting a process takes a good part of that.
 SHORT = 1.0
 SERVER_DIED = 255  # multiprocessing's exit code of a process whose fork server is gone; it may be alive
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a worker is told to run. It is pickled.
-
-    number: of the job, from 0. config: prepared. environment: all of os.environ that the job shall see.
-    """
-
-    number: int
-    config: Config
-    experiment: str | None
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class JobCallback(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 from sgdlab.base.signals import STOP_SIGNALS, Interrupted, signal_at_parent_death
 from sgdlab.execution.display.progress import RunLength
 from sgdlab.execution.outcome import Outcome
-from sgdlab.execution.processes.pool import Task
+from sgdlab.execution.processes.task import Task
 from sgdlab.execution.run import run_cache, runner
 from sgdlab.records import BrokenRecord
 

@@ -6,8 +6,8 @@ from sgdlab.base.formatting import counted
 from sgdlab.execution.display.display import Display, JobProgress
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.processes import fork_server, pool, shared_data
-from sgdlab.execution.processes.pool import Task
 from sgdlab.execution.processes.slots import Slots, cores, parallel_jobs, visible_gpus
+from sgdlab.execution.processes.task import Task
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import Job
 
