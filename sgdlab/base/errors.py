@@ -12,7 +12,7 @@ MAX_LISTED = 16  # names; a longer list is shown only when no name comes close
 # Similarity of two names: twice the letters that they share in order, as a part of all their letters.
 MIN_RATIO = 0.6
 MIN_ABBREVIATION = 0.5
-MIN_SLIP_RATIO = 0.85  # two letters swapped in seven
+MIN_SLIP_RATIO = 0.9  # two letters swapped in ten
 MIN_WORD_RATIO = 0.5  # norm and noise: .44
 
 
