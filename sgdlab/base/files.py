@@ -60,6 +60,15 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+# Errors of a write() to a stream: a full disk, one that fails, a closed stream, a reader that has gone away.
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
+
+
+def is_output_error(err: BaseException) -> bool:
+    """Return whether an error is of the output, which has no name, and not of a file."""
+    return isinstance(err, OSError) and err.filename is None and err.errno in _OUTPUT_ERRORS
+
+
 class DiskError(UserError):
     """A disk that is full or cannot be used; what fails on it for one run fails for others too."""
 

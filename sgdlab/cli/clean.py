@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
         print(f"would free {total}")
     elif arguments.yes or _agreed(total):
         print(f"freed {format_size(remove(found))}")
-    elif sys.stdin.isatty():
+    elif _on_terminal():
         print("nothing was removed")
     else:
         print(f"nothing was removed; --yes frees {total}")
@@ -73,9 +73,14 @@ def _find(targets: Sequence[str], runs_dir: Path, *, weights: bool) -> "list[Rem
     return removable(runs, folders, weights=weights)
 
 
+def _on_terminal() -> bool:
+    """Return whether a person can answer: the input may come from elsewhere, or be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def _agreed(total: str) -> bool:
     """Ask a person at a terminal; anything but y or yes means no."""
-    if not sys.stdin.isatty():
+    if not _on_terminal():
         return False
     try:
         return input(f"Free {total}? [y/N] ").strip().lower() in ("y", "yes")

@@ -2,10 +2,11 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from sgdlab.cli.text import on_terminal
 
 GAP = "  "  # between columns
 
@@ -68,7 +69,7 @@ def show(columns: Sequence[Column], notes: Sequence[str]) -> None:
         columns: from `fit`.
         notes: lines below the table.
     """
-    if not sys.stdout.isatty():
+    if not on_terminal():
         print("\n".join([*_lines(columns), *notes]))
     elif len(columns[0].cells) + len(notes) + 3 > shutil.get_terminal_size().lines:
         _page("\n".join([*_lines(columns), *notes]))
@@ -78,7 +79,7 @@ def show(columns: Sequence[Column], notes: Sequence[str]) -> None:
 
 def terminal_width() -> int | None:
     """Return the characters of a line of the terminal; None where the output is a pipe or a file."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if on_terminal() else None
 
 
 def _total(columns: Sequence[Column]) -> int:

@@ -1,6 +1,5 @@
 """The command `sgdlab`: imports the module of the command that is named, and no other."""
 
-import errno
 import importlib
 import os
 import sys
@@ -8,10 +7,8 @@ from contextlib import suppress
 
 from sgdlab import __version__
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
+from sgdlab.base.files import is_output_error
 from sgdlab.cli.commands import COMMANDS
-
-# Errors of a write() to the output: a full disk, one that fails, and a stream that is closed.
-_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 _USAGE = """\
 usage: sgdlab COMMAND [...]
@@ -79,7 +76,7 @@ def _report(err: OSError) -> None:
     text = err.strerror or str(err)
     if err.filename is not None:
         text = f"{err.filename}: {text}"
-    elif err.errno in _OUTPUT_ERRORS:
+    elif is_output_error(err):
         _drop_output()
         text = f"the output cannot be written: {text}"
     with suppress(OSError):  # stderr may be as full
@@ -88,7 +85,9 @@ def _report(err: OSError) -> None:
 
 def _drop_output() -> None:
     """Send what is left in the buffer of stdout to the null device, so that the flush at exit cannot fail."""
-    with suppress(OSError, ValueError):  # a stream of a test has no file
+    with suppress(
+        OSError, ValueError, AttributeError
+    ):  # a stream of a test has no file, a closed one is None
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

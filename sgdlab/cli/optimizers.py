@@ -7,7 +7,6 @@ import argparse
 import ast
 import importlib.util
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from sgdlab.base.checks import Check, Number, legal
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.cli.arguments import command_parser
-from sgdlab.cli.text import two_columns, wrap, wrap_items
+from sgdlab.cli.text import on_terminal, two_columns, wrap, wrap_items
 from sgdlab.config import options
 from sgdlab.optim import OPTIMIZERS, Entry
 
@@ -45,8 +44,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Print the table or a page; exit code 0. Raises UsageError for an unknown name."""
     name = parser().parse_args(argv).name
-    terminal = sys.stdout.isatty()
-    width = max(shutil.get_terminal_size().columns, NARROWEST) if terminal else WIDTH
+    width = max(shutil.get_terminal_size().columns, NARROWEST) if on_terminal() else WIDTH
     names = options.groups()["optimizer"]
     if name is None:
         print("\n".join(_table(width)))

@@ -68,9 +68,10 @@ def _list_newest(runs_dir: Path) -> None:
     from sgdlab.records.overview import overview
 
     found = overview(runs_dir, NEWEST)
-    if found.entries or found.unreadable:
+    warn_of_broken(found.broken)
+    if found.entries:
         show_overview(found)
-    else:
+    elif not found.broken:
         _say_none(runs_dir)
 
 

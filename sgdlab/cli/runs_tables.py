@@ -50,7 +50,6 @@ def show_overview(found: "Overview") -> None:
         f"{counts}; best: least training loss of the runs that are done",
         "sgdlab runs SWEEP lists the runs of one, --all every run",
     ]
-    notes += _few([f"not listed: {line}" for line in found.unreadable])
     show(fit(columns, terminal_width()), notes)
 
 

@@ -1,9 +1,15 @@
 """Text in columns for a terminal, a pipe or a file."""
 
+import sys
 import textwrap
 from collections.abc import Sequence
 
 NARROWEST = 20  # columns: where less is left for the right column, it goes below the left one
+
+
+def on_terminal() -> bool:
+    """Return whether the output is shown in a terminal; it may also be closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def wrap(text: str, width: int, *, indent: int = 0, hanging: int | None = None) -> list[str]:

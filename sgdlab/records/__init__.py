@@ -30,7 +30,7 @@ from sgdlab.records.filters import matching, ordered, parse_filter
 from sgdlab.records.find import BASELINES, CHANGED, SWEEPS, Selection, is_baseline, select, selection_name
 from sgdlab.records.reader import Run, differing, flatten, label
 from sgdlab.records.schema import FINISHED, FORMAT
-from sgdlab.records.store import Listing, find_runs, list_runs, read_run, read_sweep, record_paths
+from sgdlab.records.store import Listing, find_runs, list_runs, read_run, read_runs, read_sweep, record_paths
 from sgdlab.records.writer import RunWriter, SweepWriter, write_json, write_text
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "ordered",
     "parse_filter",
     "read_run",
+    "read_runs",
     "read_sweep",
     "record_paths",
     "resolve",

@@ -5,7 +5,6 @@ Records (run.json, config.yaml, sweep.json, CSV files) are never removed.
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from sgdlab.base.errors import UserError
 from sgdlab.base.formatting import counted, format_size
 from sgdlab.records import Run, read_run
+from sgdlab.records.staging import is_stage, leftovers, remove_leftover
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.pt"
 # The setting `keep` -> the files of which a finished run must have one: a checkpoint holds the weights, too.
@@ -22,8 +22,8 @@ KEPT = {"checkpoint": (CHECKPOINT,), "weights": (WEIGHTS, CHECKPOINT)}
 MANY_RUNS = 1000  # a command of more runs keeps neither checkpoints nor weights, by keep=auto
 
 _ENDED = ("done", "diverged")
-# Names that a process gives to what it has not finished; the number is its own.
-_UNFINISHED = re.compile(r"\.batch-(\d+)[\w-]*(?:\.lock)?|\..+\.(\d+)\.tmp")
+# The name of a file that `atomic_write` has not finished, with the number of its process.
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
 _QUIET_SECONDS = 60.0  # without a change: a process on another machine that shares the disk looks dead here
 
 
@@ -124,12 +124,12 @@ def remove(found: Iterable[Removable]) -> int:
             continue
         size = disk_use([path])[1]
         try:
-            if path.is_dir():
-                shutil.rmtree(path)
+            if is_stage(path):
+                remove_leftover(path)
             else:
                 path.unlink(missing_ok=True)
         except OSError as err:
-            raise UserError(f"{path} cannot be removed: {err.strerror}") from None
+            raise UserError(f"{path} cannot be removed: {err.strerror or err}") from None
         freed += size
     return freed
 
@@ -146,18 +146,19 @@ def _has_ended(folder: Path) -> bool:
 
 
 def _leftovers(folders: Iterable[Path]) -> Iterator[Path]:
-    """Find hidden files and folders whose process has died."""
+    """Find stages of batches and temporary files whose process has died."""
     for top in folders:
         for folder, below, names in os.walk(top):
-            for name in [*below, *names]:
-                match = _UNFINISHED.fullmatch(name)
-                if match is not None and _abandoned(Path(folder, name), int(match[1] or match[2])):
+            yield from leftovers(Path(folder))
+            for name in names:
+                match = _TEMPORARY.fullmatch(name)
+                if match is not None and _abandoned(Path(folder, name), int(match[1])):
                     yield Path(folder, name)
             below[:] = [name for name in below if not name.startswith(".")]
 
 
 def _abandoned(path: Path, pid: int) -> bool:
-    """Return whether the process that writes here is dead, and nothing has changed for a while."""
+    """Return whether the process that writes a file is dead, and the file has not changed for a while."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -4,9 +4,10 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from glob import escape
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sgdlab.base.imports import gc_paused
 from sgdlab.records.broken import BrokenRecord, MissingRecord
 from sgdlab.records.reader import Run
 from sgdlab.records.store import (
+    RUN_FILE,
     SWEEP_FILE,
     find_runs,
     is_hidden,
@@ -147,7 +149,7 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
     run = _by_hash(name, root) if re.fullmatch("[0-9a-f]{4,8}", name) else None
     if run is not None:
         return _folder(run.folder, runs_dir)
-    runs = find_runs(root) if root == runs_dir and not Path(name).exists() else []  # reads them all
+    runs = find_runs(root) if root == runs_dir and not os.path.exists(name) else []  # reads them all
     single = [run for run in runs if run.info.get("experiment") == name and not is_baseline(run.folder, root)]
     return Selection(name=name, runs=tuple(single)) if single else None
 
@@ -155,9 +157,9 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
 def _sweeps_named(name: str, root: Path) -> list[Path]:
     """Return the folders of the sweeps of a name: its own and those of it with changes, else those below."""
     own = root / SWEEPS / name
-    changed = own.parent.glob(f"{escape(own.name)}{CHANGED}*/sweep.json")
-    paths = [*changed, *([own / "sweep.json"] if (own / "sweep.json").is_file() else [])]
-    return [path.parent for path in paths] or _sweeps_below(own)
+    # Not with Path's methods, which raise an OSError for a name that is too long for the system.
+    paths = [*glob(f"{escape(str(own))}{CHANGED}*/{SWEEP_FILE}"), f"{own}/{SWEEP_FILE}"]
+    return [Path(path).parent for path in paths if os.path.isfile(path)] or _sweeps_below(own)
 
 
 def _sweeps_below(folder: Path) -> list[Path]:
@@ -258,7 +260,7 @@ def _sweep(folder: Path, name: str) -> Selection:
                 raise MissingRecord(folder, "names no run of this job")
             path = root / job["run"]
             if not (path / "run.json").exists():  # the folder above it may have been renamed
-                path = by_name().get(path.name, path)
+                path = _moved(job["run"], by_name()) or path
             run = runs[path, case] = replace(read_run(path), case=case)
             run.check_files(hashes=False)
         except MissingRecord:
@@ -276,10 +278,27 @@ def _sweep(folder: Path, name: str) -> Selection:
     )
 
 
-def _folders_by_name(root: Path) -> dict[str, Path]:
+def recorded_path(run: Run) -> str:
+    """Return the path of a run's folder below runs_dir when it was made: the folder above may be renamed."""
+    return f"{run.info.get('name')}/{run.folder.name}"
+
+
+def _moved(recorded: str, folders: Mapping[str, Sequence[Path]]) -> Path | None:
+    """Return where a run is by now, None if nowhere. Runs of other names may have a folder named the same."""
+    for folder in folders.get(Path(recorded).name, ()):
+        with suppress(BrokenRecord):
+            if recorded_path(read_run(folder)) == recorded:
+                return folder
+    return None
+
+
+def _folders_by_name(root: Path) -> dict[str, list[Path]]:
     """Return the folders of runs below a folder, without the baselines, by their last part."""
-    records = (path for path in record_paths(root) if path.name == "run.json")
-    return {path.parent.name: path.parent for path in records if not is_baseline(path, root)}
+    folders: dict[str, list[Path]] = {}
+    for path in record_paths(root):
+        if path.name == RUN_FILE and not is_baseline(path, root):
+            folders.setdefault(path.parent.name, []).append(path.parent)
+    return folders
 
 
 def _runs_dir_of(folder: Path, sweep_id: str) -> Path:

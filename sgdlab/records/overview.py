@@ -1,17 +1,16 @@
 """The newest sweeps, and the newest runs that belong to none, without reading the runs of older sweeps."""
 
-import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sgdlab.base.errors import UserError
-from sgdlab.records import BASELINES, Run, read_run, read_sweep, select, selection_name
-from sgdlab.records.find import SWEEPS
+from sgdlab.records.broken import BrokenRecord
+from sgdlab.records.find import SWEEPS, Selection, is_baseline, recorded_path, select, selection_name
+from sgdlab.records.reader import Run
+from sgdlab.records.store import RUN_FILE, SWEEP_FILE, read_runs, read_sweep, record_paths
 
 # `optimizer.momentum=0.9` is `momentum=0.9` in a title; a `name` needs its section.
 _SECTION = re.compile(r"^[\w.]*\.(?!name=)(?=\w+=)")
@@ -40,14 +39,14 @@ class Entry:
 class Overview:
     """The newest entries, the newest first.
 
-    sweeps, runs: how many sweeps there are, and runs that belong to none. unreadable: records that cannot be
-    read, a line each.
+    sweeps, runs: how many sweeps there are, and runs that belong to none. broken: records that cannot be
+    used, and other files that were altered, as far as they were read: not those of runs of older sweeps.
     """
 
     entries: tuple[Entry, ...]
     sweeps: int
     runs: int
-    unreadable: tuple[str, ...]
+    broken: tuple[BrokenRecord, ...]
 
 
 def overview(runs_dir: Path, most: int) -> Overview:
@@ -60,37 +59,34 @@ def overview(runs_dir: Path, most: int) -> Overview:
     Returns:
         The entries, and what else there is.
     """
-    unreadable: list[str] = []
+    broken: list[BrokenRecord] = []
+    paths = [path for path in record_paths(runs_dir, broken.append) if not is_baseline(path, runs_dir)]
     sweeps: dict[Path, dict[str, Any]] = {}
-    singles: dict[Path, Run] = {}
-    for folder in _record_folders(runs_dir / SWEEPS, "sweep.json"):
-        with _listed(unreadable):
-            sweeps[folder] = read_sweep(folder)
-    in_sweeps = {f"{runs_dir}/{job.get('run')}" for sweep in sweeps.values() for job in sweep["jobs"]}
-    for folder in _record_folders(runs_dir, "run.json", skip=in_sweeps):
-        with _listed(unreadable):
-            singles[folder] = read_run(folder)
+    for path in paths:
+        if path.name == SWEEP_FILE and path.is_relative_to(runs_dir / SWEEPS):
+            try:
+                sweeps[path.parent] = read_sweep(path.parent)
+            except BrokenRecord as err:
+                broken.append(err)
+    folders = {path.parent for path in paths if path.name == RUN_FILE}
+    inside = {runs_dir / job["run"] for sweep in sweeps.values() for job in sweep["jobs"] if job.get("run")}
+    listing = read_runs(sorted(folders - inside))
+    moved = inside - folders  # or removed
+    singles = {run.folder: run for run in listing.runs if runs_dir / recorded_path(run) not in moved}
+    broken += listing.broken
     started = {folder: str(sweep.get("started") or "") for folder, sweep in sweeps.items()}
     started |= {folder: str(run.info.get("started") or "") for folder, run in singles.items()}
     newest = sorted(started, key=lambda folder: (started[folder], str(folder)), reverse=True)[:most]
     entries = []
     for folder in newest:
-        with _listed(unreadable):
-            if folder in singles:
-                entries.append(_single(singles[folder]))
-            else:
-                entries.append(_sweep(folder, sweeps[folder], runs_dir))
+        if folder in singles:
+            entries.append(_single(singles[folder]))
+            continue
+        selection = select([str(folder.absolute())], runs_dir)
+        broken += selection.broken
+        entries.append(_sweep(selection, sweeps[folder], selection_name(folder, runs_dir)))
     counts = {"sweeps": len(sweeps), "runs": len(singles)}
-    return Overview(entries=tuple(entries), unreadable=tuple(unreadable), **counts)
-
-
-@contextmanager
-def _listed(unreadable: list[str]) -> Iterator[None]:
-    """Inside, a record that cannot be read is added to the list."""
-    try:
-        yield
-    except UserError as err:
-        unreadable.append(str(err).splitlines()[0])
+    return Overview(entries=tuple(entries), broken=tuple(broken), **counts)
 
 
 def _single(run: Run) -> Entry:
@@ -103,15 +99,15 @@ def _single(run: Run) -> Entry:
     )
 
 
-def _sweep(folder: Path, sweep: Mapping[str, Any], runs_dir: Path) -> Entry:
-    runs = select([str(folder.absolute())], runs_dir).runs
+def _sweep(selection: Selection, sweep: Mapping[str, Any], name: str) -> Entry:
+    runs = selection.runs
     own = _own_overrides(sweep["jobs"])
     recorded = {run.folder.name for run in runs}
     statuses = Counter(run.status for run in runs)
     # A job that has left no run says itself how it ended: failed before it began, or still waiting.
     statuses.update(str(job.get("status")) for job in sweep["jobs"] if _run_name(job) not in recorded)
     return Entry(
-        name=selection_name(folder, runs_dir),
+        name=name,
         started=str(sweep.get("started") or ""),
         runs=runs,
         titles=tuple(_title(run, own.get(run.folder.name, [])) for run in runs),
@@ -137,16 +133,3 @@ def _title(run: Run, overrides: Sequence[str]) -> str:
     case = [] if run.case is None else [run.case]
     own = [text for text in overrides if not (case and text.startswith("case="))]
     return ", ".join([*case, *(_SECTION.sub("", text) for text in own)])
-
-
-def _record_folders(root: str | Path, record: str, skip: Collection[str] = ()) -> Iterator[Path]:
-    """Yield the folders at or below `root` that hold a record: not hidden ones, nor baselines."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        entries = list(os.scandir(root))
-        if any(entry.name == record for entry in entries):
-            yield Path(root)
-            return
-        for entry in entries:
-            hidden = entry.name.startswith(".") or entry.name == BASELINES
-            if not hidden and entry.path not in skip and entry.is_dir():
-                yield from _record_folders(entry.path, record, skip)

@@ -32,14 +32,45 @@ def staging(parent: Path) -> Iterator["Stage"]:
 
 def remove_leftovers(parent: Path) -> None:
     """Remove the stages below a folder whose processes were killed, not those of living ones."""
+    for stage in _stages(parent):
+        with suppress(OSError):
+            remove_leftover(stage)
+
+
+def leftovers(parent: Path) -> list[Path]:
+    """Return the stages below a folder whose processes were killed. The files of their locks, which are
+    empty, are gone afterwards.
+    """
+    found = []
+    for stage in _stages(parent):
+        with suppress(OSError), _held(stage, required=True):
+            found.append(stage)
+    return [stage for stage in found if stage.is_dir()]
+
+
+def remove_leftover(stage: Path) -> None:
+    """Remove a stage whose process was killed.
+
+    Raises:
+        OSError: its process lives, or the disk does not lock files, so that nobody knows whose it is; or it
+            cannot be removed.
+    """
+    with _held(stage, required=True), suppress(FileNotFoundError):
+        shutil.rmtree(stage)
+
+
+def is_stage(path: Path) -> bool:
+    """Return whether a path has the name of a stage."""
+    return path.name.startswith(_STAGE) and not path.name.endswith(_LOCK)
+
+
+def _stages(parent: Path) -> list[Path]:
+    """Return the stages below a folder, in order; of some there is a lock only."""
     try:
         names = {name.removesuffix(_LOCK) for name in os.listdir(parent) if name.startswith(_STAGE)}
     except OSError:
-        return
-    for name in names:
-        # On a disk that does not lock files, nobody knows whose stage it is: it stays, hidden.
-        with suppress(OSError), _held(parent / name, required=True):
-            shutil.rmtree(parent / name, ignore_errors=True)
+        return []
+    return [parent / name for name in sorted(names)]
 
 
 @contextmanager

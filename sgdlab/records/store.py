@@ -1,7 +1,7 @@
 """The one reader of records: finds run.json and sweep.json below a folder, reads them and checks them.
 
     read_run, read_sweep  one record, or BrokenRecord: the file, and what is wrong with it
-    list_runs             all runs below a folder, and what cannot be read there
+    read_runs, list_runs  the runs in some folders, or all below one, and what cannot be read there
     list_times            when each run and sweep below a folder was made
     record_paths          where records are, without reading them
 
@@ -15,7 +15,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -58,11 +58,18 @@ def read_sweep(folder: Path) -> dict[str, Any]:
 
 def list_runs(root: Path) -> Listing:
     """Read all runs below a folder, by path, bs64 before bs256."""
+    denied: list[BrokenRecord] = []
+    folders = sorted((folder for folder, _ in _find(root, (RUN_FILE,), denied.append)), key=_by_number)
+    listing = read_runs(folders)
+    return Listing(runs=listing.runs, broken=(*denied, *listing.broken))
+
+
+def read_runs(folders: Iterable[str | Path]) -> Listing:
+    """Read the runs in these folders, in this order."""
     runs: list[Run] = []
     broken: list[BrokenRecord] = []
-    folders = [folder for folder, _ in _find(root, (RUN_FILE,), broken.append)]
     with gc_paused():
-        for folder in sorted(folders, key=_by_number):
+        for folder in folders:
             try:
                 runs.append(read_run(Path(folder)))
                 runs[-1].check_files(hashes=False)
@@ -92,9 +99,17 @@ def list_times(root: Path) -> list[tuple[datetime, Path]]:
     return found
 
 
-def record_paths(root: Path) -> Iterator[Path]:
-    """Yield the paths of run.json and sweep.json below a folder, itself included, in no order."""
-    for folder, name in _find(root, (RUN_FILE, SWEEP_FILE), lambda error: None):
+def record_paths(root: Path, denied: Callable[[BrokenRecord], None] | None = None) -> Iterator[Path]:
+    """Find the records below a folder.
+
+    Args:
+        root: the folder, itself included.
+        denied: is told of folders that cannot be listed.
+
+    Yields:
+        The paths of run.json and sweep.json, in no order.
+    """
+    for folder, name in _find(root, (RUN_FILE, SWEEP_FILE), denied or (lambda error: None)):
         yield Path(folder, name)
 
 

@@ -185,10 +185,9 @@ def _recorded(runs: Sequence[Run]) -> dict[str, str]:
     """Return versions and machine as the runs recorded them, each value once."""
     values: dict[str, dict[str, None]] = {}
     for run in runs:
-        git = run.info.get("git") or {}
         facts = {
             **(run.info.get("versions") or {}),
-            "git commit": git.get("commit") if isinstance(git, dict) else git,
+            "git commit": run.info.get("git"),
             "machine": run.info.get("host"),
             "device": run.info.get("device_name") or run.info.get("device"),
             "threads of a run": run.info.get("threads"),

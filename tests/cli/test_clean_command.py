@@ -11,6 +11,7 @@ from helpers.fake_runs import fake_run, fake_sweep
 
 from sgdlab.cli.main import main
 from sgdlab.records import Run
+from sgdlab.records.staging import staging
 
 RECORDS = {"config.yaml", "run.json", "train.csv", "eval.csv", "time.csv", "sweep.json"}
 
@@ -42,13 +43,17 @@ def dead_process() -> int:
 
 def leave(folder: Path, pid: int, age: float = 3600) -> list[Path]:
     """What a process leaves when it is killed while it writes."""
-    batch, file = folder / f".batch-{pid}", folder / f".run.json.{pid}.tmp"
+    batch = folder / f".batch-{pid}"
     (batch / "sgd-lr0.1").mkdir(parents=True)
     (batch / "sgd-lr0.1" / "run.json").write_text("{}")
+    return [batch, leave_file(folder, pid, age)]
+
+
+def leave_file(folder: Path, pid: int, age: float) -> Path:
+    file = folder / f".run.json.{pid}.tmp"
     file.write_text("{")
-    for path in (batch, file):
-        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - age))
-    return [batch, file]
+    os.utime(file, (file.stat().st_atime, file.stat().st_mtime - age))
+    return file
 
 
 def records(home: Path) -> dict[Path, bytes]:
@@ -77,12 +82,20 @@ def test_leftovers_of_dead_processes_go(home: Path, capsys: pytest.CaptureFixtur
     fake_run(home / "runs")
     folder = home / "runs" / "fashion_mnist"
     dead = leave(folder, dead_process())
-    alive = leave(folder, os.getpid())
-    just_now = leave(home / "runs", dead_process(), age=0)  # on a shared disk, another machine may be at work
-    assert main(["clean", "--yes"]) == 0
-    assert "2 leftovers of killed processes" in capsys.readouterr().out
-    assert not any(path.exists() for path in dead)
-    assert all(path.exists() for path in [*alive, *just_now])
+    alive = leave_file(folder, os.getpid(), age=3600)
+    # On a shared disk, another machine may be at work.
+    just_now = leave_file(home / "runs", dead_process(), age=0)
+    with staging(folder) as stage:
+        stage.put(folder / "sgd-lr0.1", {"run.json": b"{}"})
+        held = set(folder.glob(".batch-*")) - set(dead)
+        assert len(held) == 2  # the stage and its lock
+        assert main(["clean", "--dry-run"]) == 0
+        assert "2 leftovers of killed processes" in capsys.readouterr().out
+        assert all(path.exists() for path in [*dead, *held])
+        assert main(["clean", "--yes"]) == 0
+        assert "2 leftovers of killed processes" in capsys.readouterr().out
+        assert not any(path.exists() for path in dead)
+        assert all(path.exists() for path in [alive, just_now, *held])
 
 
 def test_a_target_limits_it(home: Path, capsys: pytest.CaptureFixture[str]):

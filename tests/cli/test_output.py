@@ -1,6 +1,7 @@
 """Output that cannot be written: a full disk is an error of two lines, a reader that went away is none."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,8 @@ COMMANDS = {
     "settings": ["train", "--help"],
     "configuration": ["train", "--cfg", "job"],
     "run": ["train", *TINY, "steps=1"],
-    "quiet sweep": ["train", "-m", *TINY, "steps=1", "seed=0,1", "--quiet", "hydra/launcher=serial"],
-    "sweep": ["train", "-m", *TINY, "steps=1", "seed=0,1"],
+    "quiet sweep": ["train", "-m", *TINY, "steps=1,2", "--quiet", "hydra/launcher=serial"],
+    "sweep": ["train", "-m", *TINY, "steps=1,2"],
     "runs": ["runs"],
     "csv": ["runs", "--csv"],
     "plot": ["plot", "fashion_mnist", "-o", "figure.png"],
@@ -58,8 +59,9 @@ def test_a_reader_that_has_gone_away(place: Path, name: str) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_a_closed_output(place: Path) -> None:
-    line = f"exec {sys.executable} -m sgdlab runs >&-"
+@pytest.mark.parametrize("name", ["help", "runs", "csv", "optimizers", "run", "quiet sweep", "configuration"])
+def test_a_closed_output(place: Path, name: str) -> None:
+    line = f"exec {shlex.join([sys.executable, '-m', 'sgdlab', *COMMANDS[name]])} >&-"
     done = subprocess.run(line, shell=True, cwd=place, stderr=subprocess.PIPE, text=True, timeout=120)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
@@ -71,5 +73,5 @@ def test_an_error_of_a_file_names_it(
         raise OSError(5, "Input/output error", str(path))
 
     monkeypatch.setattr("sgdlab.records.list_runs", fail)
-    assert main(["runs", "--runs-dir", str(tmp_path)]) == 1
+    assert main(["runs", "--all", "--runs-dir", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"sgdlab: error: {tmp_path}: Input/output error\n"

@@ -1,5 +1,6 @@
 """`sgdlab runs` with targets and filters: the table, its filters and order, and CSV."""
 
+import math
 import re
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_filters_and_order(home: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert rates("lr=1e-3") == ["0.001"]
     assert rates("status=done", "--sort", "lr") == ["0.001", "0.1", "1"]
     assert rates("--sort", "lr,desc") == ["10", "1", "0.1", "0.001"]
-    by_loss = sorted(runs, key=lambda run: run.metrics["train_loss"] or 0)
+    by_loss = sorted(runs, key=lambda run: run.metrics.get("train_loss") or math.inf)  # one has none
     assert rates("--sort", "train_loss") == [format_value(run.settings["lr"]) for run in by_loss]
     assert rates("test_accuracy>80%", "seconds<60") == ["0.1"]
 

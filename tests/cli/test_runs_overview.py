@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from helpers.fake_runs import fake_run, fake_sweep
@@ -13,7 +12,7 @@ from helpers.run_lists import in_a_terminal, newest, read_csv, table, table_of
 
 from sgdlab.base.formatting import format_value
 from sgdlab.cli.main import main
-from sgdlab.records import Run
+from sgdlab.records import Run, store
 
 
 def a_sweep(home: Path, name: str, day: int, rates: tuple[float, ...] = (1.0, 0.1, 0.001)) -> list[Run]:
@@ -86,16 +85,15 @@ def test_only_the_runs_of_the_newest_sweeps_are_read(home: Path, monkeypatch: py
     for day in range(1, 25):
         a_sweep(home, f"day{day}", day, rates=(0.1, 0.2))
     read = []
-    real = json.loads
+    real = store._content
 
-    def counting(text: str, *rest: Any, **more: Any) -> Any:
-        content = real(text, *rest, **more)
-        read.append(content.get("hash"))
-        return content
+    def counting(path: str) -> bytes:
+        read.append(Path(path).name)
+        return real(path)
 
-    monkeypatch.setattr(json, "loads", counting)
+    monkeypatch.setattr(store, "_content", counting)
     assert main(["runs"]) == 0
-    assert len([each for each in read if each]) == 40
+    assert read.count("run.json") == 40
 
 
 def test_the_runs_of_a_sweep_are_not_listed_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,9 +118,42 @@ def test_a_broken_record_hides_no_other(home: Path, capsys: pytest.CaptureFixtur
     rows = newest(capsys)[1:]
     assert [row[0] for row in rows] == ["whole", single.id]
     assert main(["runs"]) == 0
-    out = capsys.readouterr().out
-    assert "not listed: runs/sweeps/broken/sweep.json" in out and "not listed: runs/x/sgd-11111111" in out
-    assert ".batch" not in out
+    out, err = capsys.readouterr()
+    for path in ("runs/sweeps/broken/sweep.json", "runs/x/sgd-11111111/run.json"):
+        assert err.count(f"sgdlab: warning: {path} is not a record of sgdlab") == 1
+    assert ".batch" not in out + err
+
+
+def test_of_a_sweep_what_is_broken_or_altered_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for day in range(1, 23):
+        runs = a_sweep(home, f"day{day:02}", day, rates=(0.1, 0.2, 0.3))
+        (runs[0].folder / "run.json").write_text("{")
+        path = runs[1].folder / "train.csv"
+        path.write_text(path.read_text() + "1")
+        info = json.loads((runs[1].folder / "run.json").read_text())
+        files = {"train.csv": {"bytes": path.stat().st_size - 1, "sha256": ""}}
+        (runs[1].folder / "run.json").write_text(json.dumps({**info, "files": files}))
+    assert main(["runs", "day22"]) == 0
+    of_one = capsys.readouterr().err.splitlines()[:2]
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert set(of_one) <= set(err.splitlines()) and len(of_one) == 2
+    assert "and 20 more files like these" in err  # of the newest twenty sweeps, and not of the others
+    assert "the newest 20 of 22 sweeps" in out
+
+
+def test_folders_that_are_links_are_not_followed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = fake_run(home / "runs")
+    (home / "runs" / "again").symlink_to(run.folder.parent)
+    (home / "runs" / "round").symlink_to(home / "runs")
+    assert [row[0] for row in newest(capsys)[1:]] == [run.id]
+
+
+def test_where_no_record_can_be_read_none_is_denied(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (fake_run(home / "runs").folder / "run.json").write_text("{")
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("sgdlab: warning: runs/fashion_mnist/")
 
 
 def test_a_surface_has_no_training_or_test_loss(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

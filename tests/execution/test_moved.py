@@ -37,11 +37,13 @@ def test_all_commands_work_after_a_move(moved: Path, capsys: pytest.CaptureFixtu
         assert "a.svg (2 runs)" in capsys.readouterr().out
     assert main(["plot", "notes/sgd_momentum", "--runs-dir", str(moved), "-o", "a.svg"]) == 0
     assert "a.svg (3 runs)" in capsys.readouterr().out
-    assert main(["runs", "--runs-dir", str(moved)]) == 0
+    assert main(["runs", "--all", "--runs-dir", str(moved)]) == 0
     assert "6 runs" in capsys.readouterr().out
+    assert main(["runs", "--runs-dir", str(moved)]) == 0
+    assert "2 sweeps, 1 single run;" in capsys.readouterr().out
     before = {path: path.read_bytes() for path in moved.rglob("*.csv")}
     assert main(["train", "-m", *SWEEP, f"runs_dir={moved}"]) == 0
-    assert capsys.readouterr().out.count("already done") == 2
+    assert "2 runs already done" in capsys.readouterr().out
     assert main(["train", *SWEEP[:-1], "lr=0.1", f"runs_dir={moved}"]) == 0
     assert "already done" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in moved.rglob("*.csv")} == before
@@ -71,6 +73,9 @@ def test_a_sweep_finds_runs_whose_folder_was_renamed(moved: Path, capsys: pytest
     (sweep,) = (moved / "sweeps").glob("demo-lr-*")
     found = select([sweep.name], moved)
     assert len(found.runs) == 2 and not found.missing
+    capsys.readouterr()
+    assert main(["runs", "--runs-dir", str(moved)]) == 0
+    assert "2 sweeps, 1 single run;" in capsys.readouterr().out  # known by their own names
     shutil.rmtree(found.runs[0].folder)
     again = select([sweep.name], moved)
     assert len(again.runs) == 1 and len(again.missing) == 1

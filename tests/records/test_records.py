@@ -178,7 +178,7 @@ def test_a_table_without_one_of_its_columns_is_refused(tmp_path: Path) -> None:
 def test_a_table_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
     run = fake_run(tmp_path, format=1)
     (run.folder / "train.csv").write_text("step,epoch,samples,lr,loss\n1,1,64,0.1,2.3\n")
-    with pytest.raises(UserError, match=r"train\.csv is of another version of sgdlab; .* force=true"):
+    with pytest.raises(UserError, match=r"train\.csv is of another version of sgdlab\n.* force=true"):
         run.train()
 
 

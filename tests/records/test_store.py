@@ -63,7 +63,10 @@ BROKEN: dict[str, tuple[Any, str]] = {
         lambda run: changed(run, objective={"hessian": [1]}),
         "objective.hessian[0]=1 must be a list",
     ),
-    "a newer format": (lambda run: changed(run, format=FORMAT + 1), "made by a newer sgdlab (format 2"),
+    "a newer format": (
+        lambda run: changed(run, format=FORMAT + 1),
+        f"made by a newer sgdlab (format {FORMAT + 1}",
+    ),
     "nested too deeply": (b'{"a": ' * 100_000, "nested too deeply"),
     "a long text": (lambda run: changed(run, seconds="y" * 10**6), "seconds=" + "y" * 40 + "... must be"),
 }
@@ -89,7 +92,7 @@ def test_a_broken_record_is_named_in_one_line_and_the_others_are_read(
     assert [run.folder for run in select([str(sweep)], tmp_path).runs] == [good.folder]
     assert select([str(sweep)], tmp_path).broken[0].path == bad.folder / "run.json"
 
-    for words in (["runs"], ["runs", "--csv"], ["runs", "both"], ["plot", "both"]):
+    for words in (["runs"], ["runs", "--all"], ["runs", "--csv"], ["runs", "both"], ["plot", "both"]):
         assert main([*words, "--runs-dir", str(tmp_path)]) == 0
         said = capsys.readouterr()
         assert said.err.count(f"sgdlab: warning: {bad.folder / 'run.json'} ") == 1
@@ -165,8 +168,10 @@ def test_hidden_folders_are_never_read(tmp_path: Path, capsys: pytest.CaptureFix
     for target in ("fashion_mnist/.batch-123", str(run.folder.parent / ".batch-123")):
         with pytest.raises(UserError):
             select([target], runs)
+    assert main(["runs", "--all", "--runs-dir", str(runs)]) == 0
+    assert "1 run: done" in capsys.readouterr().out
     assert main(["runs", "--runs-dir", str(runs)]) == 0
-    assert "1 run: 1 done" in capsys.readouterr().out
+    assert "0 sweeps, 1 single run;" in capsys.readouterr().out
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from sgdlab.base.errors import UserError
 from sgdlab.cli.completion import complete
 from sgdlab.cli.main import main
-from sgdlab.records import Selection, select, write_json
+from sgdlab.records import FORMAT, Selection, select, write_json
 
 BASELINES = "these are the recorded baselines that come with sgdlab"
 
@@ -24,6 +24,7 @@ def runs_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     below = tmp_path / "runs" / "baselines"
     folder = fake_sweep(below, "notes/momentum", runs)
     record = {
+        "format": FORMAT,
         "id": "notes/momentum",
         "jobs": [{"overrides": [], "run": f"notes/{r.folder.name}"} for r in runs],
     }
@@ -87,7 +88,8 @@ def test_when_a_sweep_began_counts_and_not_when_its_file_was_copied(runs_dir: Pa
                 "run": str(select([name], runs_dir).runs[0].folder.resolve().relative_to(runs_dir.resolve())),
             }
         ]
-        write_json(path, {"id": name, "started": f"{started}T00:00:00+00:00", "jobs": jobs})
+        times = {"started": f"{started}T00:00:00+00:00"}
+        write_json(path, {"format": FORMAT, "id": name, **times, "jobs": jobs})
     assert seeds(select(["x/a"], runs_dir)) == [0]
     (runs_dir / "sweeps/x/a--lr-1/sweep.json").write_text("{broken")
     assert seeds(select(["x/a"], runs_dir)) == [0]
@@ -129,7 +131,7 @@ def test_plot_and_runs_say_it(runs_dir: Path, capsys: pytest.CaptureFixture[str]
     assert err == said and "2 runs" in out
     assert main(["plot", "notes/momentum", "-o", "a.svg"]) == 0
     out, err = capsys.readouterr()
-    assert err == said and out == "a.svg (2 runs)\n"
+    assert err == said and out == "a.svg (2 runs)\nrecorded baselines\n"
     sweep(runs_dir, "notes/momentum--lr-123abc", seed=7)
     assert main(["plot", "notes"]) == 0
     out, err = capsys.readouterr()

@@ -11,6 +11,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
+from sgdlab.base.files import is_output_error
 
 # Options of Hydra's own plugins, which are packages of their own.
 PACKAGES = {
@@ -105,7 +106,9 @@ def check_plugins(config: DictConfig) -> None:
 
 
 def reworded(err: Exception) -> Exception:
-    """Return a UserError for an error of Hydra itself or of a plugin, and sgdlab's own errors unchanged.
+    """Return a UserError for an error of Hydra itself or of a plugin, and others unchanged.
+
+    Those are sgdlab's own errors, and those of the output to which Hydra prints.
 
     err: with its traceback: who was running, sgdlab, a plugin or Hydra, is seen from its frames.
     """
@@ -113,6 +116,8 @@ def reworded(err: Exception) -> Exception:
     ours = [name for name in modules if name.startswith(("sgdlab.", "hydra_plugins."))]
     if ours and ours[-1].startswith("hydra_plugins."):
         return UserError(f"the Hydra plugin {ours[-1].split('.')[1]} failed: {_one_line(err)}")
+    if is_output_error(err):
+        return err
     if ours and ours[-1] == "sgdlab.execution.hydra.hydra_main" and modules[-1] != ours[-1]:
         return UsageError(f"Hydra failed: {_one_line(err)}; look at the settings hydra.*")
     return err
