@@ -67,6 +67,9 @@ def _by_hydra(arguments: Sequence[str]) -> None:
 
         own = HydraConfig.get()
         if own.mode == RunMode.RUN:
+            if own.sweeper.get("params"):
+                line = "hydra.sweeper.params: not swept without -m or hydra.mode: MULTIRUN"
+                print(f"sgdlab: {line}; they change nothing here", file=sys.stderr)
             for text in own.overrides.hydra:
                 if text.lstrip("+").startswith(("hydra.launcher.", "hydra.sweeper.")):
                     print(f"sgdlab: {text}: is for sweeps; it changes nothing here", file=sys.stderr)

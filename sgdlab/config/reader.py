@@ -2,7 +2,7 @@
 
     read            the settings of a run -> Config; hyperparameters of the optimizer stay as given
     setting_checks  what each setting may hold, for completion and the documentation
-    RENAMED_SETTINGS         former names of settings, which are answered with the present ones
+    RENAMED_SETTINGS         former and others' names of settings, which are answered with the present ones
 
 What settings have to do with each other is checked by `sgdlab.execution.validate`.
 """
@@ -20,7 +20,16 @@ from sgdlab.optim import OPTIMIZERS
 from sgdlab.optim.settings import IMPL, LIBRARY, ZOO, Optimizer
 
 # Former names of settings -> present names. Add a line when you rename a setting.
-RENAMED_SETTINGS = {"lean": "fast_path", "products": "matmul_backend"}
+RENAMED_SETTINGS = {
+    "lean": "fast_path",
+    "products": "matmul_backend",
+    # Names that other libraries use.
+    **dict.fromkeys(("learning_rate", "step_size", "eta"), "lr"),
+    **dict.fromkeys(("batch", "batchsize", "bs"), "batch_size"),
+    **dict.fromkeys(("num_epochs", "n_epochs", "max_epochs"), "epochs"),
+    **dict.fromkeys(("max_steps", "num_steps", "iterations"), "steps"),
+    "random_seed": "seed",
+}
 
 
 def read(settings: Mapping[str, Any]) -> Config:
@@ -50,7 +59,7 @@ def refuse_renamed(key: str, value: object) -> None:
     """
     if key in RENAMED_SETTINGS:
         raise UsageError(
-            f"{key}: now called {RENAMED_SETTINGS[key]}; write {RENAMED_SETTINGS[key]}={format_value(value)}"
+            f"{key}: here called {RENAMED_SETTINGS[key]}; write {RENAMED_SETTINGS[key]}={format_value(value)}"
         )
 
 

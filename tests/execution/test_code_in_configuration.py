@@ -14,6 +14,7 @@ import hydra
 import pytest
 from helpers.training import TINY
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from sgdlab.base.errors import UsageError
@@ -119,6 +120,7 @@ def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.delitem(sys.modules, "marks", raising=False)
     monkeypatch.setenv("SGDLAB_MARKS", "builtins.open")
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # of an earlier command in this process
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path

@@ -47,6 +47,11 @@ BAD = {
     ),
     "no slash": (b"defaults:\n  - override optimizer: adam\n", 2, "write - override /optimizer: adam"),
     "bare": (b"defaults:\n  - optimizer: adam\n", 2, "write - override /optimizer: adam"),
+    "no package": (
+        b"defaults:\n  - override /optimizer: adam\n",
+        1,
+        "begin with the line: # @package _global_",
+    ),
     "params": (
         b"# @package _global_\nhydra:\n  sweeper:\n    params:\n      lr: [0.01, 0.1]\n",
         5,
@@ -288,3 +293,16 @@ def test_completion_offers_own_files(conf):
         "optimizer.momentum="
     ]
     assert complete("sgdlab train experiment=mi") == []
+
+
+def test_an_illegal_setting_of_hydra_says_why(conf, capsys):
+    (conf / "experiment" / "mine" / "x.yaml").write_text("# @package _global_\nhydra:\n  mode: multi\n")
+    said = refused(["train", "-cd", str(conf), *TINY, "experiment=mine/x"], capsys)
+    assert "In 'experiment/mine/x': Invalid value 'multi', expected one of [RUN, MULTIRUN]" in said
+
+
+def test_values_of_a_sweep_without_its_mode_are_said(conf, capsys):
+    text = "# @package _global_\nhydra:\n  sweeper:\n    params:\n      lr: 0.1,0.2\n"
+    (conf / "experiment" / "mine" / "x.yaml").write_text(text)
+    assert main(["train", "-cd", str(conf), *TINY, "epochs=1", "device=cpu", "experiment=mine/x"]) == 0
+    assert "hydra.sweeper.params: not swept without -m or hydra.mode: MULTIRUN" in capsys.readouterr().err

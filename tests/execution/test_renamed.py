@@ -17,9 +17,10 @@ def test_the_present_names_are_those_of_settings():
 @pytest.mark.parametrize(
     ("override", "answer"),
     [
-        ("lean=false", "lean: now called fast_path; write fast_path=false"),
-        ("+lean=true,false", "lean: now called fast_path; write fast_path=true,false"),
-        ("products=onednn", "products: now called matmul_backend; write matmul_backend=onednn"),
+        ("lean=false", "lean: here called fast_path; write fast_path=false"),
+        ("+lean=true,false", "lean: here called fast_path; write fast_path=true,false"),
+        ("products=onednn", "products: here called matmul_backend; write matmul_backend=onednn"),
+        ("learning_rate=0.1", "learning_rate: here called lr; write lr=0.1"),
         ("hydra/launcher=batched", "hydra/launcher=batched is now hydra.launcher.batch=always"),
         ("hydra/launcher=auto", "hydra/launcher=auto is now hydra.launcher.batch=auto"),
     ],
@@ -35,7 +36,7 @@ def test_a_former_name_is_answered_with_the_present_one(override, answer, capsys
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("lean: false", "lean: now called fast_path; write fast_path=false"),
+        ("lean: false", "lean: here called fast_path; write fast_path=false"),
         (
             "defaults: [{override /hydra/launcher: batched}]",
             "hydra/launcher=batched is now hydra.launcher.batch=always",

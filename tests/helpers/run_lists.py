@@ -42,7 +42,9 @@ def in_a_terminal(home: Path, columns: int, *argv: str, rows: int = 50, pager: s
     """What `sgdlab runs` prints where stdout is a terminal of this size, without colours."""
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path), "TERM": "xterm", "PAGER": pager}
+    # readline, which pytest imports, sets the size of its own terminal.
+    environment = {key: value for key, value in os.environ.items() if key not in ("LINES", "COLUMNS")}
+    environment |= {"PYTHONPATH": ":".join(sys.path), "TERM": "xterm", "PAGER": pager}
     process = subprocess.Popen(
         [sys.executable, "-m", "sgdlab", "runs", *argv],
         cwd=home,

@@ -120,5 +120,7 @@ def _root_cause(err: BaseException) -> str:
 
 
 def _first_line(err: BaseException) -> str:
-    line = (str(err).strip() or type(err).__name__).splitlines()[0]
-    return re.sub(r"\s+", " ", line)
+    first, *rest = (str(err).strip() or type(err).__name__).splitlines()
+    if first.endswith("raised while composing config:") and rest:  # the reason stands below
+        first = f"{first.partition(': ')[0]}: {rest[0]}"
+    return re.sub(r"\s+", " ", first)

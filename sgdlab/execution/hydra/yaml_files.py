@@ -4,6 +4,7 @@ Hydra and OmegaConf would raise errors of PyYAML and of Python there, or read so
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from sgdlab.config import options
 
 MAX_VALUES = 100_000  # in a file, aliases replaced by what they stand for
 MAX_SHOWN = 100  # characters of the line that is shown
+_PACKAGE = re.compile(rb"(?m)^#\s*@package\s+\S")
 
 
 class ReadableFileSource(FileConfigSource):
@@ -135,6 +137,8 @@ def _check_content(path: Path, config_path: str, content: bytes, config: Any) ->
     if "defaults" in raw:
         _check_defaults(path, config_path, content, raw["defaults"])
     _check_params(path, content, raw)
+    if config_path.partition("/")[0] in options.PRESETS and not _PACKAGE.search(content):
+        raise _error(path, 0, "must begin with the line: # @package _global_")
 
 
 def _check_defaults(path: Path, config_path: str, content: bytes, defaults: Any) -> None:
