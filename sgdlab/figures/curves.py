@@ -44,6 +44,7 @@ CLOCKS = {
 }
 
 Styles = Mapping[str, LineStyle]
+ONE_POINT = "each run has one logged loss: train with a smaller log_every, or draw --y train_loss --x epochs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,9 @@ def _drawing(
     for owned in _sharing(panels, spec):
         flags = [flag for panel in owned for flag in panel.smoothed]
         notes = notes.with_lines([], smoothing_details(owned[0].spec, flags))
+        points = max((len(each.x) for panel in owned for each in panel.series), default=0)
+        if points == 1 and owned[0].spec.y == "loss":
+            notes = notes.with_lines([], [ONE_POINT])
     title = figure_title(drawn, spec)
     return make_drawing(
         lambda animated: _draw(panels, title, spec, notes, animated),

@@ -326,7 +326,9 @@ def _outcome(status: str, runs: Sequence[Run], count: int) -> str:
     if len(runs) == 1:
         step = runs[0].metrics.get("step")
         seed = f"seed {runs[0].settings['seed']} " if count > 1 else ""
-        return f"{seed}{status}" + (f" after step {step:.0f}" if step else " at the first step")
+        # A run that was killed has recorded no step.
+        unknown = " at the first step" if status == "diverged" else ""
+        return f"{seed}{status}" + (f" after step {step:.0f}" if step else unknown)
     if len(runs) == count:
         subject = f"all {count} seeds"
     elif len(runs) <= FEW:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from helpers.drawn import curves, faint, one_panel
 from helpers.fake_runs import fake_run
+from matplotlib.text import Text
 
-from sgdlab.figures import draw, read_spec
+from sgdlab.figures import Curves, draw, read_spec
 
 
 def accuracies(folder: Path, count: int, **settings: Any):
@@ -68,3 +69,17 @@ def test_a_grid_smooths_its_dense_columns_only(tmp_path: Path) -> None:
     assert faint(dense) and not faint(sparse)
     assert dense.get_ylabel().endswith("mean of the last 5 logged points")
     assert sparse.get_ylabel().endswith("not smoothed")
+
+
+def test_a_curve_of_one_logged_loss_says_how_to_get_more(tmp_path: Path) -> None:
+    runs = [fake_run(tmp_path, {"lr": lr}, rows=[(1, 1, 64, lr, 2.3)]) for lr in (0.1, 0.2)]
+    assert any("smaller log_every" in line for line in draw(runs, Curves()).notes.details)
+    assert not any("log_every" in line for line in draw(runs, Curves(y="train_loss")).notes.details)
+
+
+def test_a_killed_run_has_no_step(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, status="interrupted", metrics={})
+    texts = [text.get_text() for text in draw([run], Curves()).figure.findobj(Text)]
+    assert any(text.endswith("interrupted") for text in texts) and not any(
+        "first step" in text for text in texts
+    )
