@@ -33,9 +33,9 @@ def best_values(runs: Sequence[Run], name: str, select_by: str = SELECT_BY) -> l
     if all(each.tried == 1 for each in best):
         raise UsageError(f"best={name}: no two of these runs differ in {key} alone")
     if not any(each.comparable for each in best):
+        by = criterion(select_by, surface=all(map(is_surface, runs)))
         raise UserError(
-            f"best={name}: no run has a {criterion(select_by, surface=all(map(is_surface, runs)))}: a run that selects is done, and its numbers "
-            f"are evaluated"
+            f"best={name}: no run has a {by}: a run that selects is done, and its numbers are evaluated"
         )
     return best
 
