@@ -111,6 +111,6 @@ def _between(low: float, high: float) -> list[float]:
 
 
 def _spread(places: list[float], steps: int) -> list[float]:
-    """Return evenly chosen places, about `steps` of them but FEWEST or more; 0 is among them if it is a place."""
+    """Return evenly chosen places, about `steps` but FEWEST or more; 0 is among them if it is a place."""
     step = max(1, min(math.ceil((len(places) - 1) / steps), (len(places) - 1) // (FEWEST - 1)))
     return places[places.index(0.0) % step if 0.0 in places else 0 :: step]
