@@ -14,7 +14,7 @@ UNSAID = (
     *("fast_path", "matmul_backend", "compile"),
     *HASH_EXCLUDED,
 )
-COUNTS = {"epochs": "epoch", "steps": "update"}
+LENGTHS = {"steps": "update", "epochs": "epoch"}  # what they count; the first that is set counts
 
 
 def changes(selection: Selection) -> str:
@@ -43,11 +43,11 @@ def _overrides(command: str) -> list[str]:
 def _text(key: str, override: str, runs: Sequence[Run]) -> str:
     if key in ("dataset", "dataset.limit"):
         return _data(runs)
-    if key in COUNTS:
+    if key in LENGTHS:
         numbers = {run.settings.get(key) for run in runs}
         number = numbers.pop() if len(numbers) == 1 else None
         if isinstance(number, int):
-            return counted(number, COUNTS[key])
+            return counted(number, LENGTHS[key])
     return override.lstrip("+")
 
 

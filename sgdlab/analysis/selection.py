@@ -7,6 +7,7 @@ what that means. A run that is not done is worse than any run that is.
     score   the number by which a run is judged
     rank    the key by which runs sort, the best first
     select  the best value of a setting, among runs that differ in it and the seed alone
+    best_jobs  the best of a sweep's jobs, the seeds of a setting taken together
 """
 
 import math
@@ -17,18 +18,11 @@ from typing import Any, Literal, Protocol
 from sgdlab.base.errors import UsageError, did_you_mean
 from sgdlab.base.formatting import format_value
 from sgdlab.records import Run
+from sgdlab.records.fields import NAMES, is_surface, name_of
 
 SELECT_BY = "train_loss"
-# Final numbers that select -> their names in a sentence.
-CRITERIA = {
-    "train_loss": "final training loss",
-    "train_accuracy": "final training accuracy",
-    "test_loss": "final test loss",
-    "test_accuracy": "final test accuracy",
-    "objective": "final objective",
-    "gap": "final gap to the minimum",
-    "distance": "final distance to the minimum",
-}
+# The final numbers that select.
+CRITERIA = tuple(key for key in NAMES if key != "last_batch_loss")
 ON_TEST_SET = "so the test set chose, and its numbers say nothing about new data"
 
 
@@ -78,12 +72,23 @@ class BestValue:
         return _edge(self.at_edge, self.tried)
 
 
-def criterion(select_by: str) -> str:
-    """Return the name of a criterion in a sentence. Raises UsageError for an unknown one."""
+def criterion(select_by: str, *, surface: bool = False) -> str:
+    """Return the name of a criterion in a sentence.
+
+    Args:
+        select_by: a key of CRITERIA.
+        surface: whether all that is judged are surfaces, whose loss is called f.
+
+    Returns:
+        For example `final training loss`.
+
+    Raises:
+        UsageError: the criterion is unknown.
+    """
     if select_by not in CRITERIA:
-        raise UsageError(f"select_by={select_by}: {did_you_mean(select_by, CRITERIA)}")
+        raise UsageError(f"select_by={select_by}: {did_you_mean(select_by, CRITERIA, what='criterion')}")
     warning = f", {ON_TEST_SET}" if select_by.startswith("test_") else ""
-    return CRITERIA[select_by] + warning
+    return f"final {name_of(select_by, surface=surface)}{warning}"
 
 
 def larger_is_better(select_by: str) -> bool:
@@ -167,7 +172,13 @@ def select(runs: Sequence[Run], setting: str, select_by: str = SELECT_BY) -> Bes
         score=mean,
         tried=len(values),
         at_edge=at_edge,
-        note=_note(setting, text, at_edge, len(values), select_by, ended=math.isfinite(mean)),
+        note=_note(
+            f"{setting.rpartition('.')[2]}={text}",
+            _edge(at_edge, len(values)),
+            len(values),
+            criterion(select_by, surface=all(map(is_surface, runs))),
+            ended=math.isfinite(mean),
+        ),
     )
 
 
@@ -200,36 +211,72 @@ def _edge(at_edge: str | None, tried: int, name: str = "") -> str:
     return f"{end} {name + ' ' * bool(name)}of {tried} tried"
 
 
-def _note(setting: str, text: str, at_edge: str | None, tried: int, select_by: str, *, ended: bool) -> str:
-    name = f"{setting.rpartition('.')[2]}={text}"
+def _note(name: str, edge: str, tried: int, by: str, *, ended: bool) -> str:
     if not ended:
         return f"{name}: none of {tried} values has a run of every seed that is done and evaluated"
-    beyond = f", the {_edge(at_edge, tried)}: a better one may lie beyond" if at_edge else ""
-    return f"{name}: best by {criterion(select_by)}{beyond}"
+    beyond = f", the {edge}: a better one may lie beyond" if edge else ""
+    return f"{name}: best by {by}{beyond}"
 
 
-def best_of(jobs: Sequence[tuple[str, Ended]], select_by: str = SELECT_BY) -> str:
-    """Say which job of a sweep ended best, by the mean score over the seeds.
+@dataclass(frozen=True, kw_only=True)
+class BestJobs:
+    """The best of the settings that a sweep compares.
+
+    Attributes:
+        settings: what tells them from the others, without the seed; empty where only seeds differ.
+        jobs: the positions of their jobs, one for each seed.
+        tried: the number of settings compared.
+        edges: says of each setting whose value is at the edge of those tried that it is.
+    """
+
+    settings: str
+    jobs: tuple[int, ...]
+    tried: int
+    edges: tuple[str, ...]
+
+
+def best_jobs(jobs: Sequence[tuple[str, Ended]], select_by: str = SELECT_BY) -> BestJobs | None:
+    """Find the jobs of a sweep that ended best, by the mean score over the seeds.
 
     Args:
         jobs: title and outcome of each; a title holds the settings in which it differs, like `lr=0.1 seed=1`.
         select_by: a key of CRITERIA.
 
     Returns:
+        The best; None where no settings have a run of every seed that is done and evaluated.
+    """
+    groups: dict[str, list[int]] = {}
+    for place, (title, _) in enumerate(jobs):
+        settings = " ".join(word for word in title.split() if not word.startswith("seed="))
+        groups.setdefault(settings, []).append(place)
+    means = {
+        settings: _mean([rank(jobs[place][1], select_by) for place in places])
+        for settings, places in groups.items()
+    }
+    best = min(means, key=means.__getitem__, default="")
+    if not means or math.isinf(means[best]):
+        return None
+    edges = tuple(_edges(list(means), best))
+    return BestJobs(settings=best, jobs=tuple(groups[best]), tried=len(means), edges=edges)
+
+
+def best_of(jobs: Sequence[tuple[str, Ended]], select_by: str = SELECT_BY, *, surface: bool = False) -> str:
+    """Say which job of a sweep ended best, by the mean score over the seeds.
+
+    Args:
+        jobs: title and outcome of each, as for `best_jobs`.
+        select_by: a key of CRITERIA.
+        surface: whether all of them minimise surfaces.
+
+    Returns:
         A sentence, which also says for each setting whether its value is at the edge of those tried; empty
         where no two settings can be compared.
     """
-    groups: dict[str, list[float]] = {}
-    for title, outcome in jobs:
-        settings = " ".join(word for word in title.split() if not word.startswith("seed="))
-        groups.setdefault(settings, []).append(rank(outcome, select_by))
-    means = {settings: _mean(ranks) for settings, ranks in groups.items()}
-    if len(means) < 2 or math.isinf(min(means.values())):
+    best = best_jobs(jobs, select_by)
+    if best is None or best.tried < 2:
         return ""
-    best = min(means, key=means.__getitem__)
-    edges = _edges(list(means), best)
-    note = f" ({', '.join(edges)}: a better one may lie beyond)" if edges else ""
-    return f"best by {criterion(select_by)}: {best}{note}"
+    note = f" ({', '.join(best.edges)}: a better one may lie beyond)" if best.edges else ""
+    return f"best by {criterion(select_by, surface=surface)}: {best.settings}{note}"
 
 
 def _edges(groups: Sequence[str], best: str) -> list[str]:

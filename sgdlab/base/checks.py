@@ -125,13 +125,14 @@ class Folder:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several names."""
+    """One of several names. what: what they name."""
 
     names: tuple[str, ...]
+    what: str = "value"
 
     def __call__(self, value: Any) -> str:
         if value not in self.names:
-            raise ValueError(did_you_mean(str(value), self.names))
+            raise ValueError(did_you_mean(str(value), self.names, what=self.what))
         return str(value)
 
 

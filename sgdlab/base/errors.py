@@ -96,19 +96,21 @@ def _alike(word: str, other: str) -> bool:
     return difflib.SequenceMatcher(None, word, other).ratio() >= MIN_WORD_RATIO
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str], *, what: str = "") -> str:
     """Compose the tail of an error message: `did you mean X? One of: ...`.
 
     Args:
         name: the misspelt name.
         names: legal names.
+        what: what they are, where the message has not said that there is none of this name.
 
     Returns:
-        The nearest name and the list of all; a long list is left out when there is a nearest name.
+        The nearest name and the list of all; a long list is left out when there is a nearest name. Without a
+        nearest name `no such WHAT; one of: ...`.
     """
     names = sorted(names)
-    match = nearest(name, names)
-    listed = f"One of: {', '.join(names)}" if names else ""
-    if match is None:
-        return listed
-    return f"did you mean {match}?" + (f" {listed}" if len(names) <= MAX_LISTED else "")
+    match, listed = nearest(name, names), ", ".join(names)
+    if match is not None:
+        return f"did you mean {match}?" + (f" One of: {listed}" if len(names) <= MAX_LISTED else "")
+    none = [f"no such {what}"] if what else []
+    return "; ".join([*none, *([f"one of: {listed}"] if names else [])])

@@ -2,12 +2,14 @@
 
 import importlib
 import os
+import re
 import sys
 from contextlib import suppress
 
 from sgdlab import __version__
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
 from sgdlab.base.files import is_output_error
+from sgdlab.base.formatting import command_line
 from sgdlab.cli.commands import COMMANDS
 
 _USAGE = """\
@@ -91,6 +93,19 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _instead(name: str, rest: list[str]) -> str:
+    """Say what to write for an unknown command: a setting, or a flag of a setting, belongs to `train`."""
+    from sgdlab.cli.train_flags import meant_setting
+
+    setting = name if re.match(r"[+~]*[A-Za-z_][\w.@/]*=", name) else meant_setting(name, rest)
+    if setting is not None:
+        words = [setting, *(word for word in rest if "=" in word)]
+        return f"write {command_line('train', *words)}"
+    if name.startswith("-") and any("=" in word for word in rest):
+        return f"write {command_line('train', name, *rest)}"
+    return did_you_mean(name, COMMANDS)
+
+
 def _dispatch(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage())
@@ -104,6 +119,6 @@ def _dispatch(argv: list[str]) -> int:
         return answer(argv[1:])
     name, rest = argv[0], argv[1:]
     if name not in COMMANDS:
-        raise UsageError(f"{name}: no such command; {did_you_mean(name, COMMANDS)}")
+        raise UsageError(f"{name}: no such command; {_instead(name, rest)}")
     code: int = importlib.import_module(COMMANDS[name][0]).main(rest)
     return code

@@ -1,31 +1,38 @@
 """The two tables of `sgdlab runs`: a line for each of the newest sweeps and runs, or for each run."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sgdlab.analysis.selection import SELECT_BY, best_jobs, criterion
 from sgdlab.base.formatting import counted, format_duration, format_number, format_percent, format_value
 from sgdlab.cli.columns import Column, fit, show, terminal_width
-from sgdlab.execution.outcome import STYLES
+from sgdlab.execution.outcome import STYLES, Outcome
+from sgdlab.records.fields import is_surface, name_of
 
 if TYPE_CHECKING:
+    from sgdlab.analysis.selection import Ended
     from sgdlab.records import Run
     from sgdlab.records.overview import Entry, Overview
 
 REASONS = 5  # lines printed below the table; the rest are counted
-SELECT_BY = "train_loss"  # what the best run of a sweep is best in: never the test set
 # Settings that are left out last where not all fit, as in the name of a run's folder.
 _FIRST = ("optimizer", "lr", "optimizer.momentum", "batch_size", "seed")
 
-# Results in a table: title, key of run.json's metrics, formatter.
-_TRAINING = ("training loss", "train_loss", format_number)
-# A surface has no examples to train on or to test with.
-_OBJECTIVE = ("f(w)", "train_loss", format_number)
-_GAP = ("f(w) - f*", "gap", format_number)
-_ACCURACY = ("test acc.", "test_accuracy", partial(format_percent, decimals=1))
-_TEST = ("test loss", "test_loss", format_number)
+# How the results in a table are written, by their keys in run.json's metrics; other numbers with 4 digits.
+_FORMATS = {"test_accuracy": partial(format_percent, decimals=1)}
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best of an entry: what tells it from the others, its runs (one for each seed), and grid edges."""
+
+    title: str
+    runs: tuple["Run", ...] = ()
+    edges: tuple[str, ...] = ()
 
 
 def show_overview(found: "Overview") -> None:
@@ -39,16 +46,24 @@ def show_overview(found: "Overview") -> None:
             cells=[_counts(entry.statuses) for entry in entries],
             styles=[_style(entry.statuses) for entry in entries],
         ),
-        Column(title="best", cells=[title for title, _ in best], cut=10),
-        *_results([run for _, run in best]),
+        Column(title="best", cells=[each.title for each in best], cut=10),
+        *_results([each.runs for each in best]),
         Column(title="started", cells=[_local_time(entry.started) for entry in entries], rank=1000),
     ]
     counts = f"{counted(found.sweeps, 'sweep')}, {counted(found.runs, 'single run')}"
     if found.sweeps + found.runs > len(entries):
         counts = f"the newest {len(entries)} of {counts}"
+    runs = [run for each in best for run in each.runs]
+    by = criterion(SELECT_BY, surface=bool(runs) and all(map(is_surface, runs)))
+    edges = [
+        f"{entry.name}: {', '.join(each.edges)}: a better one may lie beyond"
+        for entry, each in zip(entries, best, strict=True)
+        if each.edges
+    ]
     notes = [
-        f"{counts}; best: least training loss of the runs that are done",
+        f"{counts}; best: least {by}, mean over the seeds",
         "sgdlab runs SWEEP lists the runs of one, --all every run",
+        *_few(edges),
     ]
     show(fit(columns, terminal_width()), notes)
 
@@ -66,7 +81,7 @@ def show_runs(runs: Sequence["Run"]) -> None:
             styles=[STYLES.get(run.status, "") for run in runs],
         ),
         *_settings(runs, differing(runs)),
-        *_results(runs),
+        *_results([(run,) for run in runs]),
         Column(
             title="time",
             cells=[format_duration(run.info.get("seconds"), missing="-") for run in runs],
@@ -94,20 +109,17 @@ def _few(lines: Sequence[str], hint: str = "") -> list[str]:
     return [*lines[:REASONS], *([f"and {rest} more{hint}"] if rest > 0 else [])]
 
 
-def _best(entry: "Entry") -> tuple[str, "Run | None"]:
-    """Return the best run of an entry with what tells it from the others; without a best, an empty title."""
-    if len(entry.runs) == 1:
-        return entry.titles[0], entry.runs[0]
-    pairs = [
-        (run.metrics.get(SELECT_BY), title, run)
-        for run, title in zip(entry.runs, entry.titles, strict=True)
-        if run.status == "done"
-    ]
-    known = [(loss, title, run) for loss, title, run in pairs if loss is not None]
-    if not known:
-        return "", None
-    _, title, run = min(known, key=lambda each: each[0])
-    return title, run
+def _best(entry: "Entry") -> _Best:
+    """Return the best of an entry; without a best, an empty one."""
+    if len(entry.runs) == 1 and not entry.missing:
+        return _Best(entry.titles[0], entry.runs)
+    jobs: list[tuple[str, Ended]] = list(zip(entry.titles, entry.runs, strict=True))
+    jobs += [(title, Outcome(status="failed")) for title in entry.missing]
+    best = best_jobs(jobs)
+    if best is None:
+        return _Best("")
+    title = best.settings or (counted(len(best.jobs), "seed") if len(best.jobs) > 1 else "")
+    return _Best(title, tuple(entry.runs[place] for place in best.jobs), best.edges)
 
 
 def _counts(statuses: Mapping[str, int]) -> str:
@@ -137,33 +149,34 @@ def _settings(runs: Sequence["Run"], keys: Sequence[str]) -> list[Column]:
     return columns
 
 
-def _results(runs: Sequence["Run | None"]) -> list[Column]:
-    """Return the columns of results; None stands for an entry without a best run."""
-    surfaces = [run is not None and run.settings.get("loss") == "value" for run in runs]
-    known = [surface for run, surface in zip(runs, surfaces, strict=True) if run is not None]
+def _results(rows: Sequence[Sequence["Run"]]) -> list[Column]:
+    """Return the columns of results; a row has the mean of its runs, and none of an entry without a best."""
+    surfaces = [bool(runs) and all(map(is_surface, runs)) for runs in rows]
+    known = [surface for runs, surface in zip(rows, surfaces, strict=True) if runs]
     only_surfaces = bool(known) and all(known)
-    columns = [_numbers(_OBJECTIVE if only_surfaces else _TRAINING, runs)]
+    columns = [_numbers("train_loss", rows, surface=only_surfaces)]
     if only_surfaces:
-        gap = _numbers(_GAP, runs, rank=10)
+        gap = _numbers("gap", rows, surface=True, rank=10)
         return [*columns, *([gap] if any(cell != "-" for cell in gap.cells) else [])]
-    tested = [None if surface else run for run, surface in zip(runs, surfaces, strict=True)]
-    for result in (_ACCURACY, _TEST):
-        column = _numbers(result, tested, rank=10)
+    tested = [() if surface else runs for runs, surface in zip(rows, surfaces, strict=True)]
+    for metric in ("test_accuracy", "test_loss"):
+        column = _numbers(metric, tested, rank=10)
         if any(cell != "-" for cell in column.cells):
             return [*columns, column]
     return columns
 
 
-def _numbers(
-    result: tuple[str, str, Callable[..., str]], runs: Sequence["Run | None"], rank: int = 0
-) -> Column:
-    title, key, form = result
-    cells = [
-        # The numbers of a diverged run are those before its loss stopped being finite.
-        form(None if run is None or run.status == "diverged" else run.metrics.get(key), missing="-")
-        for run in runs
-    ]
-    return Column(title=title, cells=cells, right=True, rank=rank)
+def _numbers(metric: str, rows: Sequence[Sequence["Run"]], *, surface: bool = False, rank: int = 0) -> Column:
+    form = _FORMATS.get(metric, format_number)
+    cells = [form(_mean(metric, runs), missing="-") for runs in rows]
+    return Column(title=name_of(metric, surface=surface), cells=cells, right=True, rank=rank)
+
+
+def _mean(metric: str, runs: Sequence["Run"]) -> float | None:
+    """Return the mean of a number; None where a run has none. Of a diverged one it is from before its end."""
+    numbers = [run.metrics.get(metric) for run in runs if run.status != "diverged"]
+    known = [number for number in numbers if number is not None]
+    return sum(known) / len(known) if known and len(known) == len(runs) else None
 
 
 def _local_time(utc: Any) -> str:

@@ -91,15 +91,32 @@ def _refuse_flag(flag: str, after: Sequence[str], flags: Sequence[str]) -> None:
         after: the words after it.
         flags: the legal ones.
     """
+    setting = meant_setting(flag, after, flags)
+    if setting is not None:
+        raise UsageError(f"{flag}: no such flag; did you mean {setting}?")
+    raise UsageError(f"{flag}: no such flag; {did_you_mean(flag, flags)}")
+
+
+def meant_setting(flag: str, after: Sequence[str], flags: Sequence[str] = ()) -> str | None:
+    """Return the setting that an unknown flag means: `lr=0.1` for `--lr 0.1`.
+
+    Args:
+        flag: as typed.
+        after: the words after it.
+        flags: the legal ones, one of which may be meant instead.
+
+    Returns:
+        The setting; None where the word is no flag, or means no setting.
+    """
+    if not flag.startswith("-"):
+        return None
     name, equals, value = flag.lstrip("-").partition("=")
     value = value if equals else next((word for word in after if not word.startswith("--")), "VALUE")
     settings = [*options.groups(), *(each.key for each in options.top_settings())]
     settings += [each.key for choice in options.chosen(after).items() for each in options.settings(*choice)]
     own = [known.lstrip("-") for known in flags]
     match = nearest(name, [*settings, *own])
-    if match in settings and match not in own:
-        raise UsageError(f"{flag}: no such flag; did you mean {match}={value}?")
-    raise UsageError(f"{flag}: no such flag; {did_you_mean(flag, flags)}")
+    return f"{match}={value}" if match in settings and match not in own else None
 
 
 def _refuse_contradictions(flags: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ class TrainingSettings(OptimSettings, ProblemSettings):
     eval_every: Annotated[int, Int()]
     eval_train: Annotated[int | None, Optional(COUNT)]
     trajectory_every: Annotated[int, Int()]
-    measure: Annotated[str | None, Optional(Choice(("gradient_noise", "autodiff")))]
+    measure: Annotated[str | None, Optional(Choice(("gradient_noise", "autodiff"), "measurement"))]
     measure_draws: Annotated[int, Int(low=2)]
 
 

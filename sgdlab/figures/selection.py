@@ -7,6 +7,7 @@ from sgdlab.base.errors import UsageError, UserError
 from sgdlab.base.formatting import format_value
 from sgdlab.figures.labels import Labels, resolve_setting, settings_text
 from sgdlab.records import Run
+from sgdlab.records.fields import is_surface
 
 
 def best_values(runs: Sequence[Run], name: str, select_by: str = SELECT_BY) -> list[BestValue]:
@@ -32,9 +33,9 @@ def best_values(runs: Sequence[Run], name: str, select_by: str = SELECT_BY) -> l
     if all(each.tried == 1 for each in best):
         raise UsageError(f"best={name}: no two of these runs differ in {key} alone")
     if not any(each.comparable for each in best):
+        by = criterion(select_by, surface=all(map(is_surface, runs)))
         raise UserError(
-            f"best={name}: no run has a {criterion(select_by)}: a run that selects is done, and its numbers "
-            f"are evaluated"
+            f"best={name}: no run has a {by}: a run that selects is done, and its numbers are evaluated"
         )
     return best
 
@@ -67,7 +68,8 @@ def selection_notes(best: Sequence[BestValue], select_by: str) -> list[str]:
     seeds = any(len({run.settings.get("seed") for run in each.runs}) > 1 for each in best)
     mean = " (mean over the seeds)" if seeds else ""
     alone = f"best {name}, {format_value(best[0].value)}" if len(best) == 1 else f"each at its best {name}"
-    return [f"{alone}: selected by {criterion(select_by)}{mean}"]
+    surface = all(is_surface(run) for each in best for run in each.runs)
+    return [f"{alone}: selected by {criterion(select_by, surface=surface)}{mean}"]
 
 
 def selection_details(best: Sequence[BestValue], named: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from sgdlab.figures.columns import EXACT, axis_title
 from sgdlab.figures.spec import Curves
 
 Values = NDArray[np.float64]
-WINDOWS = 5  # a smoothed curve has at least so many windows: one of them is 20 % of its length
+WINDOWS = 5  # the least length of a smoothed curve in windows: one of them is at most 20 % of it
 
 
 def smooths(spec: Curves, count: int) -> bool:

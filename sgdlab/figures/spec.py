@@ -129,7 +129,7 @@ class Curves(Panelled):
     levels: LEVELS = ()
     legend: Annotated[tuple[str, ...] | None, Optional(Names())] = None
     best: NAME = None
-    select_by: Annotated[str, Choice(tuple(CRITERIA))] = SELECT_BY
+    select_by: Annotated[str, Choice(CRITERIA)] = SELECT_BY
 
     def __post_init__(self) -> None:
         normalise(self)
@@ -280,7 +280,9 @@ def read_spec(
     base = base or Curves()
     kind = raw.get("kind", base.kind)
     if kind not in KINDS:
-        raise UsageError(f"{name('kind')}={format_value(kind)}: {did_you_mean(str(kind), KINDS)}")
+        raise UsageError(
+            f"{name('kind')}={format_value(kind)}: {did_you_mean(str(kind), KINDS, what='kind')}"
+        )
     checks = checks_of(KINDS[kind])
     for key in (str(key) for key in raw if key != "kind"):
         if key not in checks:

@@ -64,7 +64,7 @@ def labelled(axis: Axis) -> list[float]:
 
 
 def _set_labels(axis: Axis, steps: int) -> None:
-    """Label an axis at about so many equal steps."""
+    """Label an axis at equal steps, about `steps` of them."""
     low, high = sorted(axis.get_view_interval())
     scale = axis.get_scale()
     if scale == "linear":
@@ -111,6 +111,6 @@ def _between(low: float, high: float) -> list[float]:
 
 
 def _spread(places: list[float], steps: int) -> list[float]:
-    """Return places at most so many steps apart, evenly chosen, 0 among them if it is one; FEWEST or more."""
+    """Return evenly chosen places, about `steps` but FEWEST or more; 0 is among them if it is a place."""
     step = max(1, min(math.ceil((len(places) - 1) / steps), (len(places) - 1) // (FEWEST - 1)))
     return places[places.index(0.0) % step if 0.0 in places else 0 :: step]

@@ -13,12 +13,41 @@ METRICS = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy", "last_batch_loss"),
     *("objective", "gap", "distance"),
 )
+# What the numbers are called wherever people read them; a surface's evaluated loss is f.
+NAMES = {
+    "last_batch_loss": "batch loss",
+    "train_loss": "training loss",
+    "train_accuracy": "training accuracy",
+    "test_loss": "test loss",
+    "test_accuracy": "test accuracy",
+    "objective": "f",
+    "gap": "gap",
+    "distance": "distance",
+}
 # Where a number is wanted, `loss` alone does not say which.
 AMBIGUOUS = ("loss", "metrics.loss")
 WHICH_LOSS = (
     "which loss is meant? train_loss and test_loss are evaluated at the last weights, "
     "last_batch_loss is one mini-batch's, before its update"
 )
+
+
+def is_surface(run: Run) -> bool:
+    """Return whether a run minimises a surface: it has no examples to train on or to test with."""
+    return run.settings.get("loss") == "value"
+
+
+def name_of(metric: str, *, surface: bool) -> str:
+    """Return what a number is called.
+
+    Args:
+        metric: a key of NAMES.
+        surface: whether it is that of a surface, or of surfaces alone.
+
+    Returns:
+        The name: `training loss`, or `f` for a surface.
+    """
+    return NAMES["objective" if surface and metric == "train_loss" else metric]
 
 
 def resolve(name: str, names: Iterable[str], *, said: str) -> str:

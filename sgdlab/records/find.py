@@ -140,6 +140,8 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
         found = _folder(max(sweeps, key=_begun), runs_dir)
         if found.name == name and len(sweeps) == 1:
             return found
+        if root != runs_dir and len(sweeps) > 1:  # recorded at one time: the newest means nothing
+            return replace(found, notes=(_one_of(name, found.name, sweeps, runs_dir),))
         which = "only sweep" if len(sweeps) == 1 else f"newest of {len(sweeps)} sweeps"
         several = _has_records(root / name, runs_dir)
         rest = f"; all runs: {command_line('runs', root / name)}" if several else ""
@@ -152,6 +154,12 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
     runs = find_runs(root) if root == runs_dir and not os.path.exists(name) else []  # reads them all
     single = [run for run in runs if run.info.get("experiment") == name and not is_baseline(run.folder, root)]
     return Selection(name=name, runs=tuple(single)) if single else None
+
+
+def _one_of(name: str, chosen: str, sweeps: Sequence[Path], runs_dir: Path) -> str:
+    others = sorted({selection_name(folder, runs_dir) for folder in sweeps} - {chosen})
+    text = f"{name}: {chosen} is one of {len(sweeps)} recorded sweeps of that name"
+    return f"{text}; name another one to have it: {', '.join(others)}"
 
 
 def _sweeps_named(name: str, root: Path) -> list[Path]:
@@ -188,7 +196,8 @@ def _by_hash(target: str, root: Path) -> Run | None:
 def _hint(target: str, names: list[str], runs_dir: Path) -> str:
     if not names:
         return f"there are no runs yet in {runs_dir}: make one with sgdlab train"
-    match = nearest(target, names)
+    lasts = {name.rpartition("/")[2]: name for name in names}
+    match = lasts.get(target) or nearest(target, names) or lasts.get(nearest(target, lasts) or "")
     return (f"did you mean {match}? " if match else "") + "sgdlab runs lists them"
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Entry:
         started: when, in ISO 8601 and UTC; may be empty.
         runs: those that are recorded.
         titles: for each of the runs, what tells it from the others; of a single run, its name and slug.
+        missing: what tells the sweep's jobs that have left no run from the others.
         statuses: of the runs, and of the sweep's jobs that have left none.
     """
 
@@ -32,6 +33,7 @@ class Entry:
     started: str
     runs: tuple[Run, ...]
     titles: tuple[str, ...]
+    missing: tuple[str, ...]
     statuses: Counter[str]
 
 
@@ -95,33 +97,38 @@ def _single(run: Run) -> Entry:
         started=str(run.info.get("started") or ""),
         runs=(run,),
         titles=(f"{run.info.get('name')}: {run.info.get('slug')}",),
+        missing=(),
         statuses=Counter([run.status]),
     )
 
 
 def _sweep(selection: Selection, sweep: Mapping[str, Any], name: str) -> Entry:
     runs = selection.runs
-    own = _own_overrides(sweep["jobs"])
+    common = _common_overrides(sweep["jobs"])
+    own = {_run_name(job): _own_overrides(job, common) for job in sweep["jobs"]}
     recorded = {run.folder.name for run in runs}
+    lacking = [job for job in sweep["jobs"] if _run_name(job) not in recorded]
     statuses = Counter(run.status for run in runs)
     # A job that has left no run says itself how it ended: failed before it began, or still waiting.
-    statuses.update(str(job.get("status")) for job in sweep["jobs"] if _run_name(job) not in recorded)
+    statuses.update(str(job.get("status")) for job in lacking)
     return Entry(
         name=name,
         started=str(sweep.get("started") or ""),
         runs=runs,
-        titles=tuple(_title(run, own.get(run.folder.name, [])) for run in runs),
+        titles=tuple(_title(run.case, own.get(run.folder.name, [])) for run in runs),
+        missing=tuple(_title(job.get("label"), _own_overrides(job, common)) for job in lacking),
         statuses=statuses,
     )
 
 
-def _own_overrides(jobs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return by the names of the run folders the overrides that not all jobs have."""
+def _common_overrides(jobs: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the overrides that all jobs have; none of a single job's."""
     sets = [set(job.get("overrides") or ()) for job in jobs]
-    common = set.intersection(*sets) if len(sets) > 1 else set()
-    return {
-        _run_name(job): [text for text in job.get("overrides") or () if text not in common] for job in jobs
-    }
+    return set.intersection(*sets) if len(sets) > 1 else set()
+
+
+def _own_overrides(job: Mapping[str, Any], common: Set[str]) -> list[str]:
+    return [text for text in job.get("overrides") or () if text not in common]
 
 
 def _run_name(job: Mapping[str, Any]) -> str:
@@ -129,7 +136,7 @@ def _run_name(job: Mapping[str, Any]) -> str:
     return Path(str(job.get("run"))).name
 
 
-def _title(run: Run, overrides: Sequence[str]) -> str:
-    case = [] if run.case is None else [run.case]
-    own = [text for text in overrides if not (case and text.startswith("case="))]
-    return ", ".join([*case, *(_SECTION.sub("", text) for text in own)])
+def _title(case: str | None, overrides: Sequence[str]) -> str:
+    """Return what tells a job from the others, in words that a space separates."""
+    own = [text for text in overrides if case is None or not text.startswith("case=")]
+    return " ".join([*([] if case is None else [case]), *(_SECTION.sub("", text) for text in own)])

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from sgdlab.analysis.changes import LENGTHS
 from sgdlab.base.formatting import counted, format_value
 from sgdlab.records import Run, differing
 
 MOST_VALUES = 6  # of a setting that are listed; more are counted
-LENGTHS = {"steps": "update", "epochs": "epoch"}  # the first that is set counts
 
 
 def extent(runs: Sequence[Run]) -> str:

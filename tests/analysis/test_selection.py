@@ -124,3 +124,11 @@ def test_no_best_job_where_nothing_can_be_compared() -> None:
     assert best_of([("seed=0", outcome(1.0)), ("seed=1", outcome(2.0))]) == ""
     assert best_of([("lr=1", outcome(1.0, "diverged")), ("lr=2", outcome(2.0, "failed"))]) == ""
     assert best_of([("GD, lr 0.3", outcome(1.0)), ("SGD, lr 1", outcome(2.0))]).endswith(": GD, lr 0.3")
+
+
+def test_the_loss_of_surfaces_is_called_f(tmp_path: Path) -> None:
+    jobs = [(f"lr={lr}", outcome(lr)) for lr in (0.1, 0.2, 0.05)]
+    assert best_of(jobs, surface=True).startswith("best by final f: lr=0.05")
+    assert criterion("train_loss", surface=True) == criterion("objective") == "final f"
+    runs = [fake_run(tmp_path, {"loss": "value", "lr": lr}, metrics={"train_loss": lr}) for lr in (0.1, 0.2)]
+    assert select(runs, LR).note.startswith("lr=0.1: best by final f, the least")

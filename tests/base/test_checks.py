@@ -58,7 +58,7 @@ CASES = [
         Choice(("sgd", "adam")),
         "sgd or adam",
         {"sgd": "sgd"},
-        {"adm": "did you mean adam", 3: "One of: adam, sgd"},
+        {"adm": "did you mean adam", 3: "no such value; one of: adam, sgd"},
     ),
     (Optional(Int(low=1)), "null, or integer >= 1", {None: None, 2: 2}, {0: ">= 1, or null"}),
     (

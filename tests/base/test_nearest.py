@@ -49,4 +49,4 @@ def test_every_option_is_found_in_other_spellings(group):
 
 
 def test_legal_names_are_listed_where_nothing_is_near():
-    assert did_you_mean("gradient_norm", ["gradient_noise", "autodiff"]) == "One of: autodiff, gradient_noise"
+    assert did_you_mean("gradient_norm", ["gradient_noise", "autodiff"]) == "one of: autodiff, gradient_noise"

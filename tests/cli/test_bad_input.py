@@ -49,7 +49,7 @@ WORDS = [
     (train("~lr"), "~lr: ~ cannot delete a setting; give it a value with lr=VALUE"),
     (train("~optimizer"), "~optimizer: ~ cannot delete a setting; "),
     (train("~nothing"), "~nothing: ~ cannot delete a setting; "),
-    (train("optimizer=null"), "optimizer=null: choose one optimizer with optimizer=NAME; One of: adadelta, "),
+    (train("optimizer=null"), "optimizer=null: choose one optimizer with optimizer=NAME; one of: adadelta, "),
     (train("optimizer=3"), "optimizer=3: choose one optimizer with optimizer=NAME; "),
     (train("optimizer=[sgd,adam]"), "optimizer=[sgd,adam]: choose one optimizer with optimizer=NAME; "),
     (train("optimizer={name:adam}"), "optimizer={name:adam}: choose one optimizer with optimizer=NAME; "),
@@ -84,8 +84,8 @@ SWEEPS = [
         "it has head, vector; choose with optimizer.roles=[head], or use optimizer=adamw\n(in the job "
         "optimizer=muon model=linear; no job was run)",
     ),
-    (train("-m", "optimizer=sgd,null"), "optimizer=sgd,null: choose among the optimizers by name; One of: "),
-    (train("-m", "optimizer=glob(zz*)"), "optimizer=glob(zz*): fits none; One of: adadelta, "),
+    (train("-m", "optimizer=sgd,null"), "optimizer=sgd,null: choose among the optimizers by name; one of: "),
+    (train("-m", "optimizer=glob(zz*)"), "optimizer=glob(zz*): fits none; one of: adadelta, "),
     (
         train("-m", "lr=glob(*)"),
         "lr=glob(*): glob picks options of a group; lr is a setting, list its values",
@@ -131,7 +131,7 @@ FLAGS = [
         "did you mean optimizer.betas=[.9,.99]?",
     ),
     (train("--quite"), "--quite: no such flag; did you mean --quiet?"),
-    (train("-x"), "-x: no such flag; One of: --cfg, "),
+    (train("-x"), "-x: no such flag; one of: --cfg, "),
     (train("--", "lr=1"), "--: settings are given as key=value, like lr=0.1"),
 ]
 
@@ -173,7 +173,11 @@ CUSTOM = [
 
 COMMANDS = [
     (["trian"], "trian: no such command; did you mean train? One of: clean, completion, data, "),
-    (["--help-me"], "--help-me: no such command; "),
+    (["--help-me"], "--help-me: no such command; one of: clean, "),
+    (["--lr", "0.1"], "--lr: no such command; write sgdlab train lr=0.1"),
+    (["--lr=0.1", "seed=2"], "--lr=0.1: no such command; write sgdlab train lr=0.1 seed=2"),
+    (["-m", "lr=0.1,1"], "-m: no such command; write sgdlab train -m lr=0.1,1"),
+    (["lr=0.1", "seed=2"], "lr=0.1: no such command; write sgdlab train lr=0.1 seed=2"),
     (["optimizers", "adan"], "adan: no such optimizer; did you mean adam?"),
     (["completion", "bsh"], "bsh: no completion for this shell; did you mean bash?"),
 ]

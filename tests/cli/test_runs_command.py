@@ -26,7 +26,7 @@ def some_runs(home: Path) -> list[Run]:
 def test_a_table_of_what_differs_and_what_came_of_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = some_runs(home)
     head, *rows = table(capsys, "--all")
-    assert head == ["hash", "status", "lr", "training loss", "test acc.", "time", "started"]
+    assert head == ["hash", "status", "lr", "training loss", "test accuracy", "time", "started"]
     assert [row[0] for row in rows] == [run.id for run in runs]
     assert [row[2] for row in rows] == ["0.1", "1", "0.001", "10"]
     assert [row[1] for row in rows] == ["done", "done", "done", "diverged"]
@@ -113,7 +113,7 @@ def test_baselines_are_listed_when_asked_for(home: Path, capsys: pytest.CaptureF
 def test_a_regression_shows_its_test_loss(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fake_run(home / "runs", evals=[(0, 0, 0, 2.0, 2.5, None)])
     head, row = table(capsys, "--all")
-    assert "test loss" in head and "test acc." not in head and "2.5" in row
+    assert "test loss" in head and "test accuracy" not in head and "2.5" in row
 
 
 def test_a_run_of_which_little_is_known_is_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from helpers.fake_runs import fake_run, fake_sweep
 from helpers.run_lists import in_a_terminal, newest, read_csv, table, table_of
 
+from sgdlab.analysis.selection import best_of
 from sgdlab.base.formatting import format_value
 from sgdlab.cli.main import main
 from sgdlab.records import Run, store
@@ -34,7 +35,7 @@ def test_a_sweep_is_one_line_with_its_best_run(home: Path, capsys: pytest.Captur
     single = fake_run(home / "runs", {"optimizer": "adam"}, started="2026-03-01T12:00:00+00:00")
     best = min(runs, key=lambda run: run.metrics["train_loss"] or 0)
     head, first, second = newest(capsys)
-    assert head == ["sweep or run", "status", "best", "training loss", "test acc.", "started"]
+    assert head == ["sweep or run", "status", "best", "training loss", "test accuracy", "started"]
     assert first[:3] == ["notes/rates", "3 done", f"lr={format_value(best.settings['lr'])}"]
     assert first[3] == f"{best.metrics['train_loss']:.4g}"
     assert second[:3] == [single.id, "done", "fashion_mnist: adam-lr0.1-bs64-s0"]
@@ -160,9 +161,9 @@ def test_a_surface_has_no_training_or_test_loss(home: Path, capsys: pytest.Captu
     metrics = {"train_loss": 0.25, "test_loss": 0.25, "gap": 0.125, "step": 7}
     fake_run(home / "runs", {"loss": "value"}, metrics=metrics)
     head, row = table(capsys, "--all")
-    assert head[2:4] == ["f(w)", "f(w) - f*"] and "test loss" not in head
+    assert head[2:4] == ["f", "gap"] and "test loss" not in head
     assert row[2:4] == ["0.25", "0.125"]
-    assert newest(capsys)[0][3:5] == ["f(w)", "f(w) - f*"]
+    assert newest(capsys)[0][3:5] == ["f", "gap"]
     fake_run(home / "runs", {"lr": 3.0}, evals=[(1, 1, 1, 0.5, 0.75, None)])
     head, *rows = table(capsys, "--all", "--sort", "train_loss")
     assert "training loss" in head and "test loss" in head
@@ -223,3 +224,62 @@ def test_a_pipe_has_no_pager_and_all_columns(home: Path) -> None:
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert len(table_of(lines)) == 62 and lines[0].endswith("started") and "\x1b" not in done.stdout
+
+
+def losses_by_seed(home: Path, losses: dict[float, list[float]], diverged: tuple[float, int]) -> list[Run]:
+    """A sweep over learning rates and seeds, of which one run diverged."""
+    runs = [
+        fake_run(
+            home / "runs",
+            {"lr": rate, "seed": seed},
+            status="diverged" if (rate, seed) == diverged else "done",
+            evals=[(1, 1, 1, loss, 0.5, 0.25 * (1 + seed))],
+        )
+        for rate, each in losses.items()
+        for seed, loss in enumerate(each)
+    ]
+    path = fake_sweep(home / "runs", "grid", runs) / "sweep.json"
+    content = json.loads(path.read_text())
+    for job, run in zip(content["jobs"], runs, strict=True):
+        job["overrides"] = [f"{key}={format_value(run.settings[key])}" for key in ("lr", "seed")]
+    path.write_text(json.dumps(content))
+    return runs
+
+
+def test_the_best_is_the_one_that_the_sweep_itself_names(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """lr=0.2 has the best single run and lr=0.4 a diverged one; by the mean over the seeds 0.1 is best."""
+    losses = {0.1: [0.5, 0.7], 0.2: [0.01, 2.0], 0.4: [0.1, 0.1]}
+    runs = losses_by_seed(home, losses, diverged=(0.4, 1))
+    said = best_of([(f"lr={run.settings['lr']} seed={run.settings['seed']}", run) for run in runs])
+    (row,) = newest(capsys)[1:]
+    assert row[2:5] == ["lr=0.1", "0.6", "37.5 %"]
+    assert (
+        said
+        == f"best by final training loss: {row[2]} (the least lr of 3 tried: a better one may lie beyond)"
+    )
+    assert main(["runs"]) == 0
+    assert "grid: the least lr of 3 tried: a better one may lie beyond" in capsys.readouterr().out
+
+
+def test_a_setting_of_which_a_seed_left_no_run_is_not_the_best(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses_by_seed(home, {0.1: [0.5, 0.7], 0.2: [0.01, 0.01]}, diverged=(9.0, 0))
+    path = home / "runs/sweeps/grid/sweep.json"
+    content = json.loads(path.read_text())
+    content["jobs"][3] |= {"run": None, "status": "failed", "reason": "no memory"}
+    path.write_text(json.dumps(content))
+    assert next(row for row in newest(capsys)[1:] if row[0] == "grid")[2:4] == ["lr=0.1", "0.6"]
+
+
+def test_where_only_seeds_differ_their_mean_is_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    losses_by_seed(home, {0.1: [0.5, 0.7]}, diverged=(9.0, 0))
+    assert newest(capsys)[1][2:4] == ["2 seeds", "0.6"]
+
+
+def test_surfaces_are_best_by_f(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_run(home / "runs", {"loss": "value"}, metrics={"train_loss": 0.25, "gap": 0.1})
+    assert main(["runs"]) == 0
+    assert "; best: least final f, mean over the seeds" in capsys.readouterr().out

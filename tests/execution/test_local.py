@@ -229,7 +229,7 @@ def test_jobs_do_not_outlive_a_killed_sweep(tmp_path):
         ),
         (
             "hydra/launcher=serial hydra.launcher.jobs=2",
-            "hydra.launcher.jobs: no such setting; One of: batch, parallel",
+            "hydra.launcher.jobs: no such setting; one of: batch, parallel",
         ),
     ],
 )

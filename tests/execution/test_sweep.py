@@ -15,12 +15,13 @@ from helpers import children, odd_optimizers
 from helpers.training import SMALL, TINY, configure, curves, train
 
 from sgdlab.base.errors import UsageError, UserError
+from sgdlab.cli.main import main as command_line
 from sgdlab.cli.train import main
 from sgdlab.execution.hydra import launcher
 from sgdlab.execution.outcome import Outcome
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import sweep_id
-from sgdlab.records import find_runs, read_run, read_sweep
+from sgdlab.records import find_runs, read_run, read_sweep, write_json
 
 CUSTOM = ("optimizer=custom", "optimizer.target=helpers.odd_optimizers:Plain")
 
@@ -205,6 +206,28 @@ def test_the_summary_has_a_line_a_job(tmp_path, capsys):
         f"(the {edge} lr of 2 tried: a better one may lie beyond)"
     )
     assert table[4] == f"sgdlab plot {tmp_path / 'sweeps' / record(tmp_path)['id']}"
+
+
+def test_the_list_of_runs_names_the_best_that_the_sweep_named(tmp_path, capsys):
+    """Of the learning rate with the best single run, another seed has diverged."""
+    words = ("lr=0.5,0.1,0.02", "seed=0,1")
+    assert sweep(tmp_path, *words) == 0
+    best = min(find_runs(tmp_path), key=lambda run: float(run.metrics["train_loss"] or 0))
+    (other,) = [
+        run
+        for run in find_runs(tmp_path)
+        if run.settings["lr"] == best.settings["lr"] and run.settings["seed"] != best.settings["seed"]
+    ]
+    path = other.folder / "run.json"
+    write_json(path, {**json.loads(path.read_text()), "status": "diverged", "reason": "said by the test"})
+    capsys.readouterr()
+    assert sweep(tmp_path, *words) == 0
+    (said,) = re.findall(r"^best by final training loss: (lr=\S+)", capsys.readouterr().out, re.M)
+    assert said != f"lr={best.settings['lr']}"
+    assert command_line(["runs", f"--runs-dir={tmp_path}"]) == 0
+    row = re.split(" {2,}", capsys.readouterr().out.splitlines()[2].strip())
+    losses = [r.metrics["train_loss"] for r in find_runs(tmp_path) if f"lr={r.settings['lr']}" == said]
+    assert row[1:4] == ["5 done, 1 diverged", said, f"{sum(losses) / 2:.4g}"]
 
 
 def test_a_sweeper_is_given_the_training_loss(tmp_path):

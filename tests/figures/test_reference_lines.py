@@ -175,7 +175,7 @@ def test_levels_have_the_colour_of_their_line_or_an_entry_of_their_own(tmp_path:
         ({"kind": "grid", "columns": ["los"]}, "figure.columns=[los]: y=los: did you mean loss?"),
         (
             {"kind": "grid", "columns": [{"y": "loss", "form": 3}]},
-            "form: no such key of a column; One of: from_epoch,",
+            "form: no such key of a column; one of: from_epoch,",
         ),
         ({"kind": "grid", "columns": []}, "figure.columns=[]: must be a list of 1 to 20 columns"),
         ({"kind": "grid", "panels": "lr"}, "figure.panels: no such key of a figure of kind grid"),

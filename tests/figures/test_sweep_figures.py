@@ -229,7 +229,7 @@ def test_numbers_of_a_run(tmp_path: Path) -> None:
             {"x": "lr", "lines": "momentum"},
             "differ in batch_size; choose lines or panels that tell them apart",
         ),
-        ({"x": "lr", "value": "los"}, "value=los: no such number of a run; One of: distance,"),
+        ({"x": "lr", "value": "los"}, "value=los: no such number of a run; one of: distance,"),
     ],
 )
 def test_sweeps_that_cannot_be_are_refused(tmp_path: Path, keys: dict[str, Any], message: str) -> None:

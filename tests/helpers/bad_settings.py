@@ -32,7 +32,10 @@ SETTINGS = [
     (train("lr=[1]"), "lr=[1]: must be a number >= 0"),
     (train("lr={a:1}"), "lr={a:1}: must be a number >= 0"),
     (train("lr.low=1"), "lr.low: lr is a single value, not a section"),
-    (train("measure=gradient_norm"), "measure=gradient_norm: One of: autodiff, gradient_noise, or null"),
+    (
+        train("measure=gradient_norm"),
+        "measure=gradient_norm: no such measurement; one of: autodiff, gradient_noise, or null",
+    ),
     (train("dataset=FashionMNIST"), "dataset=FashionMNIST: no such dataset; did you mean fashion_mnist?"),
     (train("optimizer=Adam-W"), "optimizer=Adam-W: no such optimizer; did you mean adamw?"),
     (train("optimizer.lr=0.1"), "optimizer.lr: no such setting; write lr=0.1"),
@@ -100,10 +103,10 @@ SETTINGS = [
 ]
 
 NAMES = [
-    (train("+extra=1"), "extra: no such setting; One of: batch_size, "),
-    (train("++extra=1"), "extra: no such setting; One of: batch_size, "),
-    (train("+optimizer.extra=1"), "optimizer.extra: sgd has no such hyperparameter; One of: dampening, "),
-    (train("optimizer.extra=1"), "optimizer.extra: no such setting; One of: dampening, "),
+    (train("+extra=1"), "extra: no such setting; one of: batch_size, "),
+    (train("++extra=1"), "extra: no such setting; one of: batch_size, "),
+    (train("+optimizer.extra=1"), "optimizer.extra: sgd has no such hyperparameter; one of: dampening, "),
+    (train("optimizer.extra=1"), "optimizer.extra: no such setting; one of: dampening, "),
     (
         train("optimizer.momentom=0.5"),
         "optimizer.momentom: no such setting; did you mean optimizer.momentum?",
@@ -118,27 +121,27 @@ NAMES = [
     (train("model=mpl"), "model=mpl: no such model; did you mean mlp?"),
     (train("loss=cross_entrpy"), "loss=cross_entrpy: no such loss; did you mean cross_entropy?"),
     (train("scheduler=cosin"), "scheduler=cosin: no such scheduler; did you mean cosine?"),
-    (train("optimizer="), "optimizer=: no such optimizer; One of: adadelta, "),
-    (train("experiment=nope"), "experiment=nope: no such experiment; One of: notes/"),
+    (train("optimizer="), "optimizer=: no such optimizer; one of: adadelta, "),
+    (train("experiment=nope"), "experiment=nope: no such experiment; one of: notes/"),
     (
         train("experiment=notes/sgd_batch_siz"),
         "experiment=notes/sgd_batch_siz: no such experiment; did you mean notes/sgd_batch_size?",
     ),
     (train("problem=rosenbrok"), "problem=rosenbrok: no such problem; did you mean rosenbrock?"),
-    (train("problem=3"), "problem=3: choose one problem with problem=NAME; One of: "),
+    (train("problem=3"), "problem=3: choose one problem with problem=NAME; one of: "),
     (train("+problem=beale"), "+problem=beale: write problem=beale, without +"),
     (
         train("problem.lr=3"),
         "problem.lr=3: problem=NAME only gives values to settings; change one by its own na",
     ),
     (train("model=rosenbrock"), "model=rosenbrock: takes no examples; use"),
-    (train("experiment=notes"), "experiment=notes: no such experiment; One of: notes/"),
+    (train("experiment=notes"), "experiment=notes: no such experiment; one of: notes/"),
     (train("experiment/notes=script"), "experiment/notes=script: write experiment=notes/script"),
     (train("optimizer/x=adam"), "optimizer/x=adam: no such group; choose one optimizer with optimizer=NAME"),
     (train("optimizer@x=adam"), "optimizer@x=adam: groups cannot be relocated; write optimizer=adam"),
     (
         train("hydra/launcher=joblip"),
-        "hydra/launcher=joblip: no such hydra/launcher; One of: basic, local, serial",
+        "hydra/launcher=joblip: no such hydra/launcher; one of: basic, local, serial",
     ),
 ]
 
@@ -183,7 +186,7 @@ HYPERPARAMETERS = [
     ),
     (
         train("optimizer=sgd", "+optimizer.betas=[.9,.99]"),
-        "optimizer.betas: sgd has no such hyperparameter; One of: dampening, maximize, momentum, nesterov, ",
+        "optimizer.betas: sgd has no such hyperparameter; one of: dampening, maximize, momentum, nesterov, ",
     ),
     (
         train("optimizer=adam", "+optimizer.beta=0.9"),
@@ -192,7 +195,7 @@ HYPERPARAMETERS = [
     (train("optimizer=polyak", "optimizer.momentun=0.5"), "did you mean optimizer.momentum?"),
     (
         train("optimizer=polyak", "+optimizer.nesterov=true"),
-        "optimizer.nesterov: polyak has no such hyperparameter; One of: momentum",
+        "optimizer.nesterov: polyak has no such hyperparameter; one of: momentum",
     ),
     (
         train("optimizer=polyak", "optimizer.momentum=1"),
@@ -246,7 +249,10 @@ HYPERPARAMETERS = [
         train("optimizer=signsgd", "optimizer.impl=torch"),
         "optimizer.impl=torch: torch.optim has no such optimizer; use optimizer.impl=rule or auto",
     ),
-    (train("optimizer=adam", "optimizer.impl=jax"), "optimizer.impl=jax: One of: auto, rule, torch"),
+    (
+        train("optimizer=adam", "optimizer.impl=jax"),
+        "optimizer.impl=jax: no such value; one of: auto, rule, torch",
+    ),
 ]
 
 KINDS = (SETTINGS, NAMES, COMBINATIONS, HYPERPARAMETERS)

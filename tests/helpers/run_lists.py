@@ -34,7 +34,7 @@ def newest(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     """The cells of what `sgdlab runs` lists where nothing is asked for, with its head."""
     assert main(["runs"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    end = next(i for i, line in enumerate(lines) if "best: least training loss" in line)
+    end = next(i for i, line in enumerate(lines) if "; best: least " in line)
     return [re.split(r"  +", line.strip()) for line in (lines[0], *lines[2:end])]
 
 

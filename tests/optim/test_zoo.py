@@ -106,7 +106,10 @@ def test_every_one_is_refused_or_makes_updates(library):
         ),
         (["optimizer.name=null"], "optimizer.name=null: must be a text of at least one character"),
         (["optimizer.name=7"], "optimizer.name=7: must be a text of at least one character"),
-        (["optimizer.name=adam", "optimizer.library=x"], "optimizer.library=x: One of: pytorch-optimizer"),
+        (
+            ["optimizer.name=adam", "optimizer.library=x"],
+            "optimizer.library=x: no such value; one of: pytorch-optimizer",
+        ),
         (["optimizer.name=adam", "+optimizer.lr=1"], "optimizer.lr: is not a keyword argument to pass on"),
         (
             ["optimizer.name=sophiah"],

@@ -165,3 +165,25 @@ def test_what_completion_offers_can_be_selected(runs_dir: Path, monkeypatch: pyt
                     (ahead if word.endswith("/") else offered).append(word)
         assert len(offered) >= 5
         assert all(select([word], runs_dir).runs for word in offered)
+
+
+def test_of_several_recorded_sweeps_none_is_the_newest(runs_dir: Path) -> None:
+    """They are copied with the repository, so a time says nothing: the others are named instead."""
+    for name in ("momentum_a", "momentum_b"):
+        folder = runs_dir / "baselines/sweeps/notes" / name
+        folder.mkdir()
+        record = (runs_dir / "baselines/sweeps/notes/momentum/sweep.json").read_text()
+        (folder / "sweep.json").write_text(record)
+    found = select(["notes"], runs_dir)
+    assert "newest" not in "".join(found.notes)
+    others = {"notes/momentum", "notes/momentum_a", "notes/momentum_b"} - {found.name}
+    assert found.notes[0] == (
+        f"notes: {found.name} is one of 3 recorded sweeps of that name; "
+        f"name another one to have it: {', '.join(sorted(others))}"
+    )
+
+
+@pytest.mark.parametrize("target", ["momentum", "momentun"])
+def test_a_name_without_its_folder_is_answered_with_the_whole(runs_dir: Path, target: str) -> None:
+    with pytest.raises(UserError, match=r"did you mean notes/momentum\?"):
+        select([target], runs_dir)

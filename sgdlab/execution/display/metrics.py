@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from sgdlab.base.formatting import format_number, format_percent
+from sgdlab.records.fields import NAMES as OF_METRICS
+from sgdlab.records.fields import name_of
 
 # Key of run.json's metrics -> name. Of keys with one name, the last one that is known counts.
 _OF_DATA = {
-    "last_batch_loss": "batch loss",
-    "train_loss": "training loss",
-    "gap": "gap",
-    "test_loss": "test loss",
-    "test_accuracy": "test accuracy",
+    key: OF_METRICS[key] for key in ("last_batch_loss", "train_loss", "gap", "test_loss", "test_accuracy")
 }
 # A surface has no test set: its evaluated losses are f.
-_OF_SURFACE = {"last_batch_loss": "batch loss", "train_loss": "f", "objective": "f", "gap": "gap"}
-NAMES = ("f", *_OF_DATA.values())  # in the order in which they are shown
+_OF_SURFACE = {
+    key: name_of(key, surface=True) for key in ("last_batch_loss", "train_loss", "objective", "gap")
+}
+NAMES = (OF_METRICS["objective"], *_OF_DATA.values())  # in the order in which they are shown
 
 
 def metric_texts(

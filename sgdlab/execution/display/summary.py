@@ -30,11 +30,12 @@ def summary(sweep: "Sweep") -> None:
     Of more than 30 jobs, only the best and the worst are listed.
     """
     console, jobs = Console(), sweep.jobs
-    best = best_of([(job.label_text, job.outcome) for job in jobs])
+    surfaces = all(map(_is_surface, jobs))
+    best = best_of([(job.label_text, job.outcome) for job in jobs], surface=surfaces)
     if len(jobs) > MAX_ROWS:
         counts = Counter(job.outcome.status for job in jobs).most_common()
         text = ", ".join(f"{count:,} {status}" for status, count in counts)
-        ranked = "f" if all(map(_is_surface, jobs)) else criterion(SELECT_BY)
+        ranked = criterion(SELECT_BY, surface=surfaces)
         text = f"{counted(len(jobs), 'run')}: {text}; the best and the worst by {ranked}:"
         console.print(text, highlight=False)
         jobs = _extremes(jobs)
