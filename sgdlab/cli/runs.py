@@ -84,14 +84,15 @@ def _list_runs(words: Sequence[str], csv: str | None, arguments: argparse.Namesp
     }
     filters = [each for each in parsed.values() if each]
     targets = [word for word, each in parsed.items() if not each]
-    candidates = _find(targets, arguments.runs_dir, baselines=arguments.all)
+    candidates, any_broken = _find(targets, arguments.runs_dir, baselines=arguments.all)
     runs = matching(candidates, filters)
     if arguments.sort:
         runs = ordered(runs, arguments.sort)
     if csv:
         _write_csv(runs, csv)
     elif not candidates:
-        _say_none(arguments.runs_dir)
+        if not any_broken:  # of these, warnings have been printed
+            _say_none(arguments.runs_dir)
     elif not runs:
         print(f"none of {len(candidates)} runs passes {' '.join(map(str, filters))}")
     else:
@@ -102,20 +103,21 @@ def _say_none(runs_dir: Path) -> None:
     print(f"no runs yet in {runs_dir}; make one with: sgdlab train")
 
 
-def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> list["Run"]:
+def _find(targets: Sequence[str], runs_dir: Path, *, baselines: bool) -> tuple[list["Run"], bool]:
+    """Return runs, and whether records were left out that cannot be read."""
     from sgdlab.records import is_baseline, list_runs, select
 
     if targets:
         selection = select(targets, runs_dir)
         print_notes(selection)
         warn_of_broken(selection.broken)
-        return list(selection.runs)
+        return list(selection.runs), bool(selection.broken)
     listing = list_runs(runs_dir)
     warn_of_broken(listing.broken)
     runs = list(listing.runs)
     if not baselines:
         runs = [run for run in runs if not is_baseline(run.folder, runs_dir)]
-    return sorted(runs, key=lambda run: str(run.info.get("started") or ""))
+    return sorted(runs, key=lambda run: str(run.info.get("started") or "")), bool(listing.broken)
 
 
 def _write_csv(runs: Sequence["Run"], target: str) -> None:

@@ -75,7 +75,8 @@ def _by_hydra(arguments: Sequence[str]) -> None:
                     print(f"sgdlab: {text}: is for sweeps; it changes nothing here", file=sys.stderr)
         try:
             settings = resolve(composed, own.overrides.task)
-            return _job(settings, experiment=own.runtime.choices.get("experiment"))
+            experiment = own.runtime.choices.get("experiment")
+            return _job(settings, experiment=experiment, of_sweep=own.mode == RunMode.MULTIRUN)
         except Exception as err:  # raised below, as Hydra would add a message of its own
             if os.getpid() != parent:  # in a process of a launcher, from which only what is raised comes back
                 raise
@@ -87,16 +88,20 @@ def _by_hydra(arguments: Sequence[str]) -> None:
         raise failure
 
 
-def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float:
+def _job(settings: Mapping[str, Any], *, experiment: str | None, of_sweep: bool = False) -> float:
     """Run one configuration, or read it from disk where it is done; returns its final training loss.
 
-    Hydra's sweepers that optimise minimise the number that is returned: inf for a run that diverged.
+    Hydra's sweepers that optimise minimise the number that is returned: inf for a run that diverged. The runs
+    of a sweep come here one by one under a launcher of another package, which does not say how many they are.
     """
+    from dataclasses import replace
+
     from sgdlab.analysis.selection import score
     from sgdlab.execution import validate, without_effect
     from sgdlab.execution.display.summary import report
     from sgdlab.execution.run import run_cache
     from sgdlab.records import read_run
+    from sgdlab.records.disk import resolve_keep
 
     config = validate.prepare(validate.validate(settings))
     without_effect.report([config])
@@ -107,8 +112,9 @@ def _job(settings: Mapping[str, Any], *, experiment: str | None) -> float:
             from sgdlab.execution.run import runner  # imports torch, which takes seconds
         from sgdlab.execution.display.display import Display
 
+        keep = resolve_keep(config.keep, 2) if of_sweep else config.keep
         with Display(quiet=config.quiet) as display:
-            cached = runner.run(config, display.begin(), experiment=experiment).cached
+            cached = runner.run(replace(config, keep=keep), display.begin(), experiment=experiment).cached
         run = read_run(run_cache.folder_of(config))
     report(run, cached=cached, quiet=config.quiet)
     gone = run_cache.not_kept(config, run) if cached else ""

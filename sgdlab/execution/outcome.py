@@ -1,10 +1,11 @@
 """How a run, or a job of a sweep, ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.base.errors import UserError
+from sgdlab.records import BrokenRecord
 
 if TYPE_CHECKING:
     from sgdlab.records import Run
@@ -22,6 +23,7 @@ class Outcome:
     metrics: its final numbers, as in run.json.
     seconds: how long it took, without starting a process; 0 when it was answered from disk.
     cached: it had finished before and was answered from disk.
+    damaged: it failed because its record cannot be used, which only force=true mends.
     """
 
     status: str
@@ -29,6 +31,7 @@ class Outcome:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     cached: bool = False
+    damaged: bool = False
 
     @classmethod
     def from_record(cls, run: "Run", *, seconds: float = 0.0, cached: bool = False) -> "Outcome":
@@ -58,7 +61,13 @@ class Outcome:
         if isinstance(err, KeyboardInterrupt):
             return cls(status="interrupted", reason=str(err) or "Ctrl-C", seconds=seconds)
         reason = str(err) if isinstance(err, UserError) else repr(err)
-        return cls(status="failed", reason=reason, seconds=seconds)
+        return cls(status="failed", reason=reason, seconds=seconds, damaged=isinstance(err, BrokenRecord))
 
 
 WAITING = Outcome(status="waiting")
+
+
+def already(statuses: Sequence[str]) -> str:
+    """Say that finished runs are answered from disk, after their status: `already done; ...`."""
+    word = statuses[0] if len(set(statuses)) == 1 else "finished"
+    return f"already {word}; force=true runs {'it' if len(statuses) == 1 else 'them'} again"

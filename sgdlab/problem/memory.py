@@ -12,7 +12,7 @@ from sgdlab.base.errors import UserError
 from sgdlab.problem.settings import GeneratedData, ImageData, ProblemSettings
 from sgdlab.problem.spec import Spec
 
-FLOAT64 = 8  # bytes; data sets are generated in it
+FLOAT32, FLOAT64 = 4, 8  # bytes; data sets are generated in the latter
 # Files in which Linux states the memory that a container may use, of cgroups 2 and 1.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -30,10 +30,11 @@ def refuse_too_large(config: ProblemSettings, spec: Spec, itemsize: int) -> None
     """
     needed, available = _least_bytes(config, spec, itemsize), total_memory()
     if available is not None and needed > available:
+        halved = "; so does precision=float32" if itemsize > FLOAT32 else ""
         raise UserError(
             f"not enough memory for this run: it asked for at least {needed / 1e9:,.1f} GB, and this machine "
             f"has {available / 1e9:,.1f} GB\n"
-            f"A smaller model or data set needs less; so does precision=float32"
+            f"A smaller model or data set needs less{halved}"
         )
 
 

@@ -19,7 +19,6 @@ from sgdlab.records.reader import Run
 from sgdlab.records.store import (
     RUN_FILE,
     SWEEP_FILE,
-    find_runs,
     is_hidden,
     list_runs,
     list_times,
@@ -95,7 +94,11 @@ def select(targets: Sequence[str], runs_dir: Path) -> Selection:
 
 
 def _newest(runs_dir: Path) -> Selection:
-    records = [(time, path) for time, path in list_times(runs_dir) if not is_baseline(path, runs_dir)]
+    times, unreadable = list_times(runs_dir)
+    records = [(time, path) for time, path in times if not is_baseline(path, runs_dir)]
+    broken = [error for error in unreadable if not is_baseline(error.path, runs_dir)]
+    if not records and broken:
+        raise UserError(f"no run in {runs_dir} can be read\n{_first(broken)}")
     if not records:
         raise UserError(
             f"no runs yet in {runs_dir}; make one with: sgdlab train\n"
@@ -106,7 +109,19 @@ def _newest(runs_dir: Path) -> Selection:
     _, newest = max(
         records, key=lambda pair: (pair[0], pair[1].name == SWEEP_FILE, pair[1].stat().st_mtime_ns)
     )
-    return _folder(newest.parent, runs_dir)
+    return _also_broken(_folder(newest.parent, runs_dir), broken)
+
+
+def _first(broken: Sequence[BrokenRecord]) -> str:
+    """Name the first record that cannot be read, and say how many there are."""
+    more = f" (and {len(broken) - 1:,} more like it)" if len(broken) > 1 else ""
+    return f"{broken[0].line}{more}; force=true makes such a run again"
+
+
+def _also_broken(found: Selection, broken: Sequence[BrokenRecord]) -> Selection:
+    """Add records that cannot be read, and that may be what was asked for."""
+    by_path = {error.path: error for error in (*found.broken, *broken)}
+    return replace(found, broken=tuple(by_path.values()))
 
 
 def _target(target: str, runs_dir: Path) -> Selection:
@@ -123,7 +138,12 @@ def _target(target: str, runs_dir: Path) -> Selection:
         raise UserError(f"{target}: no runs below this folder; make one with: sgdlab train")
     paths = [Path(selection_name(each.parent, runs_dir)) for each in record_paths(runs_dir)]
     names = list(dict.fromkeys(str(name) for each in paths for name in (each, *each.parents) if name.name))
-    raise UserError(f"{target}: no such run, sweep, experiment or folder; {_hint(target, names, runs_dir)}")
+    broken = [error for error in list_runs(runs_dir).broken if not is_baseline(error.path, runs_dir)]
+    unread = [error for error in broken if error.path.suffix != ".csv"]
+    rest = f"\n{_first(unread)}" if unread else ""
+    raise UserError(
+        f"{target}: no such run, sweep, experiment or folder; {_hint(target, names, runs_dir)}{rest}"
+    )
 
 
 def _told(found: Selection, text: str) -> Selection:
@@ -148,12 +168,24 @@ def _named(name: str, root: Path, runs_dir: Path) -> Selection | None:
         return replace(found, notes=(f"{name}: {found.name} is the {which} of that name{rest}",))
     if _has_records(root / name, runs_dir):
         return _folder(root / name, runs_dir)
-    run = _by_hash(name, root) if re.fullmatch("[0-9a-f]{4,8}", name) else None
-    if run is not None:
-        return _folder(run.folder, runs_dir)
-    runs = find_runs(root) if root == runs_dir and not os.path.exists(name) else []  # reads them all
-    single = [run for run in runs if run.info.get("experiment") == name and not is_baseline(run.folder, root)]
-    return Selection(name=name, runs=tuple(single)) if single else None
+    folder = _by_hash(name, root) if re.fullmatch("[0-9a-f]{4,8}", name) else None
+    if folder is not None:
+        return _folder(folder, runs_dir)
+    if root != runs_dir or os.path.exists(name):
+        return None
+    listing = list_runs(root)  # reads them all
+    single = {
+        run.folder: run
+        for run in listing.runs
+        if run.info.get("experiment") == name and not is_baseline(run.folder, root)
+    }
+    # A record that cannot be read does not say its experiment.
+    broken = [
+        error
+        for error in listing.broken
+        if not is_baseline(error.path, root) and (error.path.suffix != ".csv" or error.path.parent in single)
+    ]
+    return Selection(name=name, runs=tuple(single.values()), broken=tuple(broken)) if single else None
 
 
 def _one_of(name: str, chosen: str, sweeps: Sequence[Path], runs_dir: Path) -> str:
@@ -183,12 +215,18 @@ def _begun(folder: Path) -> tuple[str, int]:
     return started, (folder / "sweep.json").stat().st_mtime_ns
 
 
-def _by_hash(target: str, root: Path) -> Run | None:
-    """Return the run whose hash starts so, a baseline only if no other does. Raises UserError for several."""
-    runs = [run for run in list_runs(root).runs if run.id.startswith(target)]
-    own = [run for run in runs if not is_baseline(run.folder, root)]
+def _by_hash(target: str, root: Path) -> Path | None:
+    """Return the folder of the run whose hash starts so, by its name where its record cannot be read.
+
+    A baseline counts only below the folder of baselines. Raises UserError for several.
+    """
+    listing = list_runs(root)
+    found = [run.folder for run in listing.runs if run.id.startswith(target)]
+    unread = [error.path.parent for error in listing.broken if error.path.name == RUN_FILE]
+    found += [folder for folder in unread if folder.name.rpartition("-")[2].startswith(target)]
+    own = [folder for folder in found if not is_baseline(folder, root)]
     if len(own) > 1:
-        folders = ", ".join(shlex.quote(str(run.folder)) for run in own)
+        folders = ", ".join(shlex.quote(str(folder)) for folder in own)
         raise UserError(f"{target}: several runs start with these digits; name one by its folder: {folders}")
     return own[0] if own else None
 

@@ -16,6 +16,9 @@ from sgdlab.records.store import RUN_FILE, SWEEP_FILE, read_runs, read_sweep, re
 _SECTION = re.compile(r"^[\w.]*\.(?!name=)(?=\w+=)")
 
 
+UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """A sweep or a single run.
@@ -26,7 +29,8 @@ class Entry:
         runs: those that are recorded.
         titles: for each of the runs, what tells it from the others; of a single run, its name and slug.
         missing: what tells the sweep's jobs that have left no run from the others.
-        statuses: of the runs, and of the sweep's jobs that have left none.
+        statuses: of the runs, and of the sweep's jobs that have left none; of a sweep, `unreadable` where a
+            record is broken or a CSV file was altered.
     """
 
     name: str
@@ -108,9 +112,10 @@ def _sweep(selection: Selection, sweep: Mapping[str, Any], name: str) -> Entry:
     own = {_run_name(job): _own_overrides(job, common) for job in sweep["jobs"]}
     recorded = {run.folder.name for run in runs}
     lacking = [job for job in sweep["jobs"] if _run_name(job) not in recorded]
-    statuses = Counter(run.status for run in runs)
+    unreadable = {error.path.parent.name for error in selection.broken}  # or altered
+    statuses = Counter(UNREADABLE if run.folder.name in unreadable else run.status for run in runs)
     # A job that has left no run says itself how it ended: failed before it began, or still waiting.
-    statuses.update(str(job.get("status")) for job in lacking)
+    statuses.update(UNREADABLE if _run_name(job) in unreadable else str(job.get("status")) for job in lacking)
     return Entry(
         name=name,
         started=str(sweep.get("started") or ""),

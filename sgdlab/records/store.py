@@ -2,7 +2,7 @@
 
     read_run, read_sweep  one record, or BrokenRecord: the file, and what is wrong with it
     read_runs, list_runs  the runs in some folders, or all below one, and what cannot be read there
-    list_times            when each run and sweep below a folder was made
+    list_times            when each run and sweep below a folder was made, and what cannot be read there
     record_paths          where records are, without reading them
 
 Nothing else in sgdlab looks for records on the disk, so an index can answer these calls later. Hidden folders
@@ -83,20 +83,22 @@ def find_runs(root: Path) -> list[Run]:
     return list(list_runs(root).runs)
 
 
-def list_times(root: Path) -> list[tuple[datetime, Path]]:
+def list_times(root: Path) -> tuple[list[tuple[datetime, Path]], list[BrokenRecord]]:
     """Return when each run and sweep below a folder ended, or else began, with its record's path.
 
-    Records that cannot be read are left out; one without a time is older than all others.
+    A record without a time is older than all others. Returns also the records that cannot be read.
     """
-    found = []
-    for path in record_paths(root):
+    found: list[tuple[datetime, Path]] = []
+    broken: list[BrokenRecord] = []
+    for path in record_paths(root, broken.append):
         try:
             info = read_run(path.parent).info if path.name == RUN_FILE else read_sweep(path.parent)
-        except BrokenRecord:
+        except BrokenRecord as err:
+            broken.append(err)
             continue
         time = info.get("finished") or info.get("started")
         found.append((datetime.fromisoformat(time) if time else _EPOCH, path))
-    return found
+    return found, broken
 
 
 def record_paths(root: Path, denied: Callable[[BrokenRecord], None] | None = None) -> Iterator[Path]:

@@ -141,6 +141,7 @@ def test_of_a_sweep_what_is_broken_or_altered_is_said(home: Path, capsys: pytest
     assert set(of_one) <= set(err.splitlines()) and len(of_one) == 2
     assert "and 20 more files like these" in err  # of the newest twenty sweeps, and not of the others
     assert "the newest 20 of 22 sweeps" in out
+    assert newest(capsys)[1][:2] == ["day22", "1 done, 2 unreadable"]
 
 
 def test_folders_that_are_links_are_not_followed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,6 +154,9 @@ def test_folders_that_are_links_are_not_followed(home: Path, capsys: pytest.Capt
 def test_where_no_record_can_be_read_none_is_denied(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (fake_run(home / "runs").folder / "run.json").write_text("{")
     assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("sgdlab: warning: runs/fashion_mnist/")
+    assert main(["runs", "--all"]) == 0
     out, err = capsys.readouterr()
     assert not out and err.startswith("sgdlab: warning: runs/fashion_mnist/")
 

@@ -92,6 +92,31 @@ def test_a_sweep_goes_on_with_the_others(tmp_path, capsys, damage, how):
     assert main(line) == 0
 
 
+@pytest.mark.parametrize("keep", ["weights", "checkpoint"])
+@pytest.mark.parametrize("damage", ["run.json cut", "train.csv altered"])
+def test_a_sweep_that_says_what_to_keep_goes_on_too(tmp_path, capsys, damage, keep):
+    run, (name, spoil) = train(tmp_path, *TINY, "seed=1"), DAMAGES[damage]
+    spoil(run.folder / name)
+    line = words(tmp_path, "-m", "hydra/launcher=serial", "seed=0,1,2", f"keep={keep}")
+    assert main(line) == 1
+    assert f"seed=1: failed: {run.folder / name} " in capsys.readouterr().out
+    statuses = {run.settings["seed"]: run.status for run in list_runs(tmp_path).runs}
+    assert (statuses[0], statuses[2]) == ("done", "done")
+
+
+def test_what_fails_again_is_not_advised(tmp_path, capsys):
+    run = train(tmp_path, *TINY, "seed=1")
+    cut(run.folder / "run.json")
+    line = words(tmp_path, "-m", "hydra/launcher=serial")
+    assert main([*line, "seed=0,1"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "sgdlab: error: 1 of 2 runs failed\n" and "force=true makes the run again" in said.out
+    busy = run_cache.folder_of(configure(tmp_path, *TINY, "seed=2"))
+    busy.write_text("a file in the place of a folder")
+    assert main([*line, "seed=1,2"]) == 1
+    assert "2 of 2 runs failed; give the same command again" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("how", [(), (BATCHED,), ("hydra/launcher=serial",)], ids=str)
 def test_every_engine_records_sizes_and_hashes(tmp_path, how):
     line = [
@@ -215,3 +240,21 @@ def test_a_record_of_a_newer_version_is_not_overwritten(tmp_path, capsys):
     said = f"it was made by a newer sgdlab (format {FORMAT + 1}; this one knows {FORMAT})"
     assert said in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("more", [(), ("-m", "seed=0,1")], ids=str)
+def test_a_finished_record_of_an_older_version_is_overwritten_only_when_asked(tmp_path, capsys, more):
+    run = train(tmp_path, *TINY)
+    path = run.folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": FORMAT - 1}))
+    before = {each.name: each.read_bytes() for each in run.folder.iterdir()}
+    capsys.readouterr()
+    assert main(words(tmp_path, *more)) == 1
+    said = capsys.readouterr()
+    line = f"{path} is of an older sgdlab (format {FORMAT - 1}; this one writes {FORMAT})"
+    assert line in said.out + said.err and "force=true" in said.out + said.err
+    if not more:
+        assert said.err.count("\n") == 2
+    assert {each.name: each.read_bytes() for each in run.folder.iterdir()} == before
+    assert main(words(tmp_path, *more, "force=true")) == 0
+    assert read_run(run.folder).info["format"] == FORMAT

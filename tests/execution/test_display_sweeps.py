@@ -57,6 +57,10 @@ class TestSweep:
             display = Display(quiet=quiet, costs=[1.0, 1.0], console=out)
             display.end(display.begin("seed=0"), ended(metrics=METRICS, cached=True))
             assert shown(out)[0].startswith(f"{said}seed=0: already done; force=true runs it again")
+            display.end(display.begin("seed=1"), ended("diverged", "the loss is inf", cached=True))
+            assert shown(out)[1].startswith(
+                f"{said.replace('1/', '2/')}seed=1: already diverged; force=true runs it again"
+            )
 
     def test_time_left_is_by_the_work_that_was_done(self, clock):
         """Of 30 units, 5 were in the second job's checkpoint; then 10 are done in 20 s; 15 are left."""
@@ -165,6 +169,18 @@ class TestSweep:
             assert re.fullmatch(rf"\[{number}/2\] lr=0\.\d: done, {numbers}", line)
         assert main(["-m", *words]) == 0
         assert capsys.readouterr().out.startswith("2 runs already done; force=true runs them again\nrun ")
+
+    def test_runs_that_diverged_are_not_called_done(self, tmp_path, capsys):
+        words = [*TINY, "dataset=linear_regression", "loss=mse", f"runs_dir={tmp_path}", "device=cpu"]
+        words += ["hydra/launcher=serial", "quiet=true"]
+        assert main(["-m", *words, "lr=0.001,10"]) == 0
+        for rates, said in (
+            ("0.001,10", "2 runs already finished; force=true runs them again\n"),
+            ("10", "1 run already diverged; force=true runs it again\n"),
+        ):
+            capsys.readouterr()
+            assert main(["-m", *words, f"lr={rates}"]) == 0
+            assert capsys.readouterr().out.startswith(said)
 
 
 class TestEnd:

@@ -169,26 +169,36 @@ PLUGIN = """
 from dataclasses import dataclass
 from typing import Any
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.plugins.launcher import Launcher
+from omegaconf import open_dict
 {imports}
 class Odd(Launcher):
-    def __init__(self, fails: bool = False, loses: int = 0, sampler: Any = None) -> None:
-        self.fails, self.loses, self.sampler = fails, loses, sampler
+    def __init__(self, fails=False, loses=0, trains=False, sampler=None) -> None:
+        self.fails, self.loses, self.trains, self.sampler = fails, loses, trains, sampler
     def setup(self, *, hydra_context, task_function, config) -> None:
         self.context, self.function, self.config = hydra_context, task_function, config
     def launch(self, job_overrides, initial_job_idx):
         if self.fails:
             raise RuntimeError("the cluster\\nis away")
+        if self.trains:
+            return [self.train(number, job) for number, job in enumerate(job_overrides)]
         print("sampler", type(self.sampler).__name__)
         lost = [JobReturn(overrides=list(job), status=JobStatus.FAILED) for job in job_overrides]
         for job in lost:
             job.return_value = ValueError("out of\\nmemory")
         return lost[: self.loses]
+    def train(self, number, job):
+        config = self.context.config_loader.load_sweep_config(self.config, list(job))
+        with open_dict(config):
+            config.hydra.job.id, config.hydra.job.num = str(number), number
+        keys = dict(job_dir_key="hydra.sweep.dir", job_subdir_key="hydra.sweep.subdir")
+        return run_job(hydra_context=self.context, config=config, task_function=self.function, **keys)
 @dataclass
 class Conf:
     _target_: str = "hydra_plugins.odd.Odd"
     fails: bool = False
+    trains: bool = False
     loses: int = 0
     sampler: Any = None
 ConfigStore.instance().store(group="hydra/launcher", name="odd", node=Conf)
@@ -201,7 +211,7 @@ ConfigStore.instance().store(
 def plugin(folder: Path, imports: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a sweep where a package of a Hydra plugin is installed."""
     package = folder / "packages" / "hydra_plugins"
-    package.mkdir(parents=True)
+    package.mkdir(parents=True, exist_ok=True)
     (package / "odd.py").write_text(PLUGIN.format(imports=imports))
     code = f"import sys; sys.path.insert(0, {str(package.parent)!r}); from sgdlab.cli.main import main; "
     code += f"sys.exit(main({['train', '-m', *TINY, 'seed=1,2', 'epochs=1', 'device=cpu', *words]!r}))"
@@ -306,3 +316,14 @@ def test_values_of_a_sweep_without_its_mode_are_said(conf, capsys):
     (conf / "experiment" / "mine" / "x.yaml").write_text(text)
     assert main(["train", "-cd", str(conf), *TINY, "epochs=1", "device=cpu", "experiment=mine/x"]) == 0
     assert "hydra.sweeper.params: not swept without -m or hydra.mode: MULTIRUN" in capsys.readouterr().err
+
+
+def test_under_another_launcher_the_runs_of_a_sweep_keep_weights(tmp_path):
+    for words, name in (([], "weights.pt"), (["keep=checkpoint"], "checkpoint.pt")):
+        folder = tmp_path / name
+        result = plugin(folder, "", "hydra/launcher=odd", "hydra.launcher.trains=true", *words)
+        assert result.returncode == 0, result.stderr
+        kept = [path.name for path in folder.glob("runs/**/*.pt")]
+        assert kept == [name] * 2
+        result = plugin(folder, "", "hydra/launcher=odd", "hydra.launcher.trains=true", "keep=auto")
+        assert "any more" not in result.stdout and result.stdout.count("already done") == 2

@@ -7,7 +7,16 @@ import pytest
 from helpers.fake_runs import fake_run, fake_sweep
 
 from sgdlab.base.errors import UsageError, UserError
-from sgdlab.records import fields, find_runs, matching, ordered, parse_filter, read_sweep, select
+from sgdlab.records import (
+    BrokenRecord,
+    fields,
+    find_runs,
+    matching,
+    ordered,
+    parse_filter,
+    read_sweep,
+    select,
+)
 
 ROW = (1, 1, 64, 0.1, 2.3)
 
@@ -95,6 +104,26 @@ def test_a_target_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -
     (tmp_path / "hollow").mkdir()
     with pytest.raises(UserError, match="hollow: no runs below this folder"):
         select([str(tmp_path / "hollow")], tmp_path)
+
+
+def test_a_record_that_cannot_be_read_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    times = {"started": "2026-03-02T12:00:00+00:00", "finished": "2026-03-02T12:01:00+00:00"}
+    old = fake_run(tmp_path, experiment="mine")
+    new = fake_run(tmp_path, {"seed": 1}, experiment="mine", **times)
+    (new.folder / "run.json").write_text("{")
+    for targets in ([], ["mine"]):
+        found = select(targets, tmp_path)
+        assert found.runs == (old,) and [error.path for error in found.broken] == [new.folder / "run.json"]
+    for target in (new.id[:5], new.id):
+        with pytest.raises(BrokenRecord, match="is not a record of sgdlab"):
+            select([target], tmp_path)
+    with pytest.raises(UserError, match=r"nowhere: no such run, .*\n.*run\.json is not a record of sgdlab"):
+        select(["nowhere"], tmp_path)
+    (old.folder / "run.json").write_text("{")
+    with pytest.raises(
+        UserError, match=r"^no run in .* can be read\n.*run\.json is .* \(and 1 more like it\)"
+    ):
+        select([], tmp_path)
 
 
 # Fields, filters, order

@@ -7,7 +7,7 @@ many runs. What is shown is said with the moment at which it was known, if that 
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, Group, JustifyMethod
 from rich.live import Live
@@ -18,9 +18,7 @@ from rich.text import Text
 from sgdlab.base.formatting import format_duration, format_percent
 from sgdlab.execution.display.metrics import NAMES, metric_texts
 from sgdlab.execution.display.progress import RunLength
-
-if TYPE_CHECKING:
-    from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.outcome import Outcome, already
 
 PLAIN_SECONDS = 10.0  # least time between plain lines of one run, however short its epochs are
 NEWS_SECONDS = 30.0  # without a message, after which a plain line tells the progress of several jobs
@@ -188,7 +186,7 @@ class Display:
         self._running.append(JobProgress(self, title, cost))
         return self._running[-1]
 
-    def end(self, job: JobProgress, outcome: "Outcome") -> None:
+    def end(self, job: JobProgress, outcome: Outcome) -> None:
         """Record that a job ended; print it in a pipe, and if it failed.
 
         Args:
@@ -205,7 +203,7 @@ class Display:
             text = f"{outcome.status} for the same reason"
         self._reasons.add(outcome.reason)
         if outcome.cached:
-            text = "already done; force=true runs it again"
+            text = already([outcome.status])
         if self._is_plain and self._several:
             numbers = metric_texts(outcome.metrics, surface=job.length.surface)
             seconds = [format_duration(outcome.seconds)] if outcome.seconds else []

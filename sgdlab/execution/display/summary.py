@@ -12,7 +12,7 @@ from rich.text import Text
 from sgdlab.analysis.selection import SELECT_BY, best_of, criterion, rank
 from sgdlab.base.formatting import command_line, counted, format_duration
 from sgdlab.execution.display.metrics import NAMES, metric_texts
-from sgdlab.execution.outcome import STYLES
+from sgdlab.execution.outcome import STYLES, already
 from sgdlab.problem.settings import SurfaceModel
 from sgdlab.problem.surfaces import SURFACE_MODELS
 from sgdlab.records import Run
@@ -64,7 +64,7 @@ def report(run: Run, *, cached: bool, quiet: bool) -> None:
     status = run.status + (f" ({run.reason})" if run.reason else "")
     numbers = metric_texts(run.metrics, surface=run.info["config"]["model"]["name"] in SURFACE_MODELS)
     seconds = format_duration(run.info.get("seconds") or 0.0)
-    lines = [f"already {run.status}; force=true runs it again"] if cached else []
+    lines = [already([run.status])] if cached else []
     lines.append(", ".join([status, *map(" ".join, numbers.items()), seconds]))
     measured = run.measurements()
     for name, x, value in measured:

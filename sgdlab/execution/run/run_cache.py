@@ -10,6 +10,7 @@ from sgdlab.config.run_hash import run_hash, slug
 from sgdlab.config.schema import Config
 from sgdlab.records import FINISHED, FORMAT, BrokenRecord, MissingRecord, Run, read_run, write_json
 from sgdlab.records.disk import KEPT
+from sgdlab.records.store import RUN_FILE
 
 __all__ = ["FINISHED", "find_finished", "folder_of", "lookup", "record_death"]
 
@@ -22,19 +23,23 @@ def folder_of(config: Config) -> Path:
 def find_finished(folder: Path) -> Run | None:
     """Return the record of a run that is done or diverged; None for a folder without one.
 
-    A record of an older format does not count, as what it calls a loss may be another one. The CSV files are
-    compared with the sizes and hashes in the record, which takes a tenth of a millisecond.
+    The CSV files are compared with the sizes and hashes in the record, which takes a tenth of a millisecond.
 
     Raises:
-        BrokenRecord: the record cannot be read, or the files are not what the run wrote. Nothing is
-            overwritten unasked: the record may be all that is left of a long run.
+        BrokenRecord: the record cannot be read, the files are not what the run wrote, or the record has an
+            older format, so that what it calls a loss may be another one. Nothing is overwritten unasked:
+            the record may be all that is left of a long run.
     """
     try:
         run = read_run(folder)
     except MissingRecord:
         return None
-    if run.status not in FINISHED or run.info["format"] != FORMAT:
+    if run.status not in FINISHED:
         return None
+    if (found := run.info["format"]) != FORMAT:
+        raise BrokenRecord(
+            folder / RUN_FILE, f"is of an older sgdlab (format {found}; this one writes {FORMAT})"
+        )
     run.check_files(hashes=True)
     return run
 

@@ -15,12 +15,12 @@ from sgdlab.engine.fast.eligibility import fast_path_applies
 from sgdlab.execution.display.display import Display
 from sgdlab.execution.display.progress import Progress
 from sgdlab.execution.display.summary import summary
-from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.outcome import Outcome, already
 from sgdlab.execution.processes import fork_server
 from sgdlab.execution.run import run_cache
 from sgdlab.execution.sweep.sweep import Job, Sweep
 from sgdlab.records import BrokenRecord
-from sgdlab.records.disk import KEPT, resolve_keep, size_text
+from sgdlab.records.disk import resolve_keep, size_text
 
 
 def run_sweep(sweep: Sweep) -> None:
@@ -28,9 +28,12 @@ def run_sweep(sweep: Sweep) -> None:
     run_sweeps([sweep])
     summary(sweep)
     print(size_text(job.folder for job in sweep.jobs))
-    failed = len(sweep.failed())
+    failed = sweep.failed()
     if failed:
-        raise UserError(f"{failed} of {len(sweep.jobs)} runs failed; give the same command again to run them")
+        # A damaged record would be refused again; its job has said what helps.
+        again = not all(job.outcome.damaged for job in failed)
+        advice = "; give the same command again to run them" if again else ""
+        raise UserError(f"{len(failed)} of {len(sweep.jobs)} runs failed{advice}")
 
 
 def run_sweeps(sweeps: Sequence[Sweep]) -> None:
@@ -40,26 +43,15 @@ def run_sweeps(sweeps: Sequence[Sweep]) -> None:
     then say which jobs still wait.
     """
     messages = Display(quiet=sweeps[0].jobs[0].config.quiet)
-    _resolve_keep([job for sweep in sweeps for job in sweep.jobs], messages)
+    every = [job for sweep in sweeps for job in sweep.jobs]
     with ExitStack() as stack:
         for sweep in sweeps:
             stack.enter_context(sweep)
-        jobs = _pending([job for sweep in sweeps for job in sweep.jobs], messages)
+        jobs = _pending(every, messages)
+        for job in jobs:
+            job.config = replace(job.config, keep=resolve_keep(job.config.keep, len(every)))
         _run_here([job for job in jobs if not job.sweep.settings.parallel])
         _run_in_parallel([job for job in jobs if job.sweep.settings.parallel], messages)
-
-
-def _resolve_keep(jobs: Sequence[Job], messages: Display) -> None:
-    """Decide what the runs keep once they are finished; say which have not kept what is asked for."""
-    gone: list[str] = []
-    for job in jobs:
-        keep = resolve_keep(job.config.keep, len(jobs))
-        if keep != job.config.keep:
-            job.config = replace(job.config, keep=keep)
-        elif keep in KEPT and (run := run_cache.lookup(job.config)) is not None:
-            gone += filter(None, [run_cache.not_kept(job.config, run)])
-    if gone:
-        messages.say(gone[0] + (f" (so of {len(gone):,} runs)" if len(gone) > 1 else ""))
 
 
 def _run_here(jobs: Sequence[Job]) -> None:
@@ -133,28 +125,31 @@ def _run_in_parallel(jobs: Sequence[Job], messages: Display) -> None:
 def _pending(jobs: Sequence[Job], messages: Display) -> list[Job]:
     """Answer finished jobs from disk and return one job of each run that must be trained.
 
-    Other jobs of the same run become its duplicates.
+    Other jobs of the same run become its duplicates. Says which runs have not kept what `keep` asks for.
     """
     firsts: dict[Path, Job] = {}
     for job in jobs:
         first = firsts.setdefault(job.folder, job)
         if first is not job:
             first.duplicates.append(job)
-    answered = 0
+    answered: list[str] = []  # statuses
+    gone: list[str] = []
     for job in firsts.values():
         try:
             run = None if job.config.force else run_cache.find_finished(job.folder)
         except BrokenRecord as err:  # of this job alone: the others run
             reason = f"{err.line}; force=true makes the run again"
             messages.say(f"{job.label_text}: failed: {reason}")
-            job.end(Outcome(status="failed", reason=reason))
+            job.end(Outcome(status="failed", reason=reason, damaged=True))
             continue
         if run is not None:
             job.end(Outcome.from_record(run, cached=True))
-            answered += 1 + len(job.duplicates)
+            answered += [run.status] * (1 + len(job.duplicates))
+            gone += filter(None, [run_cache.not_kept(job.config, run)])
     if answered:
-        them = "it" if answered == 1 else "them"
-        messages.say(f"{counted(answered, 'run')} already done; force=true runs {them} again")
+        messages.say(f"{counted(len(answered), 'run')} {already(answered)}")
+    if gone:
+        messages.say(gone[0] + (f" (so of {len(gone):,} runs)" if len(gone) > 1 else ""))
     return [job for job in firsts.values() if job.waiting]
 
 
