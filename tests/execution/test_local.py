@@ -92,7 +92,7 @@ def test_the_folders_are_those_of_one_after_another(tmp_path, capsys):
     assert "lr=1000000000.0: diverged: the batch loss is" in out
     capsys.readouterr()
     assert sweep(tmp_path / "local", *words) == 0
-    assert capsys.readouterr().out.startswith("4 runs already done; force=true runs them again\nrun ")
+    assert capsys.readouterr().out.startswith("4 runs already finished; force=true runs them again\nrun ")
 
 
 def test_a_job_that_is_killed_fails_alone_and_goes_on_when_asked_again(tmp_path, capsys):
