@@ -1,11 +1,11 @@
 """The columns that a figure can draw: recorded ones, weights (w0, w1, ...), and computed ones."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sgdlab.records import FILES, Column, Run
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from numpy.typing import NDArray
 
 # Name of an x axis -> its title.
 X_AXES = {
@@ -28,13 +28,6 @@ PERCENT = ("test_accuracy", "train_accuracy")  # recorded as fractions, drawn as
 SHRINKING = {"gap": 2, "distance": 1}  # column -> the power of a rate per step by which it shrinks
 EXACT = ("lr", "seconds")  # columns without noise, which smoothing would only move
 
-_TABLES = {
-    "train.csv": Run.train,
-    "eval.csv": Run.eval,
-    "time.csv": Run.time,
-    "trajectory.csv": Run.trajectory,
-}
-
 
 def is_column(name: str) -> bool:
     """Return whether `name` is a recorded column or a weight."""
@@ -46,7 +39,7 @@ def source(name: str) -> str:
     return "train.csv" if name == REGRET.name else SOURCES.get(name, "trajectory.csv")
 
 
-def read_table(run: Run, name: str) -> "pd.DataFrame":
+def read_columns(run: Run, name: str) -> "dict[str, NDArray[Any]]":
     """Read the file that holds a column.
 
     Args:
@@ -54,9 +47,9 @@ def read_table(run: Run, name: str) -> "pd.DataFrame":
         name: the column.
 
     Returns:
-        The whole table; a weight that the run does not have is no column of it.
+        All columns of the file by name, (rows,) each; a weight that the run does not have is none of them.
     """
-    return _TABLES[source(name)](run)
+    return run.columns(source(name))
 
 
 def axis_title(name: str) -> str:

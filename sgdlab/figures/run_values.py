@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 
-import pandas as pd
+import numpy as np
 
 from sgdlab.analysis.theory import contraction_factor
 from sgdlab.base.errors import UsageError, UserError, did_you_mean
-from sgdlab.figures.columns import PERCENT, SOURCES, axis_title, is_column, read_table
+from sgdlab.figures.columns import PERCENT, SOURCES, axis_title, is_column, read_columns
 from sgdlab.figures.labels import resolve_setting
 from sgdlab.figures.panels import subject
+from sgdlab.figures.series import Values
 from sgdlab.records import AMBIGUOUS, Run, differing
 
 RATE = "rate"
@@ -31,34 +32,31 @@ def run_value(run: Run, name: str, tail: float | None = None) -> float:
     if run.status == "diverged":
         return math.inf
     if name == RATE:
-        frame = run.trajectory()
-        known = frame["distance"].notna().to_numpy()
-        return contraction_factor(frame["step"][known].tolist(), frame["distance"][known].tolist())
+        steps, distances = _column(run, "distance")
+        return contraction_factor(steps.tolist(), distances.tolist())
     scale = 100 if name in PERCENT else 1
     if tail is not None:
         return scale * _mean_of_tail(run, name, tail)
     if run.metrics.get(name) is not None:
         return scale * float(run.metrics[name] or 0)
     if is_column(name):
-        values = _column(run, name)
-        return scale * float(values.iloc[-1]) if len(values) else math.nan
+        _, values = _column(run, name)
+        return scale * float(values[-1]) if len(values) else math.nan
     return measured_values(run, name).get(None, math.nan)
 
 
 def _mean_of_tail(run: Run, name: str, tail: float) -> float:
-    values = _column(run, name)
-    if values.empty:
-        return math.nan
-    last = float(values.index[-1])
-    return float(values[values.index >= (1 - tail) * last].mean())
+    steps, values = _column(run, name)
+    return float(values[steps >= (1 - tail) * steps[-1]].mean()) if len(values) else math.nan
 
 
-def _column(run: Run, name: str) -> "pd.Series[float]":
-    """Return the values of a column by step, without those that are not known."""
-    frame = read_table(run, name)
-    if name not in frame:
-        return pd.Series(dtype="float64")
-    return frame.set_index("step")[name].dropna()
+def _column(run: Run, name: str) -> tuple[Values, Values]:
+    """Return the steps at which a column is known, and its values there: (points,) each."""
+    table = read_columns(run, name)
+    if name not in table:
+        return np.empty(0), np.empty(0)
+    known = ~np.isnan(table[name])
+    return table["step"][known], table[name][known]
 
 
 def measured_values(run: Run, quantity: str) -> dict[float | None, float]:

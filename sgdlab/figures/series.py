@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sgdlab.analysis.seeds import average, seeds_text
 from sgdlab.analysis.selection import worst
 from sgdlab.base.errors import UserError
-from sgdlab.figures.columns import PERCENT, REGRET, read_table
+from sgdlab.figures.columns import PERCENT, REGRET, read_columns
 from sgdlab.figures.labels import Labels, settings_text, with_notes
 from sgdlab.figures.scales import LEAST
 from sgdlab.figures.smoothing import moving_mean, smooths
@@ -19,6 +19,7 @@ from sgdlab.figures.spec import Curves, Grid
 from sgdlab.records import Run
 
 Values = NDArray[np.float64]
+Table = Mapping[str, NDArray[Any]]  # columns of a file, (rows,) each
 LARGEST = 1e100  # an explosion is drawn up to here: beyond, sums, ticks and coordinates in pixels overflow
 REACH = 0.5  # from where on a diverged run counts as exploding, in units of what the others need
 FEW = 4  # seeds that a legend lists; the rest are counted
@@ -98,10 +99,10 @@ def read_curve(run: Run, spec: Curves) -> Curve:
     Raises:
         UserError: the run does not record `spec.x`, or its regret is unknown.
     """
-    frame = read_table(run, spec.y)
-    step = frame["step"].to_numpy(dtype=np.float64)
-    y = _y(run, frame, spec)
-    x = _x(run, frame, spec.x) if len(frame) else step
+    table = read_columns(run, spec.y)
+    step = np.asarray(table["step"], np.float64)
+    y = _y(run, table, spec)
+    x = _x(run, table, spec.x) if len(step) else step
     keep = np.isfinite(x) & np.isfinite(y)
     raw = np.clip(y[keep], -LARGEST, LARGEST)
     if spec.logy:
@@ -109,20 +110,20 @@ def read_curve(run: Run, spec: Curves) -> Curve:
     smoothed = smooths(spec, len(raw))
     y = moving_mean(raw, spec.smooth) if smoothed else raw
     curve = Curve(run=run, step=step[keep], x=x[keep], y=y, raw=raw, smoothed=smoothed)
-    if spec.from_epoch > 0 and len(frame):
-        curve = _select(curve, _x(run, frame, "epochs")[keep] >= spec.from_epoch)
+    if spec.from_epoch > 0 and len(step):
+        curve = _select(curve, _x(run, table, "epochs")[keep] >= spec.from_epoch)
     return curve
 
 
-def _y(run: Run, frame: pd.DataFrame, spec: Curves) -> Values:
+def _y(run: Run, table: Table, spec: Curves) -> Values:
     if spec.y == REGRET.name:
-        return _regret(run, frame, spec.baseline)
-    if spec.y not in frame:
-        return np.full(len(frame), np.nan)  # a weight that this run does not have
-    return frame[spec.y].to_numpy(dtype=np.float64) * (100 if spec.y in PERCENT else 1)
+        return _regret(run, table, spec.baseline)
+    if spec.y not in table:
+        return np.full(len(table["step"]), np.nan)  # a weight that this run does not have
+    return np.asarray(table[spec.y] * (100 if spec.y in PERCENT else 1), np.float64)
 
 
-def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
+def _regret(run: Run, table: Table, baseline: float | None) -> Values:
     """Return the mean loss up to each update, minus the comparator's: 1/t sum f_s(w_s) - baseline."""
     least = (run.info.get("objective") or {}).get("least") if baseline is None else baseline
     if least is None:
@@ -130,10 +131,10 @@ def _regret(run: Run, frame: pd.DataFrame, baseline: float | None) -> Values:
             f"{run.folder}: the least value of its function is not known;\n"
             f"give the comparator's mean loss as baseline, or choose y=loss"
         )
-    count = np.arange(1, len(frame) + 1)
-    if not np.array_equal(frame["step"], count):
+    count = np.arange(1, len(table["step"]) + 1)
+    if not np.array_equal(table["step"], count):
         raise UserError(f"{run.folder}: y=regret needs the loss of every update: train with log_every=1")
-    return np.asarray(np.cumsum(frame["loss"].to_numpy(dtype=np.float64)) / count - least)
+    return np.asarray(np.cumsum(table["loss"]) / count - least)
 
 
 def _select(curve: Curve, keep: "NDArray[np.bool_]") -> Curve:
@@ -141,17 +142,17 @@ def _select(curve: Curve, keep: "NDArray[np.bool_]") -> Curve:
     return replace(curve, step=curve.step[keep], x=curve.x[keep], y=curve.y[keep], raw=curve.raw[keep])
 
 
-def _x(run: Run, frame: pd.DataFrame, x: str) -> Values:
-    step = frame["step"].to_numpy(dtype=np.float64)
+def _x(run: Run, table: Table, x: str) -> Values:
+    step = np.asarray(table["step"], np.float64)
     if x == "steps":
         return step
     if x == "seconds":
         return _seconds(run, step)
-    if x == "epochs" and "train_loss" in frame:
-        return frame["epoch"].to_numpy(dtype=np.float64)
+    if x == "epochs" and "train_loss" in table:
+        return np.asarray(table["epoch"], np.float64)
     if x == "epochs":
         return _epochs(run, step)
-    return frame[x].to_numpy(dtype=np.float64) if x in frame else _counted(run, step, x)
+    return np.asarray(table[x], np.float64) if x in table else _counted(run, step, x)
 
 
 def _epochs(run: Run, step: Values) -> Values:
@@ -172,22 +173,20 @@ def _epochs(run: Run, step: Values) -> Values:
 
 def _counted(run: Run, step: Values, x: str) -> Values:
     """Return samples or evaluations after each of `step` updates, as train.csv and eval.csv count them."""
-    tables = (run.train(), run.eval())
-    steps, counts = (
-        np.concatenate([table[key].to_numpy(dtype=np.float64) for table in tables]) for key in ("step", x)
-    )
+    tables = (run.columns("train.csv"), run.columns("eval.csv"))
+    steps, counts = (np.concatenate([table[key] for table in tables]) for key in ("step", x))
     steps, first = np.unique(steps, return_index=True)
     return _interpolate(step, steps, counts[first])
 
 
 def _seconds(run: Run, step: Values) -> Values:
-    time = run.time()
-    if time.empty:
+    time = run.columns("time.csv")
+    if not len(time["step"]):
         raise UserError(
             f"{run.folder} has no times to draw against (recorded baselines keep no time.csv);\n"
             f"choose another x axis: samples, steps or epochs"
         )
-    return _interpolate(step, time["step"].to_numpy(np.float64), time["seconds"].to_numpy(np.float64))
+    return _interpolate(step, time["step"], time["seconds"])
 
 
 def _interpolate(step: Values, at: Values, values: Values) -> Values:

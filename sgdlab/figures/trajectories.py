@@ -116,14 +116,14 @@ def draw_trajectories(runs: Sequence[Run], spec: Trajectories, notes: Notes) -> 
 
 def _weights(run: Run) -> tuple[Values, Values]:
     """Return a run's steps, (points,), and weights, (points, 2)."""
-    frame = run.trajectory()
-    names = [name for name in frame if str(name).startswith("w")]
-    if len(frame) and len(names) != 2:
+    table = run.columns("trajectory.csv")
+    step = np.asarray(table["step"], np.float64)
+    names = [name for name in table if name.startswith("w")]
+    if len(step) and len(names) != 2:
         hint = "draw it with kind=curves y=w0" if names else "train it with trajectory_every=1"
         count = f"{len(names)} weight{'' if len(names) == 1 else 's'}"
         raise UserError(f"{run.folder}: a path over contours has two weights, this run has {count}; {hint}")
-    step = frame["step"].to_numpy(dtype=np.float64)
-    w = frame[names].to_numpy(dtype=np.float64) if len(frame) else np.empty((0, 2))
+    w = np.column_stack([table[name] for name in names]) if len(step) else np.empty((0, 2))
     keep = np.isfinite(w).all(axis=1)
     return step[keep], w[keep]
 

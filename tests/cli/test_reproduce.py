@@ -207,7 +207,7 @@ def test_two_figures_on_the_embedded_data(tmp_path: Path, capsys: pytest.Capture
     assert "first 6,000 images" in page and "6,000 training examples" in page
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.csv")}
     assert main(words) == 0  # from disk: nothing is trained again
-    assert "already done" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.csv")} == before
 
 
