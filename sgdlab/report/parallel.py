@@ -66,10 +66,11 @@ def side_by_side(
     except BrokenProcessPool:
         raise UserError("a process was killed, perhaps by the system when memory ran out") from None
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        # Killed, so that nobody waits for a figure after an error or Ctrl-C. The executor joins them: two
+        # threads that join one process can lose its exit status, and then it counts as running.
         for child in set(multiprocessing.active_children()) - others:
             child.kill()
-            child.join()
+        executor.shutdown(cancel_futures=True)
 
 
 def _init_process() -> None:
