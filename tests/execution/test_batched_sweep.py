@@ -351,7 +351,7 @@ def test_many_jobs_are_summed_up(tmp_path, capsys):
     assert lines[0] == "batched: 32 runs in 1 batch"
     assert lines[1] == "32 runs: 16 done, 16 diverged; the best and the worst by final f:"
     assert len(lines) == 2 + 1 + 6 + 2 + 1 and lines[-2].startswith("sgdlab plot ")
-    assert lines[-3].startswith("best by final training loss: lr=0.0001 (the least lr of 2 tried")
+    assert lines[-3].startswith("best by final f: lr=0.0001 (the least lr of 2 tried")
     assert "nan" not in json.dumps(record(tmp_path)).lower()
 
 
