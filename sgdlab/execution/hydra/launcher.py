@@ -1,39 +1,36 @@
-"""Hydra's sweeper and launchers: from a command's overrides to the jobs of a sweep. Does not import torch.
+"""Hydra's launchers: from the overrides of each job to the jobs of a sweep. Does not import torch.
 
-    GridSweeper    overrides -> those of each job: every combination of the swept values
-    SweepLauncher  those -> checked jobs, which it runs
+    SweepLauncher  the overrides of each job, from `GridSweeper` -> checked jobs, which it runs
     plan_sweep     overrides -> the sweep, not run
     hydra_ready    what must surround each use of Hydra
     LAUNCHERS      what hydra/launcher= chooses, with their settings
     register       makes all of them known to Hydra, and the models that are surfaces
 
-Hydra calls the first two; the launchers differ in settings only.
+Hydra calls the first; the launchers differ in settings only.
 """
 
 import importlib
-import io
 import os
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.callbacks import Callbacks
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sgdlab.analysis.selection import score
-from sgdlab.base.errors import UsageError, UserError
+from sgdlab.base.errors import UsageError
 from sgdlab.config.options import conf_dir, option_text
 from sgdlab.config.reader import read_section
 from sgdlab.execution import validate, without_effect
@@ -43,14 +40,11 @@ from sgdlab.execution.hydra.compose import Composer, version_base
 from sgdlab.execution.hydra.hydra_errors import HYDRA_ERRORS, reword
 from sgdlab.execution.hydra.loading import checked_loading
 from sgdlab.execution.hydra.plugins import discover
-from sgdlab.execution.outcome import Outcome
+from sgdlab.execution.hydra.sweeper import PLUGINS, GridSweeper, own_overrides
 from sgdlab.problem.surfaces import SURFACES
 
 if TYPE_CHECKING:
     from sgdlab.execution.sweep.sweep import Job, Sweep
-
-# Hydra instantiates only classes whose module is in this package, so `register` puts them there.
-PLUGINS = "hydra_plugins.sgdlab"
 
 
 class SweepLauncher(Launcher):
@@ -141,56 +135,9 @@ class SweepLauncher(Launcher):
         jobs = []
         for job, config, label in zip(job_overrides, configs, labels, strict=True):
             with _named(job):  # `prepare` may import torch, so it comes after all checks
-                jobs.append(Job(overrides=_own(job), config=validate.prepare(config), label=label))
+                jobs.append(Job(overrides=own_overrides(job), config=validate.prepare(config), label=label))
         without_effect.report([job.config for job in jobs])
         return jobs
-
-
-class GridSweeper(Sweeper):
-    """Every combination of the swept values.
-
-    Hydra's own sweeper composes each job for a check, before cases are replaced by their overrides; here the
-    launcher's check is the only one.
-    """
-
-    __module__ = PLUGINS
-
-    def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None = None) -> None:
-        self._max_batch_size, self._params = max_batch_size, params or {}
-        self._context: HydraContext | None = None
-        self.launcher: Launcher | None = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Make the launcher; Hydra calls this.
-
-        Args:
-            hydra_context, task_function, config: as of `SweepLauncher.setup`.
-        """
-        self._context = hydra_context
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
-    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the jobs of these overrides; Hydra calls this. Raises UserError if any failed."""
-        assert self.launcher is not None
-        returned: list[Sequence[JobReturn]] = []
-        for jobs in self.jobs(arguments):
-            first = sum(len(batch) for batch in returned)
-            returned.append(self.launcher.launch(jobs, initial_job_idx=first))
-        _raise_failure([job for batch in returned for job in batch])
-        return returned
-
-    def jobs(self, command_overrides: Sequence[str]) -> list[list[list[str]]]:
-        """Return the overrides of each job, in lists of at most `max_batch_size` jobs.
-
-        Overrides of the command line win over the experiment's `hydra.sweeper.params`.
-        """
-        assert self._context is not None
-        swept = [f"{key}={value}" for key, value in self._params.items()]
-        merged = [*swept, *map(overrides.as_typed, command_overrides)]
-        parsed = overrides.parse_with_globs(merged, self._context.config_loader)
-        return BasicSweeper.split_arguments(parsed, self._max_batch_size)
 
 
 @contextmanager
@@ -240,11 +187,6 @@ def plan_sweep(command_overrides: Sequence[str]) -> "Sweep":
         return sweeper.launcher.plan(jobs)
 
 
-def _own(job: Sequence[str]) -> list[str]:
-    """Return the overrides that tell a job from others: not the experiment, which all of them share."""
-    return [text for text in filter_overrides(list(job)) if not text.startswith("experiment=")]
-
-
 @contextmanager
 def _named(job: Sequence[str]) -> Iterator[None]:
     """Inside, an error says which job of the sweep it is about."""
@@ -254,21 +196,7 @@ def _named(job: Sequence[str]) -> Iterator[None]:
     except (UsageError, *HYDRA_ERRORS) as err:
         said = str(err if isinstance(err, UsageError) else reword(err))
         end = " " if "\n" in said else "\n"  # two lines at most
-        raise UsageError(f"{said}{end}(in the job {' '.join(_own(job))}; no job was run)") from None
-
-
-def _raise_failure(jobs: Sequence[JobReturn]) -> None:
-    """Raise the error of the first job that failed in a process of another launcher, and how many did."""
-    failed = [job for job in jobs if job.status == JobStatus.FAILED]
-    if not failed:
-        return
-    try:
-        with redirect_stderr(io.StringIO()):  # Hydra would print all overrides
-            _ = failed[0].return_value
-    except Exception as err:
-        reason = Outcome.from_error(err).reason.splitlines()[0]
-        own = " ".join(_own(failed[0].overrides or []))
-        raise UserError(f"{len(failed)} of {len(jobs)} runs failed; the first: {own}\n{reason}") from None
+        raise UsageError(f"{said}{end}(in the job {' '.join(own_overrides(job))}; no job was run)") from None
 
 
 def _returned(job: "Job") -> JobReturn:
